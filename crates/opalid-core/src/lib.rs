@@ -1,0 +1,7 @@
+//! The rules of Opalid: tokens, what keeps them alive, what a request may ask for.
+//!
+//! No I/O: no clock, no randomness, no environment; all of it comes in as arguments.
+
+pub mod error;
+pub mod ids;
+pub mod time;
