@@ -1,0 +1,289 @@
+//! The one rule that says whether a token is alive, and what it may still do.
+//!
+//! Takes: an opened reference, its grant, how each ancestor stands today, the time.
+//! Gives: a verdict, or the caller's own "not known here" (`M`), which is neither active nor inactive.
+//! Holds: nobody else decides. Equality of epochs, never time: restarts and clock steps revive nothing.
+
+use std::fmt;
+
+use crate::grant::{Ancestor, Entitlement, Epoch, Grant, Lineage};
+use crate::ids::ResourceId;
+use crate::scope::Scopes;
+use crate::time::UnixTime;
+use crate::token::Reference;
+
+/// How something that grants hang from stands today.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Its epoch today.
+    pub epoch: Epoch,
+    /// Whether it is in service.
+    pub enabled: bool,
+    /// The end of its life, where it has one (sessions).
+    pub ends_at: Option<UnixTime>,
+}
+
+impl Standing {
+    /// In service, without an end.
+    pub const fn enabled(epoch: Epoch) -> Self {
+        Self { epoch, enabled: true, ends_at: None }
+    }
+}
+
+/// The answer to "is it alive".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict<T> {
+    /// Alive, with what that means.
+    Active(T),
+    /// Not alive, and why; never told to clients.
+    Inactive(Reason),
+}
+
+/// Why a token is not alive. For inspectors, logs and metrics; never in an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// It did not open: not ours, not this kind, or changed on the way.
+    NotOurs,
+    /// Its time is over.
+    Expired,
+    /// This one token was revoked.
+    Killed,
+    /// Its grant does not exist.
+    GrantUnknown,
+    /// Its grant was cut.
+    GrantCut,
+    /// It names a grant whose guard it does not know.
+    GuardDiffers,
+    /// Its grant has no such entitlement.
+    EntitlementUnknown,
+    /// Something it hangs from does not exist any more.
+    AncestorGone(Ancestor),
+    /// Something it hangs from is out of service.
+    AncestorSuspended(Ancestor),
+    /// Something it hangs from has cut all below it.
+    AncestorCut(Ancestor),
+    /// The session it hangs from is over.
+    SessionEnded(Ancestor),
+    /// Nothing of what it may do is allowed today.
+    Narrowed,
+    /// It is alive, but not for who asked.
+    NotForCaller,
+}
+
+impl Reason {
+    /// One word for metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NotOurs => "not_ours",
+            Self::Expired => "expired",
+            Self::Killed => "killed",
+            Self::GrantUnknown => "grant_unknown",
+            Self::GrantCut => "grant_cut",
+            Self::GuardDiffers => "guard_differs",
+            Self::EntitlementUnknown => "entitlement_unknown",
+            Self::AncestorGone(_) => "ancestor_gone",
+            Self::AncestorSuspended(_) => "ancestor_suspended",
+            Self::AncestorCut(_) => "ancestor_cut",
+            Self::SessionEnded(_) => "session_ended",
+            Self::Narrowed => "narrowed",
+            Self::NotForCaller => "not_for_caller",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotOurs => f.write_str("not a token of this workspace, or changed on the way"),
+            Self::Expired => f.write_str("expired"),
+            Self::Killed => f.write_str("this token was revoked"),
+            Self::GrantUnknown => f.write_str("its grant is not known"),
+            Self::GrantCut => f.write_str("its grant was cut"),
+            Self::GuardDiffers => f.write_str("it does not know its grant's guard"),
+            Self::EntitlementUnknown => f.write_str("its grant has no such entitlement"),
+            Self::AncestorGone(ancestor) => write!(f, "its {} is gone", ancestor.kind()),
+            Self::AncestorSuspended(ancestor) => write!(f, "its {} is suspended", ancestor.kind()),
+            Self::AncestorCut(ancestor) => write!(f, "everything below its {} was cut", ancestor.kind()),
+            Self::SessionEnded(_) => f.write_str("its session has ended"),
+            Self::Narrowed => f.write_str("nothing it may do is allowed today"),
+            Self::NotForCaller => f.write_str("the caller serves none of its resources"),
+        }
+    }
+}
+
+/// Judges an opened token against its grant; what it may do is [`effective`]'s to say.
+///
+/// `killed` says whether this very token was revoked. `today` answers for each ancestor: how it stands,
+/// `None` if it does not exist, `Err` if that is not known here.
+pub fn token<K, M>(
+    token: &Reference<K>,
+    grant: &Grant,
+    killed: bool,
+    now: UnixTime,
+    today: impl FnMut(Ancestor) -> Result<Option<Standing>, M>,
+) -> Result<Result<(), Reason>, M> {
+    let sealed = &token.sealed;
+    if now >= sealed.expires_at {
+        return Ok(Err(Reason::Expired));
+    }
+    if !sealed.guard.matches(&grant.guard) {
+        return Ok(Err(Reason::GuardDiffers));
+    }
+    if killed {
+        return Ok(Err(Reason::Killed));
+    }
+    if sealed.epoch != grant.epoch {
+        return Ok(Err(Reason::GrantCut));
+    }
+    lineage(&grant.lineage, now, today)
+}
+
+/// Judges what all tokens of a grant share: every ancestor exists, is enabled, and has its birth epoch.
+pub fn lineage<M>(
+    lineage: &Lineage,
+    now: UnixTime,
+    mut today: impl FnMut(Ancestor) -> Result<Option<Standing>, M>,
+) -> Result<Result<(), Reason>, M> {
+    for birth in lineage.births() {
+        let Some(standing) = today(birth.ancestor)? else {
+            return Ok(Err(Reason::AncestorGone(birth.ancestor)));
+        };
+        if standing.epoch != birth.epoch {
+            return Ok(Err(Reason::AncestorCut(birth.ancestor)));
+        }
+        if !standing.enabled {
+            return Ok(Err(Reason::AncestorSuspended(birth.ancestor)));
+        }
+        if standing.ends_at.is_some_and(|end| now >= end) {
+            return Ok(Err(Reason::SessionEnded(birth.ancestor)));
+        }
+    }
+    Ok(Ok(()))
+}
+
+/// Effective scope: the entitlement ∩ what its resources allow today. `allowed` gives a resource's scopes
+/// today, `None` if it is gone. Narrowing is not death and can be given back; with nothing left, `None`.
+pub fn effective<'r, M>(
+    entitlement: &Entitlement,
+    mut allowed: impl FnMut(ResourceId) -> Result<Option<&'r Scopes>, M>,
+) -> Result<Option<Entitlement>, M> {
+    let mut resources = Vec::with_capacity(entitlement.resources.len());
+    for (resource, scopes) in &entitlement.resources {
+        if let Some(today) = allowed(*resource)? {
+            resources.push((*resource, scopes.intersect(today)));
+        }
+    }
+    let nothing_left = resources.is_empty() && !entitlement.resources.is_empty() && entitlement.openid.is_empty();
+    Ok((!nothing_left).then(|| Entitlement { openid: entitlement.openid.clone(), resources }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grant::{Birth, EntitlementNo, Guard};
+    use crate::ids::{ClientId, GrantId, SessionId, UserId, WorkspaceId};
+    use crate::token::{Access, Jti, PresentedToken, Sealed, Sealer};
+    use proptest::prelude::*;
+    use std::convert::Infallible;
+
+    const HOME: WorkspaceId = WorkspaceId::from_bytes([1; 16]);
+    const SESSION: Ancestor = Ancestor::Session(SessionId::from_bytes([4; 16]));
+    const ANCESTORS: [Ancestor; 5] = [
+        Ancestor::Workspace(HOME),
+        Ancestor::Client(ClientId::from_bytes([2; 16])),
+        Ancestor::User(UserId::from_bytes([3; 16])),
+        Ancestor::Credentials(UserId::from_bytes([3; 16])),
+        SESSION,
+    ];
+
+    fn grant() -> Grant {
+        Grant {
+            id: GrantId::from_bytes([9; 16]),
+            guard: Guard::new([1; 8]),
+            epoch: Epoch(1),
+            client: ClientId::from_bytes([2; 16]),
+            user: Some(UserId::from_bytes([3; 16])),
+            lineage: Lineage::new(ANCESTORS.map(|ancestor| Birth { ancestor, epoch: Epoch(7) })),
+            entitlements: vec![],
+        }
+    }
+
+    fn reference(guard: u8, epoch: u32, expires_at: i64) -> Reference<Access> {
+        let sealer = Sealer::new(HOME, (1, &[0; 32]), &[]).unwrap();
+        let sealed = Sealed {
+            grant: grant().id,
+            guard: Guard::new([guard; 8]),
+            entitlement: EntitlementNo(0),
+            epoch: Epoch(epoch),
+            issued_at: UnixTime(0),
+            expires_at: UnixTime(expires_at),
+            confirmation: None,
+        };
+        sealer.open(PresentedToken::new(&sealer.seal::<Access>(&sealed, Jti([0; 12])))).unwrap()
+    }
+
+    fn judge(reference: &Reference<Access>, killed: bool, today: impl Fn(Ancestor) -> Option<Standing>) -> Result<(), Reason> {
+        token::<_, Infallible>(reference, &grant(), killed, UnixTime(50), |ancestor| Ok(today(ancestor))).unwrap()
+    }
+
+    fn all_well(_: Ancestor) -> Option<Standing> {
+        Some(Standing::enabled(Epoch(7)))
+    }
+
+    #[test]
+    fn a_token_is_alive_while_everything_it_hangs_from_is() {
+        assert_eq!(judge(&reference(1, 1, 100), false, all_well), Ok(()));
+        assert_eq!(judge(&reference(1, 1, 50), false, all_well), Err(Reason::Expired));
+        assert_eq!(judge(&reference(1, 1, 100), true, all_well), Err(Reason::Killed));
+        assert_eq!(judge(&reference(2, 1, 100), false, all_well), Err(Reason::GuardDiffers));
+        assert_eq!(judge(&reference(1, 2, 100), false, all_well), Err(Reason::GrantCut));
+        assert_eq!(judge(&reference(1, 0, 100), false, all_well), Err(Reason::GrantCut));
+    }
+
+    #[test]
+    fn every_ancestor_is_asked_and_each_way_to_fall_is_told_apart() {
+        for fallen in ANCESTORS {
+            let with = |standing: Option<Standing>| {
+                judge(&reference(1, 1, 100), false, move |who| if who == fallen { standing } else { all_well(who) })
+            };
+            assert_eq!(with(None), Err(Reason::AncestorGone(fallen)));
+            assert_eq!(with(Some(Standing::enabled(Epoch(8)))), Err(Reason::AncestorCut(fallen)));
+            assert_eq!(with(Some(Standing::enabled(Epoch(6)))), Err(Reason::AncestorCut(fallen)));
+            let suspended = Standing { enabled: false, ..Standing::enabled(Epoch(7)) };
+            assert_eq!(with(Some(suspended)), Err(Reason::AncestorSuspended(fallen)));
+            let ended = Standing { ends_at: Some(UnixTime(50)), ..Standing::enabled(Epoch(7)) };
+            assert_eq!(with(Some(ended)), Err(Reason::SessionEnded(fallen)));
+            let ending = Standing { ends_at: Some(UnixTime(51)), ..Standing::enabled(Epoch(7)) };
+            assert_eq!(with(Some(ending)), Ok(()));
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_is_no_verdict() {
+        let unknown = token(&reference(1, 1, 100), &grant(), false, UnixTime(0), |ancestor| Err(ancestor));
+        assert_eq!(unknown, Err(ANCESTORS[0]));
+    }
+
+    #[test]
+    fn scope_narrows_to_what_resources_allow_today_and_comes_back() {
+        let scopes = |text: &str| Scopes::parse(text).unwrap();
+        let (one, two) = (ResourceId::from_bytes([1; 16]), ResourceId::from_bytes([2; 16]));
+        let asked = Entitlement::new(Scopes::default(), vec![(two, scopes("read")), (one, scopes("read write"))]);
+        let (read, none) = (scopes("read"), Scopes::default());
+        let narrowed = effective::<Infallible>(&asked, |id| Ok((id == one).then_some(&read))).unwrap().unwrap();
+        assert_eq!(narrowed.resources, vec![(one, scopes("read"))]);
+        assert!(narrowed.is_within(&asked) && !asked.is_within(&narrowed));
+        assert_eq!(effective::<Infallible>(&asked, |_| Ok(None)).unwrap(), None);
+        let empty = effective::<Infallible>(&asked, |_| Ok(Some(&none))).unwrap().unwrap();
+        assert_eq!(empty.resources.len(), 2);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bump_is_ever_undone_by_more_bumps(bumps in 1..1000_u32, which in 0..5_usize) {
+            let fallen = ANCESTORS[which];
+            let today = |who: Ancestor| Some(Standing::enabled(Epoch(if who == fallen { 7 + bumps } else { 7 })));
+            prop_assert_eq!(judge(&reference(1, 1, 100), false, today), Err(Reason::AncestorCut(fallen)));
+        }
+    }
+}

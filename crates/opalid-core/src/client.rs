@@ -1,0 +1,201 @@
+//! A client: who asks for tokens (RFC 6749 §1.1), and what it may ask for.
+//!
+//! A resource server is a client that serves some resources.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::grant::Epoch;
+use crate::ids::{ClientId, WorkspaceId};
+use crate::redirect_uri::RedirectUri;
+use crate::request::GrantType;
+use crate::scope::Scopes;
+use crate::time::UnixTime;
+use crate::token::SecretDigest;
+
+/// Whether a client can keep a secret (RFC 6749 §2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum ClientKind {
+    /// Authenticates with a secret.
+    #[default]
+    Confidential,
+    /// Cannot: browser, mobile and command-line clients. PKCE and rotation are always demanded.
+    Public,
+}
+
+/// What an operator says of a client; as it is applied, exported and stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClientSettings {
+    /// What people read on sign-in and consent pages.
+    pub name: String,
+    /// Whether it can keep a secret.
+    pub kind: ClientKind,
+    /// The grant types it may use.
+    pub grant_types: Vec<GrantType>,
+    /// Where authorization answers may go.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub redirect_uris: Vec<RedirectUri>,
+    /// Where a sign-out may end.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub post_logout_redirect_uris: Vec<RedirectUri>,
+    /// Resources it may ask for, each with the scopes it may ask for there.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub access: BTreeMap<String, Scopes>,
+    /// The resource it gets when it names none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_resource: Option<String>,
+    /// Resources it serves: it may introspect their tokens.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub serves: Vec<String>,
+    /// Belongs to the operator: people are not asked for consent.
+    #[serde(skip_serializing_if = "is_false")]
+    pub first_party: bool,
+    /// Demand PKCE of a confidential client too.
+    #[serde(skip_serializing_if = "is_false")]
+    pub require_pkce: bool,
+    /// Rotate refresh tokens of a confidential client too.
+    #[serde(skip_serializing_if = "is_false")]
+    pub rotate_refresh_tokens: bool,
+    /// May introspect every token of the workspace.
+    #[serde(skip_serializing_if = "is_false")]
+    pub introspect_tokens: bool,
+    /// The signing algorithm of its ID tokens; the workspace's if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id_token_signed_response_alg: Option<crate::jwt::SigningAlgorithm>,
+    /// Its home page, for consent pages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_uri: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// A secret a client may authenticate with: its digest, and until when.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientSecretDigest {
+    /// SHA-256 of the secret.
+    pub digest: SecretDigest,
+    /// When it stops being good; never, if absent.
+    pub expires_at: Option<UnixTime>,
+}
+
+/// A registered client.
+#[derive(Debug, Clone)]
+pub struct Client {
+    /// Its row.
+    pub id: ClientId,
+    /// Its workspace.
+    pub workspace: WorkspaceId,
+    /// Its name on the wire.
+    pub client_id: String,
+    /// Bumped to kill all it was given.
+    pub epoch: Epoch,
+    /// Whether it is in service.
+    pub enabled: bool,
+    /// What it may do.
+    pub settings: ClientSettings,
+    /// Its secrets; several while one is being replaced.
+    pub secrets: Vec<ClientSecretDigest>,
+}
+
+impl Client {
+    /// Whether it may use this grant type.
+    pub fn may_use(&self, grant_type: GrantType) -> bool {
+        self.settings.grant_types.contains(&grant_type)
+    }
+
+    /// Whether it is public.
+    pub fn is_public(&self) -> bool {
+        self.settings.kind == ClientKind::Public
+    }
+
+    /// Whether its authorization requests need PKCE.
+    pub fn needs_pkce(&self) -> bool {
+        self.is_public() || self.settings.require_pkce
+    }
+
+    /// Whether each use of its refresh tokens gives a new one.
+    pub fn rotates_refresh_tokens(&self) -> bool {
+        self.is_public() || self.settings.rotate_refresh_tokens
+    }
+
+    /// Whether `presented` is the digest of one of its secrets that is still good. All are compared, each
+    /// in constant time, so that how long it takes says nothing.
+    pub fn admits_secret(&self, presented: &SecretDigest, now: UnixTime) -> bool {
+        let good = |secret: &&ClientSecretDigest| secret.expires_at.is_none_or(|end| now < end);
+        self.secrets.iter().filter(good).fold(false, |found, secret| secret.digest.matches(presented) | found)
+    }
+}
+
+/// A `client_id` that cannot be registered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadClientId {
+    /// Empty, too long, or with characters that need escaping in URLs and forms.
+    #[error("a client_id has 1 to 128 of the characters A-Z a-z 0-9 . _ ~ -")]
+    NotUrlSafe,
+    /// A user's subject could be the same text.
+    #[error("a client_id must not have the form of a user's subject (a version 7 UUID)")]
+    LikeASubject,
+}
+
+/// Whether `text` may be a `client_id`: URL-safe, so that Basic authentication needs no escaping, and never
+/// the form of a user's subject, so that no `sub` is ever ambiguous.
+pub fn check_client_id(text: &str) -> Result<(), BadClientId> {
+    let url_safe = |byte: u8| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte);
+    if text.is_empty() || text.len() > 128 || !text.bytes().all(url_safe) {
+        return Err(BadClientId::NotUrlSafe);
+    }
+    match uuid::Uuid::try_parse(text) {
+        Ok(id) if id.get_version_num() == 7 => Err(BadClientId::LikeASubject),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(secrets: Vec<ClientSecretDigest>) -> Client {
+        Client {
+            id: ClientId::from_bytes([1; 16]),
+            workspace: WorkspaceId::from_bytes([1; 16]),
+            client_id: "c".into(),
+            epoch: Epoch::FIRST,
+            enabled: true,
+            settings: ClientSettings::default(),
+            secrets,
+        }
+    }
+
+    #[test]
+    fn a_secret_is_good_until_it_expires() {
+        let old = ClientSecretDigest { digest: SecretDigest::of(b"old"), expires_at: Some(UnixTime(10)) };
+        let new = ClientSecretDigest { digest: SecretDigest::of(b"new"), expires_at: None };
+        let client = client(vec![old, new]);
+        let admits = |secret: &[u8], now| client.admits_secret(&SecretDigest::of(secret), UnixTime(now));
+        assert!(admits(b"old", 9) && admits(b"new", 9) && admits(b"new", 10));
+        assert!(!admits(b"old", 10) && !admits(b"other", 9));
+    }
+
+    #[test]
+    fn a_client_id_is_url_safe_and_never_a_subject() {
+        assert_eq!(check_client_id("spa.example_1~-"), Ok(()));
+        assert_eq!(check_client_id("f47ac10b-58cc-4372-a567-0e02b2c3d479"), Ok(()));
+        for bad in ["", "a b", "a:b", "a+b", "a%20", "ü"] {
+            assert_eq!(check_client_id(bad), Err(BadClientId::NotUrlSafe), "{bad}");
+        }
+        for form in ["0197d5a2-6c1e-7b1a-9c51-1f0e6f0a2b3c", "0197D5A26C1E7B1A9C511F0E6F0A2B3C"] {
+            assert_eq!(check_client_id(form), Err(BadClientId::LikeASubject), "{form}");
+        }
+    }
+
+    #[test]
+    fn unknown_settings_are_refused() {
+        assert!(serde_json::from_str::<ClientSettings>(r#"{"redirect_uri":"x"}"#).is_err());
+    }
+}

@@ -1,0 +1,280 @@
+//! A grant: one authorization given to a client, and the root that revocation cuts.
+//!
+//! A grant lists its ancestors with the epoch each had when the authority behind the grant was presented;
+//! its numbered entitlements say what its tokens may do.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{ClientId, ConsentId, GrantId, ResourceId, SessionId, UserId, WorkspaceId};
+use crate::scope::Scopes;
+use crate::time::UnixTime;
+
+/// The integer an ancestor bumps to kill all below it. Compared for equality, never by time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Epoch(pub u32);
+
+impl Epoch {
+    /// What everything begins with.
+    pub const FIRST: Self = Self(1);
+}
+
+/// The number of an entitlement within its grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EntitlementNo(pub u32);
+
+/// 64 random bits of a grant, sealed into its tokens: grant ids appear in lists, so neither the sealing
+/// key nor the database alone mints anything. Never listed, logged or sent.
+#[derive(Clone, Copy)]
+pub struct Guard([u8; 8]);
+
+impl Guard {
+    /// A guard from 8 random bytes.
+    pub const fn new(bytes: [u8; 8]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its bytes, to be stored or sealed.
+    pub const fn expose(&self) -> &[u8; 8] {
+        &self.0
+    }
+
+    /// Whether both are the same; in constant time.
+    pub fn matches(&self, other: &Self) -> bool {
+        subtle::ConstantTimeEq::ct_eq(&self.0[..], &other.0[..]).into()
+    }
+}
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Guard(…)")
+    }
+}
+
+/// Something a grant hangs from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Ancestor {
+    /// The issuer itself.
+    Workspace(WorkspaceId),
+    /// Who asks for tokens.
+    Client(ClientId),
+    /// The person: everything of theirs hangs on it.
+    User(UserId),
+    /// The person's credentials: sessions and what is bound to them hang on it; offline grants live on.
+    Credentials(UserId),
+    /// The browser that has logged in; not for offline grants.
+    Session(SessionId),
+    /// What the person has agreed to.
+    Consent(ConsentId),
+    /// A parent grant.
+    Grant(GrantId),
+}
+
+impl Ancestor {
+    /// Its kind as one word, for inspectors and logs.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Workspace(_) => "workspace",
+            Self::Client(_) => "client",
+            Self::User(_) => "user",
+            Self::Credentials(_) => "credentials",
+            Self::Session(_) => "session",
+            Self::Consent(_) => "consent",
+            Self::Grant(_) => "grant",
+        }
+    }
+
+    /// The bytes of its id.
+    pub const fn id_bytes(&self) -> &[u8; 16] {
+        match self {
+            Self::Workspace(id) => id.as_bytes(),
+            Self::Client(id) => id.as_bytes(),
+            Self::User(id) | Self::Credentials(id) => id.as_bytes(),
+            Self::Session(id) => id.as_bytes(),
+            Self::Consent(id) => id.as_bytes(),
+            Self::Grant(id) => id.as_bytes(),
+        }
+    }
+
+    const fn code(&self) -> u8 {
+        match self {
+            Self::Workspace(_) => 1,
+            Self::Client(_) => 2,
+            Self::User(_) => 3,
+            Self::Credentials(_) => 4,
+            Self::Session(_) => 5,
+            Self::Consent(_) => 6,
+            Self::Grant(_) => 7,
+        }
+    }
+
+    fn from_code(code: u8, id: [u8; 16]) -> Option<Self> {
+        Some(match code {
+            1 => Self::Workspace(WorkspaceId::from_bytes(id)),
+            2 => Self::Client(ClientId::from_bytes(id)),
+            3 => Self::User(UserId::from_bytes(id)),
+            4 => Self::Credentials(UserId::from_bytes(id)),
+            5 => Self::Session(SessionId::from_bytes(id)),
+            6 => Self::Consent(ConsentId::from_bytes(id)),
+            7 => Self::Grant(GrantId::from_bytes(id)),
+            _ => return None,
+        })
+    }
+}
+
+/// An ancestor and the epoch it had at birth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Birth {
+    /// Who.
+    pub ancestor: Ancestor,
+    /// Its epoch when the authority was presented.
+    pub epoch: Epoch,
+}
+
+/// The ancestors of a grant, in the order they are asked.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Lineage(Box<[Birth]>);
+
+impl Lineage {
+    /// A lineage of these births.
+    pub fn new(births: impl IntoIterator<Item = Birth>) -> Self {
+        Self(births.into_iter().collect())
+    }
+
+    /// Each ancestor with its birth epoch.
+    pub fn births(&self) -> &[Birth] {
+        &self.0
+    }
+
+    /// The birth epoch of one ancestor, if it is in the lineage.
+    pub fn epoch_of(&self, ancestor: Ancestor) -> Option<Epoch> {
+        self.0.iter().find(|birth| birth.ancestor == ancestor).map(|birth| birth.epoch)
+    }
+
+    /// 21 bytes each: kind, id, epoch.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.0.len() * 21);
+        for birth in &self.0 {
+            bytes.push(birth.ancestor.code());
+            bytes.extend_from_slice(birth.ancestor.id_bytes());
+            bytes.extend_from_slice(&birth.epoch.0.to_be_bytes());
+        }
+        bytes
+    }
+
+    /// Reads what [`Self::to_bytes`] wrote; `None` if it is anything else.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (chunks, rest) = bytes.as_chunks::<21>();
+        if !rest.is_empty() {
+            return None;
+        }
+        let births = chunks.iter().map(|chunk| {
+            let (code, rest) = chunk.split_first()?;
+            let (id, epoch) = rest.split_first_chunk::<16>()?;
+            let epoch = Epoch(u32::from_be_bytes(epoch.try_into().ok()?));
+            Some(Birth { ancestor: Ancestor::from_code(*code, *id)?, epoch })
+        });
+        births.collect::<Option<Box<[Birth]>>>().map(Self)
+    }
+}
+
+/// What one token may do: OpenID scopes, which belong to the issuer, and scopes per resource.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub struct Entitlement {
+    /// Scopes of the issuer (`openid`, `profile`, …).
+    #[serde(rename = "o", default, skip_serializing_if = "Scopes::is_empty")]
+    pub openid: Scopes,
+    /// Resources in the order of their ids, each with its scopes.
+    #[serde(rename = "r", default, skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<(ResourceId, Scopes)>,
+}
+
+impl Entitlement {
+    /// An entitlement with its resources in canonical order.
+    pub fn new(openid: Scopes, mut resources: Vec<(ResourceId, Scopes)>) -> Self {
+        resources.sort_by_key(|(resource, _)| *resource);
+        Self { openid, resources }
+    }
+
+    /// Whether all of `self` is in `other`.
+    pub fn is_within(&self, other: &Self) -> bool {
+        self.openid.is_subset(&other.openid)
+            && self.resources.iter().all(|(resource, scopes)| {
+                other.resources.iter().any(|(of, wider)| of == resource && scopes.is_subset(wider))
+            })
+    }
+}
+
+/// The most entitlements one grant holds; the next goes to a child grant.
+pub const ENTITLEMENTS_MAX: usize = 64;
+
+/// What every check of a token needs of its grant.
+#[derive(Debug, Clone)]
+pub struct Grant {
+    /// Its row.
+    pub id: GrantId,
+    /// Compared with what the token says.
+    pub guard: Guard,
+    /// Bumped to cut the grant.
+    pub epoch: Epoch,
+    /// Who was authorized.
+    pub client: ClientId,
+    /// By whom; none for client_credentials.
+    pub user: Option<UserId>,
+    /// What it hangs from.
+    pub lineage: Lineage,
+    /// What its tokens may do, by number.
+    pub entitlements: Vec<Arc<Entitlement>>,
+}
+
+impl Grant {
+    /// The entitlement with this number.
+    pub fn entitlement(&self, number: EntitlementNo) -> Option<&Arc<Entitlement>> {
+        self.entitlements.get(usize::try_from(number.0).ok()?)
+    }
+
+    /// The number under which this entitlement is interned, if it is.
+    pub fn number_of(&self, entitlement: &Entitlement) -> Option<EntitlementNo> {
+        let at = self.entitlements.iter().position(|known| **known == *entitlement)?;
+        u32::try_from(at).ok().map(EntitlementNo)
+    }
+
+    /// Whether it lives as long as the session it came of.
+    pub fn is_session_bound(&self) -> bool {
+        self.lineage.births().iter().any(|birth| matches!(birth.ancestor, Ancestor::Session(_)))
+    }
+}
+
+/// How a person was authenticated: carried from session to grant, shown in ID tokens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Authentication {
+    /// When.
+    pub auth_time: UnixTime,
+    /// The authentication context class (OpenID Core §2).
+    pub acr: String,
+    /// The methods used (RFC 8176).
+    pub amr: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lineage_survives_its_bytes_and_rejects_others() {
+        let lineage = Lineage::new([
+            Birth { ancestor: Ancestor::Workspace(WorkspaceId::from_bytes([1; 16])), epoch: Epoch(1) },
+            Birth { ancestor: Ancestor::Credentials(UserId::from_bytes([2; 16])), epoch: Epoch(u32::MAX) },
+        ]);
+        let bytes = lineage.to_bytes();
+        assert_eq!(Lineage::from_bytes(&bytes), Some(lineage));
+        assert_eq!(Lineage::from_bytes(&bytes[1..]), None);
+        let mut unknown = bytes;
+        unknown[0] = 99;
+        assert_eq!(Lineage::from_bytes(&unknown), None);
+    }
+}

@@ -1,0 +1,61 @@
+//! Numbered migrations, one text for both engines, each in a transaction of its own and checksummed.
+//!
+//! Migrations only add; what is dropped goes one version after its last reader. A store with a migration
+//! that this build does not know, or knows differently, is refused.
+
+use aws_lc_rs::digest;
+
+use crate::error::StoreError;
+
+/// Every migration, in order.
+const ALL: &[(u32, &str)] = &[(1, include_str!("../migrations/0001_first.sql"))];
+
+/// What stands for the type tokens of a migration's text.
+pub(crate) struct Dialect {
+    /// 64-bit integers.
+    pub int: &'static str,
+    /// Bytes.
+    pub blob: &'static str,
+    /// Texts, compared byte by byte.
+    pub text: &'static str,
+    /// What follows a table whose rows lie in the order of their key.
+    pub clustered: &'static str,
+}
+
+/// One migration that still has to run.
+pub(crate) struct Pending {
+    /// Its number.
+    pub number: u32,
+    /// Its checksum, kept beside the number.
+    pub checksum: Vec<u8>,
+    /// Its statements in the engine's own words.
+    pub sql: String,
+}
+
+/// The migrations that are not among `applied` (number and checksum).
+pub(crate) fn pending(dialect: &Dialect, applied: &[(u32, Vec<u8>)]) -> Result<Vec<Pending>, StoreError> {
+    let newest = ALL.last().map_or(0, |(number, _)| *number);
+    if let Some((number, _)) = applied.iter().find(|(number, _)| *number > newest) {
+        let text = format!("the store was written by a newer version (migration {number}; this one knows {newest})");
+        return Err(StoreError::Refused(text));
+    }
+    let mut pending = Vec::new();
+    for (number, text) in ALL {
+        let checksum = digest::digest(&digest::SHA256, text.as_bytes()).as_ref().to_vec();
+        match applied.iter().find(|(done, _)| done == number) {
+            Some((_, known)) if *known == checksum => {}
+            Some(_) => {
+                return Err(StoreError::Refused(format!("migration {number} of this store is not the one this version knows")));
+            }
+            None => pending.push(Pending { number: *number, checksum, sql: translate(dialect, text) }),
+        }
+    }
+    Ok(pending)
+}
+
+fn translate(dialect: &Dialect, text: &str) -> String {
+    text.replace("{int}", dialect.int)
+        .replace("{blob}", dialect.blob)
+        .replace("{text}", dialect.text)
+        .replace("{clustered}", dialect.clustered)
+}

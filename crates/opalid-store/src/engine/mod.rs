@@ -1,0 +1,5 @@
+//! The engines: SQL text and parameters in, rows out.
+
+pub mod migrate;
+pub mod sqlite;
+pub mod tx;

@@ -1,0 +1,399 @@
+//! SQLite: one writer thread that takes all waiting steps into one transaction, a savepoint each.
+//!
+//! Takes: steps. Gives: each its own result, once COMMIT has returned and memory has changed.
+//! Holds: WAL with `synchronous=FULL`; nobody is answered before COMMIT; a failed fsync is never retried:
+//! everyone waiting gets `Unavailable` and the process ends, because what is on disk is not known.
+//! Reads run on the caller's thread, on a connection of that thread.
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::task::{Context, Poll, Waker};
+
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql};
+use tokio::sync::oneshot;
+
+use crate::engine::migrate::{self, Dialect};
+use crate::engine::tx::{Row, Step, Tx, Value};
+use crate::error::StoreError;
+use crate::feed::{self, AuditRow, Change, Incarnation, Position, Touched};
+use crate::memory::Memory;
+
+const DIALECT: Dialect = Dialect { int: "INTEGER", blob: "BLOB", text: "TEXT", clustered: " STRICT, WITHOUT ROWID" };
+const GROUP_MAX: usize = 256;
+const QUEUE_MAX: usize = 16 * 1024;
+
+/// What to do when nothing can be trusted any more; the binary ends the process.
+pub type OnFatal = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// The engine.
+pub struct Sqlite {
+    path: PathBuf,
+    number: u64,
+    writer: SyncSender<Box<dyn Job>>,
+    _lock: File,
+}
+
+/// What stands in the feed head when a store is opened.
+pub(crate) struct Head {
+    pub incarnation: Incarnation,
+    pub position: Position,
+}
+
+impl Sqlite {
+    /// Opens or makes the file, refuses a second server on it, brings its tables up to date.
+    ///
+    /// `owner` is drawn for this start; `fresh` is the incarnation of a store that is made now.
+    pub(crate) fn open(path: &Path, owner: [u8; 16], fresh: Incarnation, memory: Arc<Memory>, fatal: OnFatal) -> Result<Self, StoreError> {
+        let lock = lock(path)?;
+        let mut connection = Connection::open(path).map_err(|error| refused(path, &error))?;
+        connection
+            .execute_batch(
+                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
+                 PRAGMA busy_timeout = 5000; PRAGMA cache_size = -65536; PRAGMA wal_checkpoint(TRUNCATE);",
+            )
+            .map_err(|error| refused(path, &error))?;
+        migrate(&mut connection)?;
+        let head = take_over(&mut connection, owner, fresh)?;
+        memory.start(head.incarnation, head.position);
+        connection.set_prepared_statement_cache_capacity(256);
+
+        static NUMBERS: AtomicU64 = AtomicU64::new(0);
+        let (writer, waiting) = sync_channel(QUEUE_MAX);
+        let work = Writer { connection, waiting, owner, memory, fatal };
+        std::thread::Builder::new()
+            .name("opalid-writer".into())
+            .spawn(move || work.run())
+            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        Ok(Self { path: path.to_owned(), number: NUMBERS.fetch_add(1, Ordering::Relaxed), writer, _lock: lock })
+    }
+
+    /// Runs a step; answers after COMMIT.
+    pub(crate) async fn step<S: Step>(&self, step: S) -> Result<S::Out, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let job = Box::new(StepJob { step, out: None, reply });
+        self.writer.try_send(job).map_err(|_| StoreError::Unavailable("too many steps are waiting".into()))?;
+        answer.await.map_err(|_| StoreError::Unavailable("the writer has stopped".into()))?
+    }
+
+    /// Runs a step that only reads, here and now, on this thread's connection.
+    pub(crate) fn read<S: Step>(&self, step: &S) -> Result<S::Out, StoreError> {
+        thread_local! {
+            static READERS: RefCell<Vec<(u64, Connection)>> = const { RefCell::new(Vec::new()) };
+        }
+        READERS.with_borrow_mut(|readers| {
+            if !readers.iter().any(|(number, _)| *number == self.number) {
+                readers.truncate(3);
+                readers.insert(0, (self.number, self.open_reader()?));
+            }
+            let reader = readers.iter().find(|(number, _)| *number == self.number).map(|(_, reader)| reader);
+            let reader = reader.ok_or_else(|| StoreError::Unavailable("no reader".into()))?;
+            execute(reader, "BEGIN")?;
+            let mut tx = SqliteTx::new(reader);
+            let out = now(step.run(&mut tx));
+            let wrote = !tx.changes.is_empty() || !tx.audits.is_empty();
+            execute(reader, "COMMIT")?;
+            if wrote { Err(StoreError::Statement("a read made a change".into())) } else { out }
+        })
+    }
+
+    fn open_reader(&self) -> Result<Connection, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let reader = Connection::open_with_flags(&self.path, flags).map_err(|error| translate(&error))?;
+        reader.execute_batch("PRAGMA busy_timeout = 5000; PRAGMA query_only = ON;").map_err(|error| translate(&error))?;
+        reader.set_prepared_statement_cache_capacity(64);
+        Ok(reader)
+    }
+}
+
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let lock_path = path.with_extension("lock");
+    let open = File::options().create(true).truncate(false).write(true).open(&lock_path);
+    let file = open.map_err(|error| StoreError::Refused(format!("cannot open {}: {error}", lock_path.display())))?;
+    file.try_lock().map_err(|_| {
+        StoreError::Refused(format!("another server is running on {}; stop it first", path.display()))
+    })?;
+    Ok(file)
+}
+
+fn refused(path: &Path, error: &rusqlite::Error) -> StoreError {
+    StoreError::Refused(format!("cannot open {}: {error}", path.display()))
+}
+
+fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    let made = "CREATE TABLE IF NOT EXISTS migration (number INTEGER PRIMARY KEY, checksum BLOB NOT NULL)";
+    execute(connection, made)?;
+    let applied = {
+        let mut statement = connection.prepare("SELECT number, checksum FROM migration").map_err(|e| translate(&e))?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(|e| translate(&e))?;
+        rows.collect::<Result<Vec<(u32, Vec<u8>)>, _>>().map_err(|e| translate(&e))?
+    };
+    for migration in migrate::pending(&DIALECT, &applied)? {
+        let transaction = connection.transaction().map_err(|e| translate(&e))?;
+        transaction.execute_batch(&migration.sql).map_err(|e| translate(&e))?;
+        let record = "INSERT INTO migration (number, checksum) VALUES (?1, ?2)";
+        transaction.execute(record, (migration.number, &migration.checksum)).map_err(|e| translate(&e))?;
+        transaction.commit().map_err(|e| translate(&e))?;
+    }
+    Ok(())
+}
+
+fn take_over(connection: &mut Connection, owner: [u8; 16], fresh: Incarnation) -> Result<Head, StoreError> {
+    let sql = "INSERT INTO feed_head (one, incarnation, n, owner) VALUES (1, ?1, 0, ?2)
+               ON CONFLICT (one) DO UPDATE SET owner = excluded.owner RETURNING n, incarnation";
+    let head = connection.query_row(sql, (fresh.0, owner), |row| Ok((row.get::<_, i64>(0)?, row.get::<_, [u8; 16]>(1)?)));
+    let (n, incarnation) = head.map_err(|error| translate(&error))?;
+    Ok(Head { incarnation: Incarnation(incarnation), position: Position(u64::try_from(n).unwrap_or(0)) })
+}
+
+/// A step that waits for the writer.
+trait Job: Send {
+    fn run(&mut self, tx: &mut SqliteTx<'_>) -> Result<(), StoreError>;
+    fn answer(self: Box<Self>, group: Result<(), StoreError>);
+}
+
+struct StepJob<S: Step> {
+    step: S,
+    out: Option<Result<S::Out, StoreError>>,
+    reply: oneshot::Sender<Result<S::Out, StoreError>>,
+}
+
+impl<S: Step> Job for StepJob<S> {
+    fn run(&mut self, tx: &mut SqliteTx<'_>) -> Result<(), StoreError> {
+        let out = now(self.step.run(tx));
+        let done = out.as_ref().map(|_| ()).map_err(Clone::clone);
+        self.out = Some(out);
+        done
+    }
+
+    fn answer(self: Box<Self>, group: Result<(), StoreError>) {
+        let out = match group {
+            Ok(()) => self.out.unwrap_or_else(|| Err(StoreError::Unavailable("the step did not run".into()))),
+            Err(error) => Err(error),
+        };
+        drop(self.reply.send(out));
+    }
+}
+
+struct Writer {
+    connection: Connection,
+    waiting: Receiver<Box<dyn Job>>,
+    owner: [u8; 16],
+    memory: Arc<Memory>,
+    fatal: OnFatal,
+}
+
+impl Writer {
+    fn run(self) {
+        while let Ok(first) = self.waiting.recv() {
+            let mut group = vec![first];
+            while let Ok(next) = self.waiting.try_recv() {
+                group.push(next);
+                if group.len() >= GROUP_MAX {
+                    break;
+                }
+            }
+            let outcome = self.commit(&mut group);
+            if let Err(error) = &outcome {
+                tracing::error!(%error, steps = group.len(), "a group of steps was not committed");
+            }
+            let fatal = matches!(&outcome, Err(error) if is_fatal(error));
+            for job in group {
+                job.answer(outcome.clone());
+            }
+            if fatal {
+                (self.fatal)("the disk failed to keep what was written; ending, so that the next start reads what is really there");
+                return;
+            }
+        }
+        drop(self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)"));
+    }
+
+    /// Runs every job in a savepoint, enters their changes into the feed, commits, then changes memory.
+    fn commit(&self, group: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+        execute(&self.connection, "BEGIN IMMEDIATE")?;
+        let done = self.run_group(group).and_then(|changes| {
+            let positioned = self.enter_feed(&changes)?;
+            commit(&self.connection)?;
+            Ok(positioned)
+        });
+        match done {
+            Ok(positioned) => {
+                self.memory.apply(&positioned);
+                Ok(())
+            }
+            Err(error) => {
+                if !self.connection.is_autocommit() {
+                    drop(execute(&self.connection, "ROLLBACK"));
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn run_group(&self, group: &mut [Box<dyn Job>]) -> Result<Vec<Change>, StoreError> {
+        let mut changes = Vec::new();
+        for job in group {
+            execute(&self.connection, "SAVEPOINT step")?;
+            let mut tx = SqliteTx::new(&self.connection);
+            let done = job.run(&mut tx).and_then(|()| tx.write_audit());
+            // A full disk or a failed write can roll the whole transaction back under us: then nobody's
+            // step has happened, and everybody is told so.
+            if self.connection.is_autocommit() {
+                let why = done.err().map_or_else(|| "the transaction was rolled back".into(), |error| error.to_string());
+                return Err(StoreError::Unavailable(why));
+            }
+            match done {
+                Ok(()) => changes.append(&mut tx.changes),
+                Err(_) => execute(&self.connection, "ROLLBACK TO step")?,
+            }
+            execute(&self.connection, "RELEASE step")?;
+        }
+        Ok(changes)
+    }
+
+    fn enter_feed(&self, changes: &[Change]) -> Result<Vec<(Position, Touched)>, StoreError> {
+        if changes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let count = i64::try_from(changes.len()).unwrap_or(i64::MAX);
+        let mut tx = SqliteTx::new(&self.connection);
+        let head = tx.query(feed::TAKE_HEAD, &[count.into(), self.owner.as_slice().into()])?;
+        let last = head.first().ok_or(StoreError::NotOwner)?.int(0)?;
+        let first = u64::try_from(last - count + 1).map_err(|_| StoreError::Corrupt("the feed head".into()))?;
+        let mut positioned = Vec::with_capacity(changes.len());
+        for (n, change) in (first..).zip(changes) {
+            tx.query(feed::INSERT_CHANGE, &change.values(n))?;
+            positioned.push((Position(n), change.touched));
+        }
+        Ok(positioned)
+    }
+}
+
+const FATAL: &str = "fatal: ";
+
+fn is_fatal(error: &StoreError) -> bool {
+    matches!(error, StoreError::Unavailable(why) if why.starts_with(FATAL))
+}
+
+fn commit(connection: &Connection) -> Result<(), StoreError> {
+    connection.execute_batch("COMMIT").map_err(|error| match error.sqlite_error_code() {
+        // A write that failed cleanly leaves the file as it was; a failed fsync leaves it unknown.
+        Some(ErrorCode::SystemIoFailure) => StoreError::Unavailable(format!("{FATAL}{error}")),
+        _ => translate(&error),
+    })
+}
+
+fn execute(connection: &Connection, sql: &str) -> Result<(), StoreError> {
+    let mut statement = connection.prepare_cached(sql).map_err(|error| translate(&error))?;
+    statement.raw_execute().map(drop).map_err(|error| translate(&error))
+}
+
+fn translate(error: &rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::DatabaseBusy
+            | ErrorCode::DatabaseLocked | ErrorCode::ReadOnly | ErrorCode::OutOfMemory) => {
+            StoreError::Unavailable(error.to_string())
+        }
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt(error.to_string()),
+        _ => StoreError::Statement(error.to_string()),
+    }
+}
+
+/// Polls a future that never waits: SQLite answers at once.
+fn now<F: Future<Output = Result<T, StoreError>>, T>(future: F) -> Result<T, StoreError> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(out) => out,
+        Poll::Pending => Err(StoreError::Statement("a step waited for something that is not its store".into())),
+    }
+}
+
+struct SqliteTx<'c> {
+    connection: &'c Connection,
+    changes: Vec<Change>,
+    audits: Vec<AuditRow>,
+}
+
+impl<'c> SqliteTx<'c> {
+    const fn new(connection: &'c Connection) -> Self {
+        Self { connection, changes: Vec::new(), audits: Vec::new() }
+    }
+
+    fn query(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(|error| translate(&error))?;
+        if statement.parameter_count() != values.len() {
+            return Err(StoreError::Statement(format!("{} values for: {sql}", values.len())));
+        }
+        for (at, value) in (1..).zip(values) {
+            // SQLite numbers `$n` by first appearance; PostgreSQL by n. They must agree.
+            if statement.parameter_name(at) != Some(&*format!("${at}")) {
+                return Err(StoreError::Statement(format!("placeholders out of order in: {sql}")));
+            }
+            statement.raw_bind_parameter(at, value).map_err(|error| translate(&error))?;
+        }
+        let columns = statement.column_count();
+        let mut rows = statement.raw_query();
+        let mut answer = Vec::new();
+        while let Some(row) = rows.next().map_err(|error| translate(&error))? {
+            let read = |at| row.get_ref(at).map(own).map_err(|error| translate(&error));
+            answer.push(Row((0..columns).map(read).collect::<Result<_, _>>()?));
+        }
+        Ok(answer)
+    }
+
+    fn write_audit(&mut self) -> Result<(), StoreError> {
+        for row in std::mem::take(&mut self.audits) {
+            self.query(feed::INSERT_AUDIT, &row.values())?;
+        }
+        Ok(())
+    }
+}
+
+fn own(value: ValueRef<'_>) -> Value {
+    match value {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(value) => Value::Int(value),
+        ValueRef::Real(_) => Value::Null,
+        ValueRef::Text(text) => Value::Text(String::from_utf8_lossy(text).into_owned()),
+        ValueRef::Blob(bytes) => Value::Blob(bytes.to_vec()),
+    }
+}
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Null => ValueRef::Null,
+            Self::Int(value) => ValueRef::Integer(*value),
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+            Self::Blob(bytes) => ValueRef::Blob(bytes),
+        }))
+    }
+}
+
+impl Tx for SqliteTx<'_> {
+    async fn run(&mut self, sql: &'static str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
+        self.query(sql, values)
+    }
+
+    async fn run_locking(&mut self, sql: &'static str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
+        self.query(sql, values)
+    }
+
+    async fn send(&mut self, sql: &'static str, values: &[Value]) -> Result<(), StoreError> {
+        self.query(sql, values).map(drop)
+    }
+
+    fn change(&mut self, change: Change) {
+        self.changes.push(change);
+    }
+
+    fn audit(&mut self, row: AuditRow) {
+        self.audits.push(row);
+    }
+}

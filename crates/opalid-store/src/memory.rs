@@ -1,0 +1,451 @@
+//! What is remembered of the store: entities by id, filled by reads, dropped when a change touches them.
+//!
+//! Holds: changes are applied strictly in feed order; a read begun before a change never refills memory
+//! after it (the ring below says so, asked and inserted in one step); everything is bounded; memory that
+//! may be behind answers nothing.
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use equivalent::Equivalent;
+use opalid_core::alive::Standing;
+use opalid_core::client::Client;
+use opalid_core::grant::{Ancestor, EntitlementNo, Entitlement, Epoch, Grant};
+use opalid_core::ids::{ClientId, GrantId, ResourceId, UserId, WorkspaceId};
+use opalid_core::resource::Resource;
+use opalid_core::token::Jti;
+use opalid_core::user::User;
+use quick_cache::sync::Cache;
+
+use crate::feed::{Incarnation, Position, Touched};
+use crate::keys::WorkspaceRecord;
+
+/// A grant as it is remembered: with the tokens of it that were revoked one by one.
+#[derive(Debug)]
+pub struct RememberedGrant {
+    /// The grant.
+    pub grant: Grant,
+    /// Whether it is the standing grant of its client, to which new entitlements go.
+    pub standing: bool,
+    any_killed: AtomicBool,
+    killed: Mutex<HashSet<Jti>>,
+}
+
+impl RememberedGrant {
+    /// A grant just read, with its killed tokens.
+    pub fn new(grant: Grant, standing: bool, killed: HashSet<Jti>) -> Self {
+        Self { grant, standing, any_killed: AtomicBool::new(!killed.is_empty()), killed: Mutex::new(killed) }
+    }
+
+    /// Whether this very token was revoked.
+    pub fn has_killed(&self, jti: &Jti) -> bool {
+        self.any_killed.load(Ordering::Acquire) && locked(&self.killed).contains(jti)
+    }
+
+    fn kill(&self, jti: Jti) {
+        locked(&self.killed).insert(jti);
+        self.any_killed.store(true, Ordering::Release);
+    }
+}
+
+/// Something known by a name within a workspace.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Named {
+    workspace: WorkspaceId,
+    name: Box<str>,
+}
+
+/// A name to look up, without an allocation.
+#[derive(Hash)]
+struct Asked<'a> {
+    workspace: WorkspaceId,
+    name: &'a str,
+}
+
+impl Equivalent<Named> for Asked<'_> {
+    fn equivalent(&self, key: &Named) -> bool {
+        self.workspace == key.workspace && self.name == &*key.name
+    }
+}
+
+/// Where a client's standing grant holds an entitlement.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct StandingKey {
+    /// The client.
+    pub client: ClientId,
+    /// The epochs it was authenticated under: workspace, client.
+    pub epochs: (Epoch, Epoch),
+    /// What the token may do.
+    pub entitlement: Entitlement,
+}
+
+/// How much is remembered, in entries.
+#[derive(Debug, Clone, Copy)]
+pub struct Capacity {
+    /// Grants, and as many standings.
+    pub grants: usize,
+    /// Clients, users, resources and names, each.
+    pub entities: usize,
+}
+
+impl Default for Capacity {
+    fn default() -> Self {
+        Self { grants: 1_000_000, entities: 100_000 }
+    }
+}
+
+/// How many changes the ring reaches back.
+const RING: usize = 16 * 1024;
+
+#[derive(Default)]
+struct Order {
+    position: Position,
+    ring: VecDeque<(Position, Touched)>,
+    /// Batches that came before their turn, by first position.
+    early: BTreeMap<Position, Vec<(Position, Touched)>>,
+}
+
+/// Entities by id. Every look-up goes through [`Memory::trust`].
+pub struct Memory {
+    order: Mutex<Order>,
+    position: AtomicU64,
+    trusted: AtomicBool,
+    incarnation: Mutex<Incarnation>,
+    applied: tokio::sync::watch::Sender<Position>,
+    entries: Entries,
+}
+
+struct Entries {
+    standings: Cache<Ancestor, Standing>,
+    grants: Cache<GrantId, Arc<RememberedGrant>>,
+    standing_grants: Cache<StandingKey, (GrantId, EntitlementNo)>,
+    clients: Cache<ClientId, Arc<Client>>,
+    client_ids: Cache<Named, ClientId>,
+    users: Cache<UserId, Arc<User>>,
+    resources: Cache<ResourceId, Arc<Resource>>,
+    resource_uris: Cache<Named, ResourceId>,
+    workspaces: Cache<WorkspaceId, Arc<WorkspaceRecord>>,
+    workspace_names: Cache<Box<str>, WorkspaceId>,
+}
+
+/// Proof that memory was asked whether it may answer. Kept no longer than one check.
+pub struct Trusted<'m>(&'m Entries);
+
+impl Memory {
+    /// An empty memory that answers nothing until [`Self::start`].
+    pub fn new(capacity: Capacity) -> Self {
+        let Capacity { grants, entities } = capacity;
+        let entries = Entries {
+            standings: Cache::new(grants.saturating_add(entities)),
+            grants: Cache::new(grants),
+            standing_grants: Cache::new(entities),
+            clients: Cache::new(entities),
+            client_ids: Cache::new(entities),
+            users: Cache::new(entities),
+            resources: Cache::new(entities),
+            resource_uris: Cache::new(entities),
+            workspaces: Cache::new(entities),
+            workspace_names: Cache::new(entities),
+        };
+        Self {
+            order: Mutex::default(),
+            position: AtomicU64::new(0),
+            trusted: AtomicBool::new(false),
+            incarnation: Mutex::new(Incarnation([0; 16])),
+            applied: tokio::sync::watch::Sender::new(Position(0)),
+            entries,
+        }
+    }
+
+    /// Begins at what stands in the store, with nothing remembered.
+    pub(crate) fn start(&self, incarnation: Incarnation, position: Position) {
+        let mut order = locked(&self.order);
+        *locked(&self.incarnation) = incarnation;
+        self.entries.clear();
+        order.ring.clear();
+        order.early.clear();
+        self.advance(&mut order, position);
+        self.trusted.store(true, Ordering::SeqCst);
+    }
+
+    /// Answers nothing until [`Self::start`]: what was committed is not known.
+    pub(crate) fn distrust(&self) {
+        self.trusted.store(false, Ordering::SeqCst);
+    }
+
+    /// The only way to the entries: `None` while memory may be behind.
+    pub fn trust(&self) -> Option<Trusted<'_>> {
+        self.trusted.load(Ordering::SeqCst).then_some(Trusted(&self.entries))
+    }
+
+    /// The position up to which changes are applied. Read it before a read begins whose result is to fill.
+    pub fn position(&self) -> Position {
+        Position(self.position.load(Ordering::SeqCst))
+    }
+
+    /// The incarnation of the store behind it.
+    pub fn incarnation(&self) -> Incarnation {
+        *locked(&self.incarnation)
+    }
+
+    /// Applies committed changes; a batch that comes before its turn waits for those before it.
+    pub(crate) fn apply(&self, batch: &[(Position, Touched)]) {
+        let Some((first, _)) = batch.first() else { return };
+        let mut order = locked(&self.order);
+        order.early.insert(*first, batch.to_vec());
+        loop {
+            let next = Position(order.position.0 + 1);
+            let Some(batch) = order.early.remove(&next) else { return };
+            for (position, touched) in batch {
+                order.ring.push_back((position, touched));
+                if order.ring.len() > RING {
+                    order.ring.pop_front();
+                }
+                self.entries.drop_touched(touched);
+                self.advance(&mut order, position);
+            }
+        }
+    }
+
+    /// Waits until everything up to `position` is applied.
+    pub(crate) async fn applied(&self, position: Position) {
+        let mut applied = self.applied.subscribe();
+        drop(applied.wait_for(|at| *at >= position).await);
+    }
+
+    fn advance(&self, order: &mut Order, position: Position) {
+        order.position = position;
+        self.position.store(position.0, Ordering::SeqCst);
+        self.applied.send_replace(position);
+    }
+
+    /// Inserts what a read begun at `at` gave for `of`, unless something has touched it since, or so much
+    /// has happened that nobody can say.
+    pub(crate) fn fill(&self, at: Position, of: Touched, insert: impl FnOnce(&Filling<'_>)) {
+        let order = locked(&self.order);
+        let reaches = order.position.0.saturating_sub(order.ring.len() as u64) <= at.0;
+        let untouched = || !order.ring.iter().rev().take_while(|(p, _)| *p > at).any(|(_, t)| same_entity(*t, of));
+        if reaches && untouched() {
+            insert(&Filling(&self.entries));
+        }
+    }
+}
+
+/// Where a fill puts what it read.
+pub(crate) struct Filling<'m>(&'m Entries);
+
+impl Filling<'_> {
+    pub fn standing(&self, ancestor: Ancestor, standing: Standing) {
+        self.0.standings.insert(ancestor, standing);
+    }
+
+    pub fn grant(&self, grant: &Arc<RememberedGrant>) {
+        self.0.grants.insert(grant.grant.id, Arc::clone(grant));
+    }
+
+    pub fn standing_grant(&self, key: StandingKey, grant: GrantId, number: EntitlementNo) {
+        self.0.standing_grants.insert(key, (grant, number));
+    }
+
+    pub fn client(&self, client: &Arc<Client>) {
+        let named = Named { workspace: client.workspace, name: client.client_id.as_str().into() };
+        self.0.client_ids.insert(named, client.id);
+        self.0.clients.insert(client.id, Arc::clone(client));
+    }
+
+    pub fn user(&self, user: &Arc<User>) {
+        self.0.users.insert(user.id, Arc::clone(user));
+    }
+
+    pub fn resource(&self, resource: &Arc<Resource>) {
+        let named = Named { workspace: resource.workspace, name: resource.uri.as_str().into() };
+        self.0.resource_uris.insert(named, resource.id);
+        self.0.resources.insert(resource.id, Arc::clone(resource));
+    }
+
+    pub fn workspace(&self, record: &Arc<WorkspaceRecord>) {
+        self.0.workspace_names.insert(record.workspace.name.as_str().into(), record.workspace.id);
+        self.0.workspaces.insert(record.workspace.id, Arc::clone(record));
+    }
+}
+
+impl Trusted<'_> {
+    /// How an ancestor stands.
+    pub fn standing(&self, ancestor: Ancestor) -> Option<Standing> {
+        self.0.standings.get(&ancestor)
+    }
+
+    /// A grant.
+    pub fn grant(&self, id: GrantId) -> Option<Arc<RememberedGrant>> {
+        self.0.grants.get(&id)
+    }
+
+    /// Where a client's standing grant holds an entitlement.
+    pub fn standing_grant(&self, key: &StandingKey) -> Option<(GrantId, EntitlementNo)> {
+        self.0.standing_grants.get(key)
+    }
+
+    /// A client by its row.
+    pub fn client(&self, id: ClientId) -> Option<Arc<Client>> {
+        self.0.clients.get(&id)
+    }
+
+    /// A client by its name on the wire.
+    pub fn client_called(&self, workspace: WorkspaceId, name: &str) -> Option<Arc<Client>> {
+        let id = self.0.client_ids.get(&Asked { workspace, name })?;
+        self.0.clients.get(&id)
+    }
+
+    /// A user.
+    pub fn user(&self, id: UserId) -> Option<Arc<User>> {
+        self.0.users.get(&id)
+    }
+
+    /// A resource by its row.
+    pub fn resource(&self, id: ResourceId) -> Option<Arc<Resource>> {
+        self.0.resources.get(&id)
+    }
+
+    /// A resource by its URI.
+    pub fn resource_at(&self, workspace: WorkspaceId, uri: &str) -> Option<Arc<Resource>> {
+        let id = self.0.resource_uris.get(&Asked { workspace, name: uri })?;
+        self.0.resources.get(&id)
+    }
+
+    /// A workspace by its name.
+    pub fn workspace_called(&self, name: &str) -> Option<Arc<WorkspaceRecord>> {
+        let id = self.0.workspace_names.get(name)?;
+        self.0.workspaces.get(&id)
+    }
+
+    /// A workspace by its row.
+    pub fn workspace(&self, id: WorkspaceId) -> Option<Arc<WorkspaceRecord>> {
+        self.0.workspaces.get(&id)
+    }
+}
+
+impl Entries {
+    fn drop_touched(&self, touched: Touched) {
+        match touched {
+            Touched::Workspace(id) => {
+                self.standings.remove(&Ancestor::Workspace(id));
+                self.workspaces.remove(&id);
+            }
+            Touched::Client(id) => {
+                self.standings.remove(&Ancestor::Client(id));
+                self.clients.remove(&id);
+            }
+            Touched::Resource(id) => drop(self.resources.remove(&id)),
+            Touched::User(id) => {
+                self.standings.remove(&Ancestor::User(id));
+                self.standings.remove(&Ancestor::Credentials(id));
+                self.users.remove(&id);
+            }
+            Touched::Session(id) => drop(self.standings.remove(&Ancestor::Session(id))),
+            Touched::Consent(id) => drop(self.standings.remove(&Ancestor::Consent(id))),
+            Touched::Grant(id) => {
+                self.standings.remove(&Ancestor::Grant(id));
+                self.grants.remove(&id);
+            }
+            Touched::Token { grant, jti } => {
+                if let Some(grant) = self.grants.get(&grant) {
+                    grant.kill(jti);
+                }
+            }
+        }
+    }
+
+    fn clear(&self) {
+        self.standings.clear();
+        self.grants.clear();
+        self.standing_grants.clear();
+        self.clients.clear();
+        self.client_ids.clear();
+        self.users.clear();
+        self.resources.clear();
+        self.resource_uris.clear();
+        self.workspaces.clear();
+        self.workspace_names.clear();
+    }
+}
+
+/// A killed token changes what is remembered of its grant.
+fn same_entity(one: Touched, other: Touched) -> bool {
+    let entity = |touched| match touched {
+        Touched::Token { grant, .. } => Touched::Grant(grant),
+        touched => touched,
+    };
+    entity(one) == entity(other)
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const USER: UserId = UserId::from_bytes([1; 16]);
+    const OTHER: UserId = UserId::from_bytes([2; 16]);
+
+    fn memory() -> Memory {
+        let memory = Memory::new(Capacity { grants: 100, entities: 100 });
+        memory.start(Incarnation([1; 16]), Position(10));
+        memory
+    }
+
+    fn fill(memory: &Memory, at: Position, user: UserId, epoch: u32) {
+        memory.fill(at, Touched::User(user), |filling| {
+            filling.standing(Ancestor::User(user), Standing::enabled(Epoch(epoch)));
+        });
+    }
+
+    fn epoch(memory: &Memory, user: UserId) -> Option<u32> {
+        memory.trust().unwrap().standing(Ancestor::User(user)).map(|standing| standing.epoch.0)
+    }
+
+    #[test]
+    fn a_read_begun_before_a_change_never_refills_after_it() {
+        let memory = memory();
+        let before = memory.position();
+        memory.apply(&[(Position(11), Touched::User(USER))]);
+        fill(&memory, before, USER, 1);
+        fill(&memory, before, OTHER, 1);
+        assert_eq!((epoch(&memory, USER), epoch(&memory, OTHER)), (None, Some(1)));
+        fill(&memory, memory.position(), USER, 2);
+        assert_eq!(epoch(&memory, USER), Some(2));
+    }
+
+    #[test]
+    fn a_read_older_than_the_ring_fills_nothing() {
+        let memory = memory();
+        let before = memory.position();
+        for n in 0..=RING as u64 {
+            memory.apply(&[(Position(11 + n), Touched::User(OTHER))]);
+        }
+        fill(&memory, before, USER, 1);
+        assert_eq!(epoch(&memory, USER), None);
+    }
+
+    #[test]
+    fn changes_are_applied_in_feed_order_and_never_past_others() {
+        let memory = memory();
+        fill(&memory, memory.position(), USER, 1);
+        memory.apply(&[(Position(12), Touched::User(USER))]);
+        assert_eq!((memory.position(), epoch(&memory, USER)), (Position(10), Some(1)));
+        memory.apply(&[(Position(11), Touched::User(OTHER))]);
+        assert_eq!((memory.position(), epoch(&memory, USER)), (Position(12), None));
+    }
+
+    #[test]
+    fn memory_that_may_be_behind_answers_nothing() {
+        let memory = memory();
+        fill(&memory, memory.position(), USER, 1);
+        memory.distrust();
+        assert!(memory.trust().is_none());
+        memory.start(Incarnation([1; 16]), Position(20));
+        assert_eq!(epoch(&memory, USER), None);
+    }
+}

@@ -1,0 +1,119 @@
+//! Workspaces and their keys.
+
+use opalid_core::grant::Epoch;
+use opalid_core::ids::WorkspaceId;
+use opalid_core::workspace::{Workspace, WorkspaceSettings};
+
+use crate::engine::tx::{Row, Step, Tx, Value};
+use crate::error::StoreError;
+use crate::feed::Touched;
+use crate::keys::{READ_KEYS, WorkspaceKey, WorkspaceRecord, read_key};
+use crate::steps::{Stamp, to_json};
+
+/// By what a workspace is looked up.
+#[derive(Debug, Clone)]
+pub enum ByWorkspace {
+    /// Its row.
+    Id(WorkspaceId),
+    /// Its name.
+    Name(String),
+}
+
+/// Reads a workspace with its keys.
+pub struct FindWorkspace(pub ByWorkspace);
+
+fn read(row: &Row) -> Result<Workspace, StoreError> {
+    Ok(Workspace {
+        id: row.id(0)?,
+        name: row.text(1)?.to_owned(),
+        epoch: row.epoch(2)?,
+        enabled: row.bool(3)?,
+        settings: row.json(4)?,
+    })
+}
+
+impl Step for FindWorkspace {
+    type Out = Option<WorkspaceRecord>;
+
+    async fn run<T: Tx>(&self, tx: &mut T) -> Result<Self::Out, StoreError> {
+        let found = match &self.0 {
+            ByWorkspace::Id(id) => {
+                let sql = "SELECT id, name, epoch, enabled, settings FROM workspace WHERE id = $1";
+                tx.find(sql, &[id.as_bytes().into()]).await?
+            }
+            ByWorkspace::Name(name) => {
+                let sql = "SELECT id, name, epoch, enabled, settings FROM workspace WHERE name = $1";
+                tx.find(sql, &[name.as_str().into()]).await?
+            }
+        };
+        let Some(row) = found else { return Ok(None) };
+        let workspace = read(&row)?;
+        let keys = tx.run(READ_KEYS, &[workspace.id.as_bytes().into()]).await?;
+        Ok(Some(WorkspaceRecord { workspace, keys: keys.iter().map(read_key).collect::<Result<_, _>>()? }))
+    }
+}
+
+/// Lists all workspaces, by name.
+pub struct ListWorkspaces;
+
+impl Step for ListWorkspaces {
+    type Out = Vec<Workspace>;
+
+    async fn run<T: Tx>(&self, tx: &mut T) -> Result<Self::Out, StoreError> {
+        let rows = tx.run("SELECT id, name, epoch, enabled, settings FROM workspace ORDER BY name", &[]).await?;
+        rows.iter().map(read).collect()
+    }
+}
+
+/// Makes a workspace with its first keys. `false` if the name is taken.
+pub struct CreateWorkspace {
+    /// When, and by whom; its `workspace` is the new id.
+    pub stamp: Stamp,
+    /// The name.
+    pub name: String,
+    /// The settings.
+    pub settings: WorkspaceSettings,
+    /// The keys.
+    pub keys: Vec<WorkspaceKey>,
+}
+
+impl Step for CreateWorkspace {
+    type Out = bool;
+
+    async fn run<T: Tx>(&self, tx: &mut T) -> Result<bool, StoreError> {
+        let id = self.stamp.workspace;
+        let sql = "INSERT INTO workspace (id, name, epoch, enabled, settings, created_at) VALUES ($1, $2, $3, 1, $4, $5)
+                   ON CONFLICT (name) DO NOTHING RETURNING id";
+        let values: [Value; 5] = [
+            id.as_bytes().into(),
+            self.name.as_str().into(),
+            Epoch::FIRST.into(),
+            to_json(&self.settings)?.into(),
+            self.stamp.now.into(),
+        ];
+        if tx.find(sql, &values).await?.is_none() {
+            return Ok(false);
+        }
+        for key in &self.keys {
+            insert_key(tx, &self.stamp, key).await?;
+        }
+        self.stamp.change(tx, Touched::Workspace(id), "workspace created");
+        self.stamp.audit(tx, "workspace.created", format!("workspace {}", self.name), "");
+        Ok(true)
+    }
+}
+
+async fn insert_key<T: Tx>(tx: &mut T, stamp: &Stamp, key: &WorkspaceKey) -> Result<(), StoreError> {
+    let sql = "INSERT INTO workspace_key (workspace, purpose, number, state, algorithm, wrapped, created_at)
+               VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    let values = [
+        stamp.workspace.as_bytes().into(),
+        key.purpose.name().into(),
+        u32::from(key.number).into(),
+        key.state.name().into(),
+        key.algorithm.as_str().into(),
+        key.wrapped.clone().into(),
+        stamp.now.into(),
+    ];
+    tx.send(sql, &values).await
+}
