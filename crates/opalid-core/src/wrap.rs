@@ -1,8 +1,8 @@
 //! The master key, and the wrapping of the keys that the store keeps.
 //!
 //! Takes: a label that names workspace, purpose and number of the key; a nonce; the key.
-//! Gives: nonce 12 ‖ ciphertext ‖ tag 16, AES-256-GCM-SIV (RFC 8452): a nonce drawn twice would only show that the same
-//! key was wrapped twice.
+//! Gives: nonce 12 ‖ ciphertext ‖ tag 16, AES-256-GCM-SIV (RFC 8452): a nonce drawn twice would only show that the
+//! same key was wrapped twice.
 //! Holds: what was wrapped under one label opens under no other, so wrapped keys cannot be swapped in the store.
 //! Not here: where the master key lies, and where randomness comes from.
 
@@ -40,7 +40,7 @@ impl MasterKey {
         Self(Zeroizing::new(random))
     }
 
-    /// The key in a file or variable: base64url in its one canonical spelling. The line end of a file is not part of it.
+    /// The key in a file or variable: base64url in its one canonical spelling. A file's line end is not part of it.
     pub fn from_text(text: &str) -> Result<Self, NotAMasterKey> {
         let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(text).map_err(|_| NotAMasterKey)?);
         let bytes: &[u8; 32] = bytes.as_slice().try_into().map_err(|_| NotAMasterKey)?;
