@@ -4,4 +4,6 @@
 
 pub mod error;
 pub mod ids;
+pub mod jwt;
 pub mod time;
+pub mod wrap;
