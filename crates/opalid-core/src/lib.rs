@@ -2,11 +2,14 @@
 //!
 //! No I/O: no clock, no randomness, no environment; all of it comes in as arguments.
 
+pub mod claims;
 pub mod error;
 pub mod form;
 pub mod ids;
 pub mod pkce;
 pub mod redirect_uri;
+pub mod request;
+pub mod resource_uri;
 pub mod scope;
 pub mod time;
 pub mod uri;
