@@ -32,8 +32,8 @@ macro_rules! standard_claims {
             pub const EMAIL: &[&str] = &["email", "email_verified"];
 
             fn profile(&self, claims: &mut Map<String, Value>) {
-                $(if let Some(value) = &self.$name {
-                    claims.insert(stringify!($name).to_owned(), value.to_claim());
+                $(if let Some(value) = self.$name.as_ref().and_then(ToClaim::to_claim) {
+                    claims.insert(stringify!($name).to_owned(), value);
                 })*
             }
         }
@@ -78,28 +78,29 @@ impl StandardClaims {
         if scopes.has(OpenIdScope::Profile) {
             self.profile(&mut claims);
         }
-        if let Some(email) = self.email.as_ref().filter(|_| scopes.has(OpenIdScope::Email)) {
-            claims.insert("email".to_owned(), email.as_str().into());
+        if let Some(email) = self.email.as_ref().and_then(ToClaim::to_claim).filter(|_| scopes.has(OpenIdScope::Email))
+        {
+            claims.insert("email".to_owned(), email);
             claims.insert("email_verified".to_owned(), self.email_verified.into());
         }
         claims
     }
 }
 
-/// A value as JSON.
+/// A value as JSON; an empty text is left out (OpenID Core §5.3.2).
 trait ToClaim {
-    fn to_claim(&self) -> Value;
+    fn to_claim(&self) -> Option<Value>;
 }
 
 impl ToClaim for String {
-    fn to_claim(&self) -> Value {
-        self.as_str().into()
+    fn to_claim(&self) -> Option<Value> {
+        (!self.is_empty()).then(|| self.as_str().into())
     }
 }
 
 impl ToClaim for UnixTime {
-    fn to_claim(&self) -> Value {
-        self.0.into()
+    fn to_claim(&self) -> Option<Value> {
+        Some(self.0.into())
     }
 }
 
@@ -131,6 +132,11 @@ mod tests {
             r#"{"email":"a@x.example","email_verified":false}"#
         );
         assert_eq!(shown(&claims(r#"{"email_verified":true}"#), "email"), "{}");
+    }
+
+    #[test]
+    fn an_empty_text_is_left_out() {
+        assert_eq!(shown(&claims(r#"{"name":"","email":"","email_verified":true}"#), "profile email"), "{}");
     }
 
     #[test]

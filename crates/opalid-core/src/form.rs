@@ -160,6 +160,7 @@ fn hex_digit(digit: u8) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::btree_map;
     use proptest::prelude::*;
 
     use super::*;
@@ -235,7 +236,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_form_survives_a_round_trip(pairs in proptest::collection::btree_map("[^\0]{1,8}", "[^\0]{0,12}", 0..30)) {
+        fn any_form_survives_a_round_trip(pairs in btree_map("[^\0]{1,8}", "[^\0]{0,12}", 0..30)) {
             let text = form_urlencoded::Serializer::new(String::new()).extend_pairs(&pairs).finish();
             let form = Form::parse(text.as_bytes()).unwrap();
             for (name, value) in &pairs {

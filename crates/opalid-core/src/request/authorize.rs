@@ -169,6 +169,18 @@ impl<'a> AuthorizeForm<'a> {
     }
 }
 
+impl AuthorizeRequest {
+    /// Where the answer goes, if the client has the URI on its list today.
+    pub fn return_address(&self, registered: &RedirectUris) -> Result<ReturnAddress, BadReturnAddress> {
+        let asked = self.redirect_uri.as_deref();
+        if self.scope.has(OpenIdScope::OpenId) {
+            registered.exact_return_address(asked)
+        } else {
+            registered.return_address(asked)
+        }
+    }
+}
+
 const OPENID: &str = OpenIdScope::OpenId.wire_name();
 
 fn max_age(text: &str) -> Result<Seconds, OAuthError> {
@@ -254,6 +266,15 @@ mod tests {
         assert_eq!(asked.return_address(&one), Err(BadReturnAddress::Unknown));
         let asked = form("client_id=c&scope=openid&redirect_uri=https://a.example/");
         assert_eq!(asked.return_address(&one).unwrap().as_str(), "https://a.example/");
+    }
+
+    #[test]
+    fn a_stored_request_is_answered_only_where_the_client_still_is() {
+        let stored = request(&format!("{PLAIN}&redirect_uri=https://a.example/")).unwrap();
+        assert_eq!(stored.return_address(&uris(&["https://a.example/"])).unwrap().as_str(), "https://a.example/");
+        assert_eq!(stored.return_address(&uris(&["https://b.example/"])), Err(BadReturnAddress::Unknown));
+        let openid = request(&format!("{PLAIN}&scope=openid")).unwrap();
+        assert_eq!(openid.return_address(&uris(&["https://a.example/"])), Err(BadReturnAddress::Missing));
     }
 
     #[test]
