@@ -222,7 +222,11 @@ mod tests {
         sealer.open(PresentedToken::new(&sealer.seal::<Access>(&sealed, Jti([0; 12])))).unwrap()
     }
 
-    fn judge(reference: &Reference<Access>, killed: bool, today: impl Fn(Ancestor) -> Option<Standing>) -> Result<(), Reason> {
+    fn judge(
+        reference: &Reference<Access>,
+        killed: bool,
+        today: impl Fn(Ancestor) -> Option<Standing>,
+    ) -> Result<(), Reason> {
         token::<_, Infallible>(reference, &grant(), killed, UnixTime(50), |ancestor| Ok(today(ancestor))).unwrap()
     }
 
@@ -260,7 +264,7 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_no_verdict() {
-        let unknown = token(&reference(1, 1, 100), &grant(), false, UnixTime(0), |ancestor| Err(ancestor));
+        let unknown = token(&reference(1, 1, 100), &grant(), false, UnixTime(0), Err);
         assert_eq!(unknown, Err(ANCESTORS[0]));
     }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::grant::Epoch;
 use crate::ids::{ClientId, WorkspaceId};
-use crate::redirect_uri::RedirectUri;
+use crate::redirect_uri::{PostLogoutRedirectUris, RedirectUris};
 use crate::request::GrantType;
 use crate::scope::Scopes;
 use crate::time::UnixTime;
@@ -36,11 +36,11 @@ pub struct ClientSettings {
     /// The grant types it may use.
     pub grant_types: Vec<GrantType>,
     /// Where authorization answers may go.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub redirect_uris: Vec<RedirectUri>,
+    #[serde(skip_serializing_if = "RedirectUris::is_empty")]
+    pub redirect_uris: RedirectUris,
     /// Where a sign-out may end.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub post_logout_redirect_uris: Vec<RedirectUri>,
+    #[serde(skip_serializing_if = "PostLogoutRedirectUris::is_empty")]
+    pub post_logout_redirect_uris: PostLogoutRedirectUris,
     /// Resources it may ask for, each with the scopes it may ask for there.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub access: BTreeMap<String, Scopes>,

@@ -2,8 +2,23 @@
 //!
 //! No I/O: no clock, no randomness, no environment; all of it comes in as arguments.
 
+pub mod alive;
+pub mod claims;
+pub mod client;
 pub mod error;
+pub mod form;
+pub mod grant;
 pub mod ids;
 pub mod jwt;
+pub mod pkce;
+pub mod redirect_uri;
+pub mod request;
+pub mod resource;
+pub mod resource_uri;
+pub mod scope;
 pub mod time;
+pub mod token;
+pub mod uri;
+pub mod user;
+pub mod workspace;
 pub mod wrap;

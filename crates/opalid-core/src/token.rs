@@ -314,9 +314,8 @@ impl Sealer {
         let (nonce, sealed) = rest.split_first_chunk_mut::<NONCE_LEN>().ok_or(Unopened::Malformed)?;
         let key = self.key(*number).ok_or(Unopened::UnknownKey(*number))?;
         let aad = Aad::from(associated_data::<K>(self.workspace));
-        let plain = key
-            .open_in_place(Nonce::assume_unique_for_key(*nonce), aad, sealed)
-            .map_err(|_| Unopened::Forged)?;
+        let plain =
+            key.open_in_place(Nonce::assume_unique_for_key(*nonce), aad, sealed).map_err(|_| Unopened::Forged)?;
         Ok((*nonce, plain))
     }
 
@@ -464,7 +463,8 @@ mod tests {
     #[test]
     fn nothing_secret_is_printed() {
         let secret = RowSecret::<Refresh>::new([1; 16], 3, [5; 32]);
-        let printed = format!("{secret:?} {:?} {:?} {:?}", secret.digest(), PresentedToken::new("oat_x"), Guard::new([4; 8]));
+        let printed =
+            format!("{secret:?} {:?} {:?} {:?}", secret.digest(), PresentedToken::new("oat_x"), Guard::new([4; 8]));
         insta::assert_snapshot!(printed, @"RowSecret(refresh, …) SecretDigest(…) PresentedToken(…) Guard(…)");
     }
 }

@@ -70,8 +70,13 @@ impl WorkspaceSettings {
         if self.code_lifetime > Seconds(60) {
             return Some("code_lifetime is at most 60");
         }
-        let lifetimes =
-            [self.access_token_lifetime, self.id_token_lifetime, self.code_lifetime, self.session_idle, self.session_absolute];
+        let lifetimes = [
+            self.access_token_lifetime,
+            self.id_token_lifetime,
+            self.code_lifetime,
+            self.session_idle,
+            self.session_absolute,
+        ];
         if lifetimes.contains(&Seconds(0)) || self.refresh_idle == Seconds(0) || self.refresh_absolute == Seconds(0) {
             return Some("a lifetime is at least 1 second");
         }
@@ -96,8 +101,27 @@ pub struct Workspace {
 
 /// Top-level paths that no workspace may take; whatever is added later stands under `/-/`.
 pub const RESERVED_NAMES: &[&str] = &[
-    "authorize", "consent", "demo", "healthz", "introspect", "jwks", "logout", "readyz", "revoke", "set-password", "sign-in",
-    "sign-out", "signed-out", "token", "userinfo", "feed", "console", "account", "error", "metrics", "favicon.ico",
+    "authorize",
+    "consent",
+    "demo",
+    "healthz",
+    "introspect",
+    "jwks",
+    "logout",
+    "readyz",
+    "revoke",
+    "set-password",
+    "sign-in",
+    "sign-out",
+    "signed-out",
+    "token",
+    "userinfo",
+    "feed",
+    "console",
+    "account",
+    "error",
+    "metrics",
+    "favicon.ico",
 ];
 
 /// A name that no workspace can have.

@@ -3,9 +3,7 @@
 //! Every change that can make a remembered answer wrong enters the feed in its own transaction; feed order
 //! is commit order. New grants, codes and rotations make nothing wrong and do not enter.
 
-use opalid_core::ids::{
-    ClientId, ConsentId, EventId, GrantId, ResourceId, SessionId, UserId, WorkspaceId,
-};
+use opalid_core::ids::{ClientId, ConsentId, EventId, GrantId, ResourceId, SessionId, UserId, WorkspaceId};
 use opalid_core::time::UnixTime;
 use opalid_core::token::Jti;
 
@@ -105,7 +103,15 @@ impl Change {
         let (kind, id, jti) = self.touched.parts();
         let jti = jti.map(|jti| jti.0.to_vec());
         let n = i64::try_from(n).unwrap_or(i64::MAX);
-        [n.into(), self.workspace.as_bytes().into(), kind.into(), id.into(), jti.into(), self.reason.into(), self.at.into()]
+        [
+            n.into(),
+            self.workspace.as_bytes().into(),
+            kind.into(),
+            id.into(),
+            jti.into(),
+            self.reason.into(),
+            self.at.into(),
+        ]
     }
 }
 

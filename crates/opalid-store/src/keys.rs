@@ -82,8 +82,7 @@ pub struct WorkspaceRecord {
 }
 
 /// The columns [`read_key`] wants.
-pub(crate) const READ_KEYS: &str =
-    "SELECT purpose, number, state, algorithm, wrapped FROM workspace_key WHERE workspace = $1 ORDER BY purpose, number";
+pub(crate) const READ_KEYS: &str = "SELECT purpose, number, state, algorithm, wrapped FROM workspace_key WHERE workspace = $1 ORDER BY purpose, number";
 
 /// Reads a row of [`READ_KEYS`].
 pub(crate) fn read_key(row: &Row) -> Result<WorkspaceKey, StoreError> {

@@ -1,1 +1,89 @@
-//! store
+//! Durable state: steps of the protocol, one transaction each, on SQLite or PostgreSQL.
+//!
+//! Takes: steps (`Store::run`) and look-ups. Gives: what they say, once it is durable.
+//! Holds: COMMIT, then memory, then the answer. A failure is an error, never "inactive" or "not found".
+
+mod check;
+pub mod engine;
+mod error;
+pub mod feed;
+mod find;
+pub mod keys;
+pub mod memory;
+pub mod steps;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub use engine::sqlite::OnFatal;
+pub use engine::tx::{Row, Step, Tx, Value};
+pub use error::{Outage, StoreError};
+
+use crate::engine::sqlite::Sqlite;
+use crate::feed::Incarnation;
+use crate::memory::{Capacity, Memory};
+
+/// Where a store lies.
+#[derive(Debug, Clone)]
+pub enum Location {
+    /// A SQLite file.
+    Sqlite(PathBuf),
+}
+
+/// How a store is opened.
+pub struct Opening {
+    /// Where it lies.
+    pub location: Location,
+    /// Drawn for this start: who owns the feed.
+    pub owner: [u8; 16],
+    /// The incarnation, if the store is made now.
+    pub incarnation: [u8; 16],
+    /// How much is remembered.
+    pub capacity: Capacity,
+    /// What to do when what is on disk is not known any more.
+    pub on_fatal: OnFatal,
+}
+
+enum Engine {
+    Sqlite(Sqlite),
+}
+
+/// The store.
+pub struct Store {
+    engine: Engine,
+    memory: Arc<Memory>,
+}
+
+impl Store {
+    /// Opens or makes a store, owns it, and brings its tables up to date.
+    pub async fn open(opening: Opening) -> Result<Self, StoreError> {
+        let memory = Arc::new(Memory::new(opening.capacity));
+        let fresh = Incarnation(opening.incarnation);
+        let engine = match &opening.location {
+            Location::Sqlite(path) => {
+                Engine::Sqlite(Sqlite::open(path, opening.owner, fresh, Arc::clone(&memory), opening.on_fatal)?)
+            }
+        };
+        Ok(Self { engine, memory })
+    }
+
+    /// Runs a step that may write: answers after COMMIT, and after memory has changed. Dropping the future
+    /// does not stop the step.
+    pub async fn run<S: Step>(&self, step: S) -> Result<S::Out, StoreError> {
+        match &self.engine {
+            Engine::Sqlite(engine) => engine.step(step).await,
+        }
+    }
+
+    /// Runs a step that only reads.
+    pub async fn read<S: Step>(&self, step: S) -> Result<S::Out, StoreError> {
+        match &self.engine {
+            Engine::Sqlite(engine) => engine.read(&step),
+        }
+    }
+
+    /// What is remembered.
+    pub fn memory(&self) -> &Memory {
+        &self.memory
+    }
+}

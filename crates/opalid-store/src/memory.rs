@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use equivalent::Equivalent;
 use opalid_core::alive::Standing;
 use opalid_core::client::Client;
-use opalid_core::grant::{Ancestor, EntitlementNo, Entitlement, Epoch, Grant};
+use opalid_core::grant::{Ancestor, Entitlement, EntitlementNo, Epoch, Grant};
 use opalid_core::ids::{ClientId, GrantId, ResourceId, UserId, WorkspaceId};
 use opalid_core::resource::Resource;
 use opalid_core::token::Jti;

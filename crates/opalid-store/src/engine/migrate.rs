@@ -45,7 +45,9 @@ pub(crate) fn pending(dialect: &Dialect, applied: &[(u32, Vec<u8>)]) -> Result<V
         match applied.iter().find(|(done, _)| done == number) {
             Some((_, known)) if *known == checksum => {}
             Some(_) => {
-                return Err(StoreError::Refused(format!("migration {number} of this store is not the one this version knows")));
+                return Err(StoreError::Refused(format!(
+                    "migration {number} of this store is not the one this version knows"
+                )));
             }
             None => pending.push(Pending { number: *number, checksum, sql: translate(dialect, text) }),
         }

@@ -50,7 +50,13 @@ impl Sqlite {
     /// Opens or makes the file, refuses a second server on it, brings its tables up to date.
     ///
     /// `owner` is drawn for this start; `fresh` is the incarnation of a store that is made now.
-    pub(crate) fn open(path: &Path, owner: [u8; 16], fresh: Incarnation, memory: Arc<Memory>, fatal: OnFatal) -> Result<Self, StoreError> {
+    pub(crate) fn open(
+        path: &Path,
+        owner: [u8; 16],
+        fresh: Incarnation,
+        memory: Arc<Memory>,
+        fatal: OnFatal,
+    ) -> Result<Self, StoreError> {
         let lock = lock(path)?;
         let mut connection = Connection::open(path).map_err(|error| refused(path, &error))?;
         connection
@@ -92,7 +98,7 @@ impl Sqlite {
                 readers.truncate(3);
                 readers.insert(0, (self.number, self.open_reader()?));
             }
-            let reader = readers.iter().find(|(number, _)| *number == self.number).map(|(_, reader)| reader);
+            let reader = readers.iter_mut().find(|(number, _)| *number == self.number).map(|(_, reader)| reader);
             let reader = reader.ok_or_else(|| StoreError::Unavailable("no reader".into()))?;
             execute(reader, "BEGIN")?;
             let mut tx = SqliteTx::new(reader);
@@ -106,7 +112,9 @@ impl Sqlite {
     fn open_reader(&self) -> Result<Connection, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let reader = Connection::open_with_flags(&self.path, flags).map_err(|error| translate(&error))?;
-        reader.execute_batch("PRAGMA busy_timeout = 5000; PRAGMA query_only = ON;").map_err(|error| translate(&error))?;
+        reader
+            .execute_batch("PRAGMA busy_timeout = 5000; PRAGMA query_only = ON;")
+            .map_err(|error| translate(&error))?;
         reader.set_prepared_statement_cache_capacity(64);
         Ok(reader)
     }
@@ -116,9 +124,8 @@ fn lock(path: &Path) -> Result<File, StoreError> {
     let lock_path = path.with_extension("lock");
     let open = File::options().create(true).truncate(false).write(true).open(&lock_path);
     let file = open.map_err(|error| StoreError::Refused(format!("cannot open {}: {error}", lock_path.display())))?;
-    file.try_lock().map_err(|_| {
-        StoreError::Refused(format!("another server is running on {}; stop it first", path.display()))
-    })?;
+    file.try_lock()
+        .map_err(|_| StoreError::Refused(format!("another server is running on {}; stop it first", path.display())))?;
     Ok(file)
 }
 
@@ -147,7 +154,8 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
 fn take_over(connection: &mut Connection, owner: [u8; 16], fresh: Incarnation) -> Result<Head, StoreError> {
     let sql = "INSERT INTO feed_head (one, incarnation, n, owner) VALUES (1, ?1, 0, ?2)
                ON CONFLICT (one) DO UPDATE SET owner = excluded.owner RETURNING n, incarnation";
-    let head = connection.query_row(sql, (fresh.0, owner), |row| Ok((row.get::<_, i64>(0)?, row.get::<_, [u8; 16]>(1)?)));
+    let head =
+        connection.query_row(sql, (fresh.0, owner), |row| Ok((row.get::<_, i64>(0)?, row.get::<_, [u8; 16]>(1)?)));
     let (n, incarnation) = head.map_err(|error| translate(&error))?;
     Ok(Head { incarnation: Incarnation(incarnation), position: Position(u64::try_from(n).unwrap_or(0)) })
 }
@@ -190,7 +198,7 @@ struct Writer {
 }
 
 impl Writer {
-    fn run(self) {
+    fn run(mut self) {
         while let Ok(first) = self.waiting.recv() {
             let mut group = vec![first];
             while let Ok(next) = self.waiting.try_recv() {
@@ -208,7 +216,9 @@ impl Writer {
                 job.answer(outcome.clone());
             }
             if fatal {
-                (self.fatal)("the disk failed to keep what was written; ending, so that the next start reads what is really there");
+                (self.fatal)(
+                    "the disk failed to keep what was written; ending, so that the next start reads what is really there",
+                );
                 return;
             }
         }
@@ -216,14 +226,9 @@ impl Writer {
     }
 
     /// Runs every job in a savepoint, enters their changes into the feed, commits, then changes memory.
-    fn commit(&self, group: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+    fn commit(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
         execute(&self.connection, "BEGIN IMMEDIATE")?;
-        let done = self.run_group(group).and_then(|changes| {
-            let positioned = self.enter_feed(&changes)?;
-            commit(&self.connection)?;
-            Ok(positioned)
-        });
-        match done {
+        match self.run_all(group) {
             Ok(positioned) => {
                 self.memory.apply(&positioned);
                 Ok(())
@@ -237,20 +242,29 @@ impl Writer {
         }
     }
 
-    fn run_group(&self, group: &mut [Box<dyn Job>]) -> Result<Vec<Change>, StoreError> {
+    fn run_all(&mut self, group: &mut [Box<dyn Job>]) -> Result<Vec<(Position, Touched)>, StoreError> {
+        let changes = self.run_group(group)?;
+        let positioned = self.enter_feed(&changes)?;
+        commit(&self.connection)?;
+        Ok(positioned)
+    }
+
+    fn run_group(&mut self, group: &mut [Box<dyn Job>]) -> Result<Vec<Change>, StoreError> {
         let mut changes = Vec::new();
         for job in group {
             execute(&self.connection, "SAVEPOINT step")?;
-            let mut tx = SqliteTx::new(&self.connection);
+            let mut tx = SqliteTx::new(&mut self.connection);
             let done = job.run(&mut tx).and_then(|()| tx.write_audit());
+            let mut made = tx.changes;
             // A full disk or a failed write can roll the whole transaction back under us: then nobody's
             // step has happened, and everybody is told so.
             if self.connection.is_autocommit() {
-                let why = done.err().map_or_else(|| "the transaction was rolled back".into(), |error| error.to_string());
+                let why =
+                    done.err().map_or_else(|| "the transaction was rolled back".into(), |error| error.to_string());
                 return Err(StoreError::Unavailable(why));
             }
             match done {
-                Ok(()) => changes.append(&mut tx.changes),
+                Ok(()) => changes.append(&mut made),
                 Err(_) => execute(&self.connection, "ROLLBACK TO step")?,
             }
             execute(&self.connection, "RELEASE step")?;
@@ -258,12 +272,12 @@ impl Writer {
         Ok(changes)
     }
 
-    fn enter_feed(&self, changes: &[Change]) -> Result<Vec<(Position, Touched)>, StoreError> {
+    fn enter_feed(&mut self, changes: &[Change]) -> Result<Vec<(Position, Touched)>, StoreError> {
         if changes.is_empty() {
             return Ok(Vec::new());
         }
         let count = i64::try_from(changes.len()).unwrap_or(i64::MAX);
-        let mut tx = SqliteTx::new(&self.connection);
+        let mut tx = SqliteTx::new(&mut self.connection);
         let head = tx.query(feed::TAKE_HEAD, &[count.into(), self.owner.as_slice().into()])?;
         let last = head.first().ok_or(StoreError::NotOwner)?.int(0)?;
         let first = u64::try_from(last - count + 1).map_err(|_| StoreError::Corrupt("the feed head".into()))?;
@@ -297,10 +311,15 @@ fn execute(connection: &Connection, sql: &str) -> Result<(), StoreError> {
 
 fn translate(error: &rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::DatabaseBusy
-            | ErrorCode::DatabaseLocked | ErrorCode::ReadOnly | ErrorCode::OutOfMemory) => {
-            StoreError::Unavailable(error.to_string())
-        }
+        Some(
+            ErrorCode::DiskFull
+            | ErrorCode::SystemIoFailure
+            | ErrorCode::CannotOpen
+            | ErrorCode::DatabaseBusy
+            | ErrorCode::DatabaseLocked
+            | ErrorCode::ReadOnly
+            | ErrorCode::OutOfMemory,
+        ) => StoreError::Unavailable(error.to_string()),
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt(error.to_string()),
         _ => StoreError::Statement(error.to_string()),
     }
@@ -315,13 +334,13 @@ fn now<F: Future<Output = Result<T, StoreError>>, T>(future: F) -> Result<T, Sto
 }
 
 struct SqliteTx<'c> {
-    connection: &'c Connection,
+    connection: &'c mut Connection,
     changes: Vec<Change>,
     audits: Vec<AuditRow>,
 }
 
 impl<'c> SqliteTx<'c> {
-    const fn new(connection: &'c Connection) -> Self {
+    const fn new(connection: &'c mut Connection) -> Self {
         Self { connection, changes: Vec::new(), audits: Vec::new() }
     }
 

@@ -137,11 +137,8 @@ impl Row {
 /// One transaction of a step.
 pub trait Tx: Send {
     /// Runs a statement and awaits its rows.
-    fn run(
-        &mut self,
-        sql: &'static str,
-        values: &[Value],
-    ) -> impl Future<Output = Result<Vec<Row>, StoreError>> + Send;
+    fn run(&mut self, sql: &'static str, values: &[Value])
+    -> impl Future<Output = Result<Vec<Row>, StoreError>> + Send;
 
     /// Runs a SELECT that keeps others from changing its rows until this transaction ends.
     fn run_locking(
@@ -165,7 +162,7 @@ pub trait Tx: Send {
         sql: &'static str,
         values: &[Value],
     ) -> impl Future<Output = Result<Option<Row>, StoreError>> + Send {
-        async { Ok(self.run(sql, values).await?.into_iter().next()) }
+        async move { Ok(self.run(sql, values).await?.into_iter().next()) }
     }
 }
 

@@ -50,7 +50,11 @@ impl Step for MakeCell {
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<(), StoreError> {
         let root = self.cell.root_workspace.map(|id| id.as_bytes().to_vec());
         let values = [self.cell.key_check.clone().into(), root.into(), self.cell.demo.into(), self.now.into()];
-        tx.run("INSERT INTO cell (one, key_check, root_workspace, demo, created_at) VALUES (1, $1, $2, $3, $4)", &values).await?;
+        tx.run(
+            "INSERT INTO cell (one, key_check, root_workspace, demo, created_at) VALUES (1, $1, $2, $3, $4)",
+            &values,
+        )
+        .await?;
         Ok(())
     }
 }

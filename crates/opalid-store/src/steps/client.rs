@@ -112,7 +112,8 @@ pub(crate) async fn insert_secret<T: Tx>(
     digest: &SecretDigest,
     expires_at: Option<UnixTime>,
 ) -> Result<(), StoreError> {
-    let sql = "INSERT INTO client_secret (workspace, client, digest, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)
+    let sql =
+        "INSERT INTO client_secret (workspace, client, digest, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)
                ON CONFLICT (workspace, client, digest) DO UPDATE SET expires_at = excluded.expires_at";
     let values = [
         stamp.workspace.as_bytes().into(),
@@ -151,9 +152,10 @@ impl Step for TouchClient {
 
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<bool, StoreError> {
         let (sql, action) = match self.event {
-            ClientEvent::Revoked => {
-                ("UPDATE client SET epoch = epoch + 1 WHERE workspace = $1 AND id = $2 RETURNING client_id", "client.revoked")
-            }
+            ClientEvent::Revoked => (
+                "UPDATE client SET epoch = epoch + 1 WHERE workspace = $1 AND id = $2 RETURNING client_id",
+                "client.revoked",
+            ),
             ClientEvent::Suspended => (
                 "UPDATE client SET epoch = epoch + 1, enabled = 0 WHERE workspace = $1 AND id = $2 RETURNING client_id",
                 "client.suspended",
@@ -163,7 +165,8 @@ impl Step for TouchClient {
                 "client.resumed",
             ),
         };
-        let Some(row) = tx.find(sql, &[self.stamp.workspace.as_bytes().into(), self.id.as_bytes().into()]).await? else {
+        let Some(row) = tx.find(sql, &[self.stamp.workspace.as_bytes().into(), self.id.as_bytes().into()]).await?
+        else {
             return Ok(false);
         };
         self.stamp.change(tx, Touched::Client(self.id), action);

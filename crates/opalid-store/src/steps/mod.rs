@@ -35,7 +35,13 @@ impl Stamp {
     }
 
     /// Writes the audit row.
-    pub(crate) fn audit<T: Tx>(&self, tx: &mut T, action: &'static str, target: impl Into<String>, detail: impl Into<String>) {
+    pub(crate) fn audit<T: Tx>(
+        &self,
+        tx: &mut T,
+        action: &'static str,
+        target: impl Into<String>,
+        detail: impl Into<String>,
+    ) {
         tx.audit(AuditRow {
             id: self.event,
             workspace: self.workspace,

@@ -117,9 +117,10 @@ impl Step for TouchUser {
 
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<bool, StoreError> {
         let (sql, action) = match self.event {
-            UserEvent::Revoked => {
-                ("UPDATE users SET epoch = epoch + 1 WHERE workspace = $1 AND id = $2 RETURNING username", "user.revoked")
-            }
+            UserEvent::Revoked => (
+                "UPDATE users SET epoch = epoch + 1 WHERE workspace = $1 AND id = $2 RETURNING username",
+                "user.revoked",
+            ),
             UserEvent::Suspended => (
                 "UPDATE users SET epoch = epoch + 1, enabled = 0 WHERE workspace = $1 AND id = $2 RETURNING username",
                 "user.suspended",
@@ -133,7 +134,8 @@ impl Step for TouchUser {
                 "user.signed_out_everywhere",
             ),
         };
-        let Some(row) = tx.find(sql, &[self.stamp.workspace.as_bytes().into(), self.id.as_bytes().into()]).await? else {
+        let Some(row) = tx.find(sql, &[self.stamp.workspace.as_bytes().into(), self.id.as_bytes().into()]).await?
+        else {
             return Ok(false);
         };
         self.stamp.change(tx, Touched::User(self.id), action);

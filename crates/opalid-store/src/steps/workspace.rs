@@ -82,7 +82,8 @@ impl Step for CreateWorkspace {
 
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<bool, StoreError> {
         let id = self.stamp.workspace;
-        let sql = "INSERT INTO workspace (id, name, epoch, enabled, settings, created_at) VALUES ($1, $2, $3, 1, $4, $5)
+        let sql =
+            "INSERT INTO workspace (id, name, epoch, enabled, settings, created_at) VALUES ($1, $2, $3, 1, $4, $5)
                    ON CONFLICT (name) DO NOTHING RETURNING id";
         let values: [Value; 5] = [
             id.as_bytes().into(),

@@ -1,0 +1,96 @@
+//! Resource indicators (RFC 8707): the URI by which a request names what a token is to open.
+//!
+//! Holds: an absolute URI without a fragment (§2), kept and compared byte for byte: it is the `aud` of a token.
+//! Not here: whether such a resource exists, and whether this client may open it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{ErrorCode, OAuthError};
+use crate::uri::{BadUri, split_scheme};
+
+/// Why a text names no resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the resource {0}")]
+pub struct BadResourceUri(#[from] pub BadUri);
+
+impl From<BadResourceUri> for OAuthError {
+    fn from(bad: BadResourceUri) -> Self {
+        Self::new(ErrorCode::InvalidTarget, bad.to_string())
+    }
+}
+
+/// The URI of a resource, as it was registered or asked for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct ResourceUri(Box<str>);
+
+impl ResourceUri {
+    /// The URI, byte for byte.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ResourceUri {
+    type Err = BadResourceUri;
+    fn from_str(text: &str) -> Result<Self, BadResourceUri> {
+        split_scheme(text)?;
+        Ok(Self(text.into()))
+    }
+}
+
+impl TryFrom<String> for ResourceUri {
+    type Error = BadResourceUri;
+    fn try_from(text: String) -> Result<Self, BadResourceUri> {
+        text.parse()
+    }
+}
+
+impl From<ResourceUri> for String {
+    fn from(uri: ResourceUri) -> Self {
+        uri.0.into()
+    }
+}
+
+impl fmt::Display for ResourceUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_absolute_uri_is_kept_byte_for_byte() {
+        for text in
+            ["https://api.example", "HTTPS://API.example:443/a/../b?c=%2f", "urn:example:api", "https://*.example/"]
+        {
+            assert_eq!(text.parse::<ResourceUri>().unwrap().as_str(), text);
+        }
+        assert_ne!("https://api.example".parse::<ResourceUri>(), "https://api.example/".parse());
+    }
+
+    #[test]
+    fn relative_uris_fragments_and_foreign_characters_are_refused() {
+        for (text, reason) in [
+            ("api", BadUri::NotAbsolute),
+            ("/api", BadUri::NotAbsolute),
+            ("1https://api.example", BadUri::NotAbsolute),
+            ("https:", BadUri::Empty),
+            ("https://api.example#", BadUri::Fragment),
+            ("https://api.example/ ", BadUri::Character),
+            ("https://api.example/\u{fc}", BadUri::Character),
+            ("https://api.example/%g0", BadUri::PercentEncoding),
+        ] {
+            assert_eq!(text.parse::<ResourceUri>(), Err(BadResourceUri(reason)), "{text}");
+        }
+        let error = OAuthError::from("api".parse::<ResourceUri>().unwrap_err());
+        assert_eq!(error.code, ErrorCode::InvalidTarget);
+        assert_eq!(error.description, "the resource is not absolute: expected a scheme such as https:");
+    }
+}

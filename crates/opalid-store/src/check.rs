@@ -1,0 +1,170 @@
+//! Judging a token: from memory when warm, with one read when cold.
+//!
+//! Holds: memory is trusted before its entries are looked at; what was read serves this check whether or
+//! not it may be remembered; `core::alive` decides, nobody else.
+
+use std::sync::Arc;
+
+use opalid_core::alive::{self, Reason, Standing, Verdict};
+use opalid_core::grant::{Ancestor, Entitlement, EntitlementNo, Lineage};
+use opalid_core::ids::{GrantId, WorkspaceId};
+use opalid_core::time::UnixTime;
+use opalid_core::token::Reference;
+
+use crate::Store;
+use crate::error::Outage;
+use crate::feed::{Position, Touched};
+use crate::memory::{RememberedGrant, StandingKey};
+use crate::steps::evidence::{Evidence, LoadEvidence, LoadStandings};
+use crate::steps::standing::{Interned, StandingEntitlement};
+
+/// An alive token's grant, and the entitlement it carries.
+#[derive(Debug, Clone)]
+pub struct Alive {
+    /// Its grant.
+    pub grant: Arc<RememberedGrant>,
+    /// What it was given; narrow it to what is allowed today with [`Store::effective`].
+    pub entitlement: Arc<Entitlement>,
+}
+
+/// Something memory does not hold.
+struct Miss;
+
+impl Store {
+    /// Says whether an opened token is alive.
+    pub async fn judge<K>(
+        &self,
+        workspace: WorkspaceId,
+        token: &Reference<K>,
+        now: UnixTime,
+    ) -> Result<Verdict<Alive>, Outage> {
+        if let Ok(verdict) = self.judge_from_memory(token, now) {
+            return Ok(verdict);
+        }
+        let Some(evidence) = self.load_evidence(workspace, token.sealed.grant).await? else {
+            return Ok(Verdict::Inactive(Reason::GrantUnknown));
+        };
+        let today = |ancestor| Ok::<_, Miss>(standing_in(&evidence.standings, ancestor));
+        match verdict(token, &evidence.grant, now, today) {
+            Ok(verdict) => Ok(verdict),
+            Err(Miss) => Ok(Verdict::Inactive(Reason::EntitlementUnknown)),
+        }
+    }
+
+    fn judge_from_memory<K>(&self, token: &Reference<K>, now: UnixTime) -> Result<Verdict<Alive>, Miss> {
+        let memory = self.memory.trust().ok_or(Miss)?;
+        let grant = memory.grant(token.sealed.grant).ok_or(Miss)?;
+        verdict(token, &grant, now, |ancestor| memory.standing(ancestor).map(Some).ok_or(Miss))
+    }
+
+    /// Reads a grant with its ancestors, and remembers both.
+    pub async fn load_evidence(&self, workspace: WorkspaceId, grant: GrantId) -> Result<Option<Evidence>, Outage> {
+        let at = self.memory.position();
+        let evidence = self.read(LoadEvidence { workspace, grant }).await?;
+        if let Some(Evidence { grant: found, standings }) = &evidence {
+            self.memory.fill(at, Touched::Grant(grant), |filling| filling.grant(found));
+            self.remember(at, standings);
+        }
+        Ok(evidence)
+    }
+
+    fn remember(&self, at: Position, standings: &[(Ancestor, Option<Standing>)]) {
+        for (ancestor, standing) in standings {
+            if let Some(standing) = standing {
+                self.memory.fill(at, touched(*ancestor), |filling| filling.standing(*ancestor, *standing));
+            }
+        }
+    }
+
+    /// Says whether everything in a lineage still stands.
+    pub async fn judge_lineage(
+        &self,
+        workspace: WorkspaceId,
+        lineage: &Lineage,
+        now: UnixTime,
+    ) -> Result<Result<(), Reason>, Outage> {
+        let from_memory = self.memory.trust().ok_or(Miss).and_then(|memory| {
+            alive::lineage(lineage, now, |ancestor| memory.standing(ancestor).map(Some).ok_or(Miss))
+        });
+        if let Ok(judged) = from_memory {
+            return Ok(judged);
+        }
+        let at = self.memory.position();
+        let standings = self.read(LoadStandings { workspace, lineage: lineage.clone() }).await?;
+        self.remember(at, &standings);
+        alive::lineage(lineage, now, |ancestor| Ok(standing_in(&standings, ancestor)))
+    }
+
+    /// What an entitlement still allows today; `None` if nothing.
+    pub async fn effective(
+        &self,
+        workspace: WorkspaceId,
+        entitlement: &Entitlement,
+    ) -> Result<Option<Entitlement>, Outage> {
+        let mut today = Vec::with_capacity(entitlement.resources.len());
+        for (id, _) in &entitlement.resources {
+            if let Some(resource) = self.find_resource_by_id(workspace, *id).await? {
+                today.push(resource);
+            }
+        }
+        let scopes = |id| today.iter().find(|resource| resource.id == id).map(|resource| &resource.settings.scopes);
+        alive::effective(entitlement, |id| Ok(scopes(id)))
+    }
+
+    /// The standing grant of a client that holds an entitlement; made if there is none. `None` if it and
+    /// its children are full.
+    pub async fn standing_entitlement(
+        &self,
+        step: StandingEntitlement,
+        now: UnixTime,
+    ) -> Result<Option<(Arc<RememberedGrant>, EntitlementNo)>, Outage> {
+        let workspace = step.stamp.workspace;
+        let key = StandingKey { client: step.client, epochs: step.epochs, entitlement: step.entitlement.clone() };
+        let known = self.memory.trust().and_then(|memory| {
+            let (grant, number) = memory.standing_grant(&key)?;
+            Some((memory.grant(grant)?, number))
+        });
+        if let Some((grant, number)) = known
+            && grant.standing
+            && self.judge_lineage(workspace, &grant.grant.lineage, now).await?.is_ok()
+        {
+            return Ok(Some((grant, number)));
+        }
+        let Interned::At(id, number) = self.run(step).await? else { return Ok(None) };
+        let at = self.memory.position();
+        let evidence = self.load_evidence(workspace, id).await?;
+        let evidence = evidence.ok_or_else(|| Outage::Corrupt("a standing grant is gone".into()))?;
+        self.memory.fill(at, Touched::Grant(id), |filling| filling.standing_grant(key, id, number));
+        Ok(Some((evidence.grant, number)))
+    }
+}
+
+fn verdict<K>(
+    token: &Reference<K>,
+    grant: &Arc<RememberedGrant>,
+    now: UnixTime,
+    today: impl FnMut(Ancestor) -> Result<Option<Standing>, Miss>,
+) -> Result<Verdict<Alive>, Miss> {
+    let killed = grant.has_killed(&token.jti);
+    if let Err(reason) = alive::token(token, &grant.grant, killed, now, today)? {
+        return Ok(Verdict::Inactive(reason));
+    }
+    // A number this grant does not have yet is ahead of what is remembered: a miss, not a verdict.
+    let entitlement = grant.grant.entitlement(token.sealed.entitlement).ok_or(Miss)?;
+    Ok(Verdict::Active(Alive { grant: Arc::clone(grant), entitlement: Arc::clone(entitlement) }))
+}
+
+fn standing_in(standings: &[(Ancestor, Option<Standing>)], ancestor: Ancestor) -> Option<Standing> {
+    standings.iter().find(|(of, _)| *of == ancestor).and_then(|(_, standing)| *standing)
+}
+
+const fn touched(ancestor: Ancestor) -> Touched {
+    match ancestor {
+        Ancestor::Workspace(id) => Touched::Workspace(id),
+        Ancestor::Client(id) => Touched::Client(id),
+        Ancestor::User(id) | Ancestor::Credentials(id) => Touched::User(id),
+        Ancestor::Session(id) => Touched::Session(id),
+        Ancestor::Consent(id) => Touched::Consent(id),
+        Ancestor::Grant(id) => Touched::Grant(id),
+    }
+}

@@ -1,0 +1,109 @@
+//! Entities, from memory or by one read.
+
+use std::sync::Arc;
+
+use opalid_core::client::Client;
+use opalid_core::ids::{ClientId, ResourceId, UserId, WorkspaceId};
+use opalid_core::resource::Resource;
+use opalid_core::user::User;
+
+use crate::Store;
+use crate::error::Outage;
+use crate::feed::Touched;
+use crate::keys::WorkspaceRecord;
+use crate::steps::client::{ByClient, FindClient};
+use crate::steps::resource::{ByResource, FindResource};
+use crate::steps::user::FindUser;
+use crate::steps::workspace::{ByWorkspace, FindWorkspace};
+
+type Found<T> = Result<Option<Arc<T>>, Outage>;
+
+impl Store {
+    /// A workspace by its name.
+    pub async fn find_workspace(&self, name: &str) -> Found<WorkspaceRecord> {
+        if let Some(found) = self.memory.trust().and_then(|memory| memory.workspace_called(name)) {
+            return Ok(Some(found));
+        }
+        self.read_workspace(ByWorkspace::Name(name.to_owned())).await
+    }
+
+    /// A workspace by its row.
+    pub async fn find_workspace_by_id(&self, id: WorkspaceId) -> Found<WorkspaceRecord> {
+        if let Some(found) = self.memory.trust().and_then(|memory| memory.workspace(id)) {
+            return Ok(Some(found));
+        }
+        self.read_workspace(ByWorkspace::Id(id)).await
+    }
+
+    async fn read_workspace(&self, by: ByWorkspace) -> Found<WorkspaceRecord> {
+        let at = self.memory.position();
+        let found = self.read(FindWorkspace(by)).await?.map(Arc::new);
+        if let Some(record) = &found {
+            self.memory.fill(at, Touched::Workspace(record.workspace.id), |filling| filling.workspace(record));
+        }
+        Ok(found)
+    }
+
+    /// A client by its name on the wire.
+    pub async fn find_client(&self, workspace: WorkspaceId, name: &str) -> Found<Client> {
+        if let Some(found) = self.memory.trust().and_then(|memory| memory.client_called(workspace, name)) {
+            return Ok(Some(found));
+        }
+        self.read_client(workspace, ByClient::Name(name.to_owned())).await
+    }
+
+    /// A client by its row.
+    pub async fn find_client_by_id(&self, workspace: WorkspaceId, id: ClientId) -> Found<Client> {
+        if let Some(found) = self.memory.trust().and_then(|memory| memory.client(id)) {
+            return Ok(Some(found));
+        }
+        self.read_client(workspace, ByClient::Id(id)).await
+    }
+
+    async fn read_client(&self, workspace: WorkspaceId, by: ByClient) -> Found<Client> {
+        let at = self.memory.position();
+        let found = self.read(FindClient { workspace, by }).await?.map(Arc::new);
+        if let Some(client) = &found {
+            self.memory.fill(at, Touched::Client(client.id), |filling| filling.client(client));
+        }
+        Ok(found)
+    }
+
+    /// A resource by its URI.
+    pub async fn find_resource(&self, workspace: WorkspaceId, uri: &str) -> Found<Resource> {
+        if let Some(found) = self.memory.trust().and_then(|memory| memory.resource_at(workspace, uri)) {
+            return Ok(Some(found));
+        }
+        self.read_resource(workspace, ByResource::Uri(uri.to_owned())).await
+    }
+
+    /// A resource by its row.
+    pub async fn find_resource_by_id(&self, workspace: WorkspaceId, id: ResourceId) -> Found<Resource> {
+        if let Some(found) = self.memory.trust().and_then(|memory| memory.resource(id)) {
+            return Ok(Some(found));
+        }
+        self.read_resource(workspace, ByResource::Id(id)).await
+    }
+
+    async fn read_resource(&self, workspace: WorkspaceId, by: ByResource) -> Found<Resource> {
+        let at = self.memory.position();
+        let found = self.read(FindResource { workspace, by }).await?.map(Arc::new);
+        if let Some(resource) = &found {
+            self.memory.fill(at, Touched::Resource(resource.id), |filling| filling.resource(resource));
+        }
+        Ok(found)
+    }
+
+    /// A user by row.
+    pub async fn find_user(&self, workspace: WorkspaceId, id: UserId) -> Found<User> {
+        if let Some(found) = self.memory.trust().and_then(|memory| memory.user(id)) {
+            return Ok(Some(found));
+        }
+        let at = self.memory.position();
+        let found = self.read(FindUser { workspace, id }).await?.map(Arc::new);
+        if let Some(user) = &found {
+            self.memory.fill(at, Touched::User(user.id), |filling| filling.user(user));
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,144 @@
+//! What a check of a token needs, in one read: its grant and how all its ancestors stand.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use opalid_core::alive::Standing;
+use opalid_core::grant::{Ancestor, Authentication, Entitlement, Grant, Guard, Lineage};
+use opalid_core::ids::{GrantId, WorkspaceId};
+use opalid_core::token::Jti;
+use serde::{Deserialize, Serialize};
+
+use crate::engine::tx::{Row, Step, Tx, Value};
+use crate::error::StoreError;
+use crate::memory::RememberedGrant;
+
+/// The columns [`read_grant`] wants.
+macro_rules! grant_columns {
+    () => {
+        "id, guard, epoch, client, user_id, lineage, entitlements, kills, standing"
+    };
+}
+pub(crate) use grant_columns;
+
+/// Facts of one authorization that no check of an access token needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct GrantFacts {
+    /// How the person was authenticated; none for client_credentials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authentication: Option<Authentication>,
+}
+
+/// A grant as its row has it.
+pub(crate) struct GrantRow {
+    pub grant: Grant,
+    pub kills: i64,
+    pub standing: Option<Vec<u8>>,
+}
+
+pub(crate) fn read_grant(row: &Row) -> Result<GrantRow, StoreError> {
+    let entitlements: Vec<Entitlement> = row.json(6)?;
+    let lineage = Lineage::from_bytes(row.blob(5)?).ok_or_else(|| StoreError::Corrupt("a lineage".into()))?;
+    let grant = Grant {
+        id: row.id(0)?,
+        guard: Guard::new(row.bytes(1)?),
+        epoch: row.epoch(2)?,
+        client: row.id(3)?,
+        user: row.opt(4, Row::id)?,
+        lineage,
+        entitlements: entitlements.into_iter().map(Arc::new).collect(),
+    };
+    Ok(GrantRow { grant, kills: row.int(7)?, standing: row.opt(8, |row, at| Ok(row.blob(at)?.to_vec()))? })
+}
+
+/// A grant and its ancestors as they stand.
+pub struct Evidence {
+    /// The grant.
+    pub grant: Arc<RememberedGrant>,
+    /// Each ancestor of its lineage; `None` if it does not exist.
+    pub standings: Vec<(Ancestor, Option<Standing>)>,
+}
+
+/// Reads a grant with all that a check of its tokens needs.
+pub struct LoadEvidence {
+    /// Where.
+    pub workspace: WorkspaceId,
+    /// Which grant.
+    pub grant: GrantId,
+}
+
+impl Step for LoadEvidence {
+    type Out = Option<Evidence>;
+
+    async fn run<T: Tx>(&self, tx: &mut T) -> Result<Self::Out, StoreError> {
+        let Some(row) = find_grant(tx, self.workspace, self.grant).await? else { return Ok(None) };
+        let killed = if row.kills > 0 { load_killed(tx, self.workspace, self.grant).await? } else { HashSet::new() };
+        let standings = load_standings(tx, self.workspace, &row.grant.lineage).await?;
+        let grant = Arc::new(RememberedGrant::new(row.grant, row.standing.is_some(), killed));
+        Ok(Some(Evidence { grant, standings }))
+    }
+}
+
+pub(crate) async fn find_grant<T: Tx>(
+    tx: &mut T,
+    workspace: WorkspaceId,
+    id: GrantId,
+) -> Result<Option<GrantRow>, StoreError> {
+    let sql = concat!("SELECT ", grant_columns!(), " FROM grants WHERE workspace = $1 AND id = $2");
+    tx.find(sql, &[workspace.as_bytes().into(), id.as_bytes().into()]).await?.as_ref().map(read_grant).transpose()
+}
+
+async fn load_killed<T: Tx>(tx: &mut T, workspace: WorkspaceId, grant: GrantId) -> Result<HashSet<Jti>, StoreError> {
+    let sql = "SELECT jti FROM killed WHERE workspace = $1 AND grant_id = $2";
+    let rows = tx.run(sql, &[workspace.as_bytes().into(), grant.as_bytes().into()]).await?;
+    rows.iter().map(|row| row.bytes(0).map(Jti)).collect()
+}
+
+/// Reads how each ancestor of a lineage stands.
+pub struct LoadStandings {
+    /// Where.
+    pub workspace: WorkspaceId,
+    /// Whose.
+    pub lineage: Lineage,
+}
+
+impl Step for LoadStandings {
+    type Out = Vec<(Ancestor, Option<Standing>)>;
+
+    async fn run<T: Tx>(&self, tx: &mut T) -> Result<Self::Out, StoreError> {
+        load_standings(tx, self.workspace, &self.lineage).await
+    }
+}
+
+pub(crate) async fn load_standings<T: Tx>(
+    tx: &mut T,
+    workspace: WorkspaceId,
+    lineage: &Lineage,
+) -> Result<Vec<(Ancestor, Option<Standing>)>, StoreError> {
+    let mut standings = Vec::with_capacity(lineage.births().len());
+    for birth in lineage.births() {
+        standings.push((birth.ancestor, find_standing(tx, workspace, birth.ancestor).await?));
+    }
+    Ok(standings)
+}
+
+/// How one ancestor stands: its epoch, whether it is in service, when it ends.
+pub(crate) async fn find_standing<T: Tx>(
+    tx: &mut T,
+    workspace: WorkspaceId,
+    ancestor: Ancestor,
+) -> Result<Option<Standing>, StoreError> {
+    let sql = match ancestor {
+        Ancestor::Workspace(_) => "SELECT epoch, enabled, NULL FROM workspace WHERE id = $1 AND id = $2",
+        Ancestor::Client(_) => "SELECT epoch, enabled, NULL FROM client WHERE workspace = $1 AND id = $2",
+        Ancestor::User(_) => "SELECT epoch, enabled, NULL FROM users WHERE workspace = $1 AND id = $2",
+        Ancestor::Credentials(_) => "SELECT credentials, enabled, NULL FROM users WHERE workspace = $1 AND id = $2",
+        Ancestor::Session(_) => "SELECT epoch, enabled, expires_at FROM session WHERE workspace = $1 AND id = $2",
+        Ancestor::Consent(_) => "SELECT epoch, 1, NULL FROM consent WHERE workspace = $1 AND id = $2",
+        Ancestor::Grant(_) => "SELECT epoch, 1, NULL FROM grants WHERE workspace = $1 AND id = $2",
+    };
+    let values: [Value; 2] = [workspace.as_bytes().into(), ancestor.id_bytes().into()];
+    let row = tx.find(sql, &values).await?;
+    row.map(|row| Ok(Standing { epoch: row.epoch(0)?, enabled: row.bool(1)?, ends_at: row.opt(2, Row::time)? }))
+        .transpose()
+}

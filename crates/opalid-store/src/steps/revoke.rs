@@ -1,0 +1,108 @@
+//! Revocation: one token, or a grant with everything that hangs from it.
+
+use opalid_core::ids::{GrantId, WorkspaceId};
+use opalid_core::time::UnixTime;
+use opalid_core::token::Jti;
+
+use crate::engine::tx::{Step, Tx, Value};
+use crate::error::StoreError;
+use crate::feed::Touched;
+use crate::steps::Stamp;
+use crate::steps::evidence::{GrantRow, grant_columns, read_grant};
+
+/// How many tokens of a user's grant are killed one by one before the grant is cut instead.
+pub const KILLS_OF_USER_MAX: i64 = 1_000;
+/// The same for a standing grant.
+pub const KILLS_OF_STANDING_MAX: i64 = 100_000;
+/// How long a killed token's row is kept beyond its end: clocks step back.
+pub const KILLED_KEPT: opalid_core::time::Seconds = opalid_core::time::Seconds(24 * 3600);
+
+/// What a revocation found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Revoked {
+    /// Done now, or done before: dead either way.
+    Dead,
+    /// There is no such grant.
+    Unknown,
+}
+
+/// Kills one token.
+pub struct KillToken {
+    /// When, where, by whom.
+    pub stamp: Stamp,
+    /// The grant it hangs from.
+    pub grant: GrantId,
+    /// Which.
+    pub jti: Jti,
+    /// When it would have expired.
+    pub expires_at: UnixTime,
+}
+
+impl Step for KillToken {
+    type Out = Revoked;
+    const ENTERS_FEED: bool = true;
+
+    async fn run<T: Tx>(&self, tx: &mut T) -> Result<Revoked, StoreError> {
+        let workspace = self.stamp.workspace;
+        let Some(row) = lock_grant(tx, workspace, self.grant).await? else { return Ok(Revoked::Unknown) };
+        let most = if row.standing.is_some() { KILLS_OF_STANDING_MAX } else { KILLS_OF_USER_MAX };
+        if row.kills >= most {
+            cut(tx, &self.stamp, &row, "too many tokens of the grant were revoked one by one").await?;
+            return Ok(Revoked::Dead);
+        }
+        let sql = "INSERT INTO killed (workspace, grant_id, jti, expires_at) VALUES ($1, $2, $3, $4)
+                   ON CONFLICT DO NOTHING RETURNING jti";
+        let of_grant: [Value; 2] = [workspace.as_bytes().into(), self.grant.as_bytes().into()];
+        let [first, second] = of_grant.clone();
+        let killed =
+            tx.find(sql, &[first, second, (&self.jti.0).into(), self.expires_at.plus(KILLED_KEPT).into()]).await?;
+        if killed.is_some() {
+            tx.run("UPDATE grants SET kills = kills + 1 WHERE workspace = $1 AND id = $2", &of_grant).await?;
+            self.stamp.audit(tx, "token.revoked", format!("grant {}", self.grant), format!("token {}", self.jti));
+        }
+        // Entered again when it was there before: who repeats a revocation waits for it like the first.
+        self.stamp.change(tx, Touched::Token { grant: self.grant, jti: self.jti }, "token.revoked");
+        Ok(Revoked::Dead)
+    }
+}
+
+/// Cuts a grant: all its tokens, codes, chains and children die.
+pub struct CutGrant {
+    /// When, where, by whom.
+    pub stamp: Stamp,
+    /// Which.
+    pub grant: GrantId,
+    /// Why, for the audit log.
+    pub reason: &'static str,
+}
+
+impl Step for CutGrant {
+    type Out = Revoked;
+    const ENTERS_FEED: bool = true;
+
+    async fn run<T: Tx>(&self, tx: &mut T) -> Result<Revoked, StoreError> {
+        let Some(row) = lock_grant(tx, self.stamp.workspace, self.grant).await? else { return Ok(Revoked::Unknown) };
+        cut(tx, &self.stamp, &row, self.reason).await?;
+        Ok(Revoked::Dead)
+    }
+}
+
+/// Locks a grant's row: what orders refresh, revocation and redemption on one grant.
+pub(crate) async fn lock_grant<T: Tx>(
+    tx: &mut T,
+    workspace: WorkspaceId,
+    id: GrantId,
+) -> Result<Option<GrantRow>, StoreError> {
+    let sql = concat!("SELECT ", grant_columns!(), " FROM grants WHERE workspace = $1 AND id = $2");
+    let rows = tx.run_locking(sql, &[workspace.as_bytes().into(), id.as_bytes().into()]).await?;
+    rows.first().map(read_grant).transpose()
+}
+
+/// Cuts a grant whose row is locked. A standing grant makes room for a new one.
+pub(crate) async fn cut<T: Tx>(tx: &mut T, stamp: &Stamp, row: &GrantRow, reason: &str) -> Result<(), StoreError> {
+    let sql = "UPDATE grants SET epoch = epoch + 1, standing = NULL WHERE workspace = $1 AND id = $2";
+    tx.run(sql, &[stamp.workspace.as_bytes().into(), row.grant.id.as_bytes().into()]).await?;
+    stamp.change(tx, Touched::Grant(row.grant.id), "grant.cut");
+    stamp.audit(tx, "grant.cut", format!("grant {}", row.grant.id), reason);
+    Ok(())
+}
