@@ -340,6 +340,19 @@ mod tests {
     }
 
     #[test]
+    fn a_failure_of_an_address_is_forgotten_each_minute() {
+        let throttle = throttle();
+        for i in 0..49 {
+            fail(&throttle, START, &from(&format!("user{i}"), "192.0.2.1"));
+        }
+        let later = START.plus(Seconds(60));
+        fail(&throttle, later, &from("user49", "192.0.2.1"));
+        assert_eq!(wait(&throttle, later, &from("next", "192.0.2.1")), 0);
+        fail(&throttle, later, &from("user50", "192.0.2.1"));
+        assert_eq!(wait(&throttle, later, &from("next", "192.0.2.1")), 1);
+    }
+
+    #[test]
     fn a_failure_of_an_account_is_forgotten_each_hour() {
         let (throttle, alice) = (throttle(), from("alice", "192.0.2.1"));
         waits(&throttle, &alice, 5);
