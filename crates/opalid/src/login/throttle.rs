@@ -1,0 +1,388 @@
+//! Back-off: how soon after failures the next sign-in may be tried.
+//!
+//! Takes: the time, the name as it was typed, the client's address, and the browser if it signed in before.
+//! Gives: an `Attempt`, or how long to wait. The caller ends the attempt: `failed`, `succeeded`, or by
+//! dropping it when nothing was found out (busy, hung up).
+//! Holds: only failures count. Names are counted as typed, whether or not there is such a user, so back-off
+//! tells nobody which accounts exist. A browser that signed in before has a counter of its own: nobody else's
+//! guesses keep it out, and a stolen device cookie guesses no faster. Attempts under way count too, so that
+//! guesses sent all at once gain nothing. Memory is bounded; what is forgotten first is what failed least.
+//! Not here: proof that a browser signed in before; see `device`.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use aws_lc_rs::hmac;
+use opalid_core::ids::WorkspaceId;
+use opalid_core::time::{Seconds, UnixTime};
+
+use super::device::DeviceId;
+use super::mac;
+use super::throttle_counters::{Counters, Key, Rule};
+
+/// Failures of one name: five, then 1, 2, 4 … seconds up to 15 minutes; one is forgotten every hour.
+const ACCOUNT: Rule = Rule { free: 5, forget_one_in: Seconds(3600), at_once: 16 };
+/// Failures of one address, where a whole office may live: fifty; one is forgotten every minute.
+const ADDRESS: Rule = Rule { free: 50, forget_one_in: Seconds(60), at_once: 64 };
+
+/// Try again after this long (429 and `Retry-After`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("too many failed sign-ins; try again in {0}")]
+pub struct RetryAfter(pub Seconds);
+
+/// Who tries to sign in.
+#[derive(Debug, Clone, Copy)]
+pub struct Candidate<'a> {
+    /// Where.
+    pub workspace: WorkspaceId,
+    /// The name as typed, in the form in which users are looked up.
+    pub login_name: &'a str,
+    /// The client's address (behind trusted proxies: what they say).
+    pub address: IpAddr,
+    /// The browser, if it has proved that it signed in with this name before.
+    pub device: Option<DeviceId>,
+}
+
+/// All counters. Clones share them.
+#[derive(Clone)]
+pub struct Throttle(Option<Arc<Tables>>);
+
+struct Tables {
+    key: hmac::Key,
+    accounts: Counters,
+    addresses: Counters,
+    devices: Counters,
+}
+
+impl Throttle {
+    /// Empty counters. `key` is random and as old as the process, so that nobody can aim at a counter.
+    pub fn new(key: &[u8; 32]) -> Self {
+        Self(Some(Arc::new(Tables {
+            key: hmac::Key::new(hmac::HMAC_SHA256, key),
+            accounts: Counters::new(ACCOUNT),
+            addresses: Counters::new(ADDRESS),
+            devices: Counters::new(ACCOUNT),
+        })))
+    }
+
+    /// No back-off at all: for the demo and for test tools.
+    pub fn off() -> Self {
+        Self(None)
+    }
+
+    /// Whether this sign-in may be tried now.
+    pub fn check(&self, now: UnixTime, candidate: &Candidate<'_>) -> Result<Attempt, RetryAfter> {
+        let Some(tables) = &self.0 else { return Ok(Attempt(None)) };
+        let counted = tables.counted(candidate);
+        match counted {
+            Counted::Device(device) => tables.devices.begin(now, device)?,
+            Counted::Elsewhere { account, address } => {
+                tables.addresses.begin(now, address)?;
+                tables.accounts.begin(now, account).inspect_err(|_| tables.addresses.end(address))?;
+            }
+        }
+        Ok(Attempt(Some((Arc::clone(tables), counted))))
+    }
+}
+
+impl Tables {
+    fn counted(&self, candidate: &Candidate<'_>) -> Counted {
+        let (workspace, name) = (candidate.workspace.as_bytes(), candidate.login_name.as_bytes());
+        match candidate.device {
+            Some(device) => Counted::Device(mac::short(&self.key, &[b"device", workspace, name, &device.0])),
+            None => Counted::Elsewhere {
+                account: mac::short(&self.key, &[b"account", workspace, name]),
+                address: mac::short(&self.key, &[b"address", &network(candidate.address)]),
+            },
+        }
+    }
+}
+
+/// What counts as one address: an IPv4 address, an IPv6 /64 (each subscriber has at least that many).
+fn network(address: IpAddr) -> [u8; 9] {
+    let (kind, bytes) = match address.to_canonical() {
+        IpAddr::V4(v4) => (4, u64::from(v4.to_bits())),
+        IpAddr::V6(v6) => (6, (v6.to_bits() >> 64) as u64),
+    };
+    let mut out = [kind; 9];
+    for (to, from) in out.iter_mut().skip(1).zip(bytes.to_be_bytes()) {
+        *to = from;
+    }
+    out
+}
+
+#[derive(Clone, Copy)]
+enum Counted {
+    Device(Key),
+    Elsewhere { account: Key, address: Key },
+}
+
+/// A sign-in that is being tried.
+#[must_use = "an attempt ends with `failed` or `succeeded`"]
+pub struct Attempt(Option<(Arc<Tables>, Counted)>);
+
+impl Attempt {
+    /// The password was wrong, or there is no such user.
+    pub fn failed(self, now: UnixTime) {
+        match &self.0 {
+            Some((tables, Counted::Device(device))) => tables.devices.failed(now, *device),
+            Some((tables, Counted::Elsewhere { account, address })) => {
+                tables.accounts.failed(now, *account);
+                tables.addresses.failed(now, *address);
+            }
+            None => {}
+        }
+    }
+
+    /// The password was right: the counter of this name, or of this browser, starts anew. The address's does
+    /// not, or an account of one's own would buy guesses at others.
+    pub fn succeeded(self) {
+        match &self.0 {
+            Some((tables, Counted::Device(device))) => tables.devices.clear(*device),
+            Some((tables, Counted::Elsewhere { account, .. })) => tables.accounts.clear(*account),
+            None => {}
+        }
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        match &self.0 {
+            Some((tables, Counted::Device(device))) => tables.devices.end(*device),
+            Some((tables, Counted::Elsewhere { account, address })) => {
+                tables.accounts.end(*account);
+                tables.addresses.end(*address);
+            }
+            None => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: UnixTime = UnixTime(1_800_000_000);
+
+    fn throttle() -> Throttle {
+        Throttle::new(&[7; 32])
+    }
+
+    fn from<'a>(login_name: &'a str, address: &str) -> Candidate<'a> {
+        let workspace = WorkspaceId::from_bytes([1; 16]);
+        Candidate { workspace, login_name, address: address.parse().unwrap(), device: None }
+    }
+
+    fn with_device<'a>(login_name: &'a str, address: &str, device: u8) -> Candidate<'a> {
+        Candidate { device: Some(DeviceId([device; 16])), ..from(login_name, address) }
+    }
+
+    fn fail(throttle: &Throttle, now: UnixTime, candidate: &Candidate<'_>) {
+        throttle.check(now, candidate).ok().unwrap().failed(now);
+    }
+
+    fn wait(throttle: &Throttle, now: UnixTime, candidate: &Candidate<'_>) -> u32 {
+        throttle.check(now, candidate).err().map_or(0, |RetryAfter(Seconds(wait))| wait)
+    }
+
+    /// The waits asked for after each of `n` failures, each failure as soon as it is allowed.
+    fn waits(throttle: &Throttle, candidate: &Candidate<'_>, n: usize) -> Vec<u32> {
+        let mut now = START;
+        let mut waits = Vec::new();
+        for _ in 0..n {
+            fail(throttle, now, candidate);
+            waits.push(wait(throttle, now, candidate));
+            now = now.plus(Seconds(*waits.last().unwrap()));
+        }
+        waits
+    }
+
+    #[test]
+    fn after_five_failures_an_account_waits_1_2_4_seconds_up_to_15_minutes() {
+        let expected = [0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900];
+        assert_eq!(waits(&throttle(), &from("alice", "192.0.2.1"), 17), expected);
+    }
+
+    #[test]
+    fn the_wait_is_over_when_it_said_and_not_before() {
+        let (throttle, alice) = (throttle(), from("alice", "192.0.2.1"));
+        waits(&throttle, &alice, 7);
+        let last = START.plus(Seconds(1 + 2));
+        assert_eq!(wait(&throttle, last.plus(Seconds(3)), &alice), 1);
+        assert_eq!(wait(&throttle, last.plus(Seconds(4)), &alice), 0);
+    }
+
+    #[test]
+    fn an_account_waits_whatever_address_the_guesses_come_from() {
+        let throttle = throttle();
+        for i in 0..5 {
+            fail(&throttle, START, &from("alice", &format!("192.0.2.{i}")));
+        }
+        assert_eq!(wait(&throttle, START, &from("alice", "198.51.100.1")), 1);
+        assert_eq!(wait(&throttle, START, &from("bob", "198.51.100.1")), 0);
+    }
+
+    #[test]
+    fn one_name_in_two_workspaces_is_two_accounts() {
+        let (throttle, alice) = (throttle(), from("alice", "192.0.2.1"));
+        waits(&throttle, &alice, 5);
+        let elsewhere = Candidate { workspace: WorkspaceId::from_bytes([2; 16]), ..alice };
+        assert_eq!(wait(&throttle, START, &alice), 1);
+        assert_eq!(wait(&throttle, START, &elsewhere), 0);
+    }
+
+    #[test]
+    fn an_address_may_fail_fifty_times_and_then_waits_likewise() {
+        let throttle = throttle();
+        let names: Vec<_> = (0..60).map(|i| format!("user{i}")).collect();
+        for name in names.iter().take(49) {
+            fail(&throttle, START, &from(name, "192.0.2.1"));
+        }
+        assert_eq!(wait(&throttle, START, &from("next", "192.0.2.1")), 0);
+        fail(&throttle, START, &from("user49", "192.0.2.1"));
+        assert_eq!(wait(&throttle, START, &from("next", "192.0.2.1")), 1);
+        assert_eq!(wait(&throttle, START, &from("next", "192.0.2.2")), 0);
+        fail(&throttle, START.plus(Seconds(1)), &from("user50", "192.0.2.1"));
+        assert_eq!(wait(&throttle, START.plus(Seconds(1)), &from("next", "192.0.2.1")), 2);
+    }
+
+    #[test]
+    fn ipv6_addresses_count_per_64_and_mapped_ones_as_ipv4() {
+        let net = |address: &str| network(address.parse().unwrap());
+        assert_eq!(net("2001:db8:0:1::1"), net("2001:db8:0:1:ffff::2"));
+        assert_ne!(net("2001:db8:0:1::1"), net("2001:db8:0:2::1"));
+        assert_eq!(net("::ffff:192.0.2.1"), net("192.0.2.1"));
+        assert_ne!(net("192.0.2.1"), net("192.0.2.2"));
+    }
+
+    #[test]
+    fn a_hundred_and_forty_six_sign_ins_from_one_address_in_four_minutes_never_wait() {
+        let (throttle, alice) = (throttle(), from("alice", "127.0.0.1"));
+        for i in 0..146 {
+            throttle.check(START.plus(Seconds(i * 240 / 146)), &alice).ok().unwrap().succeeded();
+        }
+    }
+
+    #[test]
+    fn a_success_clears_the_account_but_not_the_address() {
+        let throttle = throttle();
+        for i in 0..49 {
+            fail(&throttle, START, &from(&format!("user{i}"), "192.0.2.1"));
+        }
+        waits(&throttle, &from("alice", "198.51.100.1"), 4);
+        throttle.check(START, &from("alice", "192.0.2.1")).ok().unwrap().succeeded();
+        fail(&throttle, START, &from("alice", "192.0.2.1"));
+        assert_eq!(wait(&throttle, START, &from("alice", "198.51.100.1")), 0);
+        assert_eq!(wait(&throttle, START, &from("bob", "192.0.2.1")), 1);
+    }
+
+    #[test]
+    fn after_a_thousand_wrong_guesses_elsewhere_a_browser_that_signed_in_before_still_signs_in() {
+        let (throttle, attacker) = (throttle(), from("alice", "192.0.2.1"));
+        let mut now = START;
+        for _ in 0..1000 {
+            now = now.plus(Seconds(wait(&throttle, now, &attacker)));
+            fail(&throttle, now, &attacker);
+        }
+        assert_eq!(wait(&throttle, now, &from("alice", "198.51.100.1")), 900);
+        assert_eq!(wait(&throttle, now, &with_device("alice", "198.51.100.1", 1)), 0);
+        assert_eq!(wait(&throttle, now, &with_device("alice", "192.0.2.1", 1)), 0, "even from the same address");
+    }
+
+    #[test]
+    fn a_stolen_device_cookie_has_its_own_back_off() {
+        let throttle = throttle();
+        let expected = [0, 0, 0, 0, 1, 2, 4, 8, 16, 32];
+        assert_eq!(waits(&throttle, &with_device("alice", "192.0.2.1", 1), 10), expected);
+        assert_eq!(wait(&throttle, START, &with_device("alice", "192.0.2.1", 2)), 0, "another browser of hers");
+        assert_eq!(wait(&throttle, START, &from("alice", "192.0.2.1")), 0, "and one without a cookie");
+    }
+
+    #[test]
+    fn a_success_clears_only_the_counter_of_that_browser() {
+        let throttle = throttle();
+        waits(&throttle, &from("alice", "192.0.2.1"), 5);
+        waits(&throttle, &with_device("alice", "192.0.2.1", 1), 4);
+        throttle.check(START, &with_device("alice", "192.0.2.1", 1)).ok().unwrap().succeeded();
+        fail(&throttle, START, &with_device("alice", "192.0.2.1", 1));
+        assert_eq!(wait(&throttle, START, &with_device("alice", "192.0.2.1", 1)), 0);
+        assert_eq!(wait(&throttle, START, &from("alice", "192.0.2.9")), 1);
+    }
+
+    #[test]
+    fn guesses_sent_all_at_once_are_not_let_through() {
+        let (throttle, alice) = (throttle(), from("alice", "192.0.2.1"));
+        let open: Vec<_> = (0..100).filter_map(|_| throttle.check(START, &alice).ok()).collect();
+        assert_eq!(open.len(), 16);
+        open.into_iter().for_each(|attempt| attempt.failed(START));
+        let later = START.plus(Seconds(900));
+        let open: Vec<_> = (0..100).filter_map(|_| throttle.check(later, &alice).ok()).collect();
+        assert_eq!(open.len(), 1, "past the free failures one at a time");
+    }
+
+    #[test]
+    fn an_attempt_that_found_nothing_out_does_not_count() {
+        let (throttle, alice) = (throttle(), from("alice", "192.0.2.1"));
+        for _ in 0..1000 {
+            drop(throttle.check(START, &alice).ok().unwrap());
+        }
+        assert_eq!(waits(&throttle, &alice, 5), [0, 0, 0, 0, 1]);
+    }
+
+    #[test]
+    fn an_attempt_refused_for_its_account_leaves_nothing_with_the_address() {
+        let (throttle, alice) = (throttle(), from("alice", "192.0.2.1"));
+        waits(&throttle, &alice, 5);
+        for _ in 0..100 {
+            assert_eq!(wait(&throttle, START, &alice), 1);
+        }
+        assert_eq!(wait(&throttle, START, &from("bob", "192.0.2.1")), 0);
+    }
+
+    #[test]
+    fn a_failure_of_an_address_is_forgotten_each_minute() {
+        let throttle = throttle();
+        for i in 0..49 {
+            fail(&throttle, START, &from(&format!("user{i}"), "192.0.2.1"));
+        }
+        let later = START.plus(Seconds(60));
+        fail(&throttle, later, &from("user49", "192.0.2.1"));
+        assert_eq!(wait(&throttle, later, &from("next", "192.0.2.1")), 0);
+        fail(&throttle, later, &from("user50", "192.0.2.1"));
+        assert_eq!(wait(&throttle, later, &from("next", "192.0.2.1")), 1);
+    }
+
+    #[test]
+    fn a_failure_of_an_account_is_forgotten_each_hour() {
+        let (throttle, alice) = (throttle(), from("alice", "192.0.2.1"));
+        waits(&throttle, &alice, 5);
+        fail(&throttle, START.plus(Seconds(3600)), &alice);
+        assert_eq!(wait(&throttle, START.plus(Seconds(3600)), &alice), 1, "four left, and one more");
+        fail(&throttle, START.plus(Seconds(6 * 3600)), &alice);
+        assert_eq!(wait(&throttle, START.plus(Seconds(6 * 3600)), &alice), 0);
+    }
+
+    #[test]
+    fn a_clock_that_stepped_back_locks_nobody_out() {
+        let (throttle, alice) = (throttle(), from("alice", "192.0.2.1"));
+        waits(&throttle, &alice, 15);
+        assert_eq!(wait(&throttle, START.minus(Seconds(86_400)), &alice), 0);
+    }
+
+    #[test]
+    fn a_name_that_nobody_has_waits_like_any_other() {
+        // Nothing here knows which users exist; the series of two names under like guesses are equal.
+        let throttle = throttle();
+        let real = waits(&throttle, &from("alice", "192.0.2.1"), 12);
+        assert_eq!(waits(&throttle, &from("no-such-user", "192.0.2.2"), 12), real);
+    }
+
+    #[test]
+    fn switched_off_it_lets_everything_through() {
+        let (throttle, alice) = (Throttle::off(), from("alice", "192.0.2.1"));
+        for _ in 0..1000 {
+            fail(&throttle, START, &alice);
+        }
+        assert_eq!(wait(&throttle, START, &alice), 0);
+    }
+}
