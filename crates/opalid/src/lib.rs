@@ -1,0 +1,4 @@
+//! The Opalid server: configuration, listeners, endpoints, pages.
+
+pub mod clock;
+pub mod random;
