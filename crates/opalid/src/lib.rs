@@ -1,4 +1,6 @@
-//! The Opalid server: HTTP, login and the endpoints, on top of `opalid-store` and `opalid-core`.
+//! The Opalid server: configuration, listeners, endpoints, pages, on top of `opalid-store` and `opalid-core`.
 
+pub mod clock;
 pub mod http;
 pub mod login;
+pub mod random;

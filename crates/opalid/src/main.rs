@@ -1,2 +1,3 @@
-//! bin
+//! The `opalid` command.
+
 fn main() {}

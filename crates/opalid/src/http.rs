@@ -1,9 +1,15 @@
-//! What every endpoint shares on the wire: credentials, cookies, headers.
+//! HTTP: from the socket to a request, and back; what every endpoint shares on the wire.
 
 pub mod authorization;
+pub mod body;
+pub mod connections;
 pub mod cookies;
 pub mod cors;
+pub mod limits;
+pub mod listen;
 pub mod security_headers;
+pub mod tls;
+mod watched;
 
 /// How browsers reach the issuer. An http issuer exists on loopback only; elsewhere it is refused at start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,264 @@
+//! Every open connection: what it waits for, since when, and when it must give way.
+//!
+//! Time here is a count of ticks, one a second, that the listener moves; a connection only notes the count, so the
+//! time-outs of heads and idle connections cost no timer and no clock per request.
+//!
+//! Holds: never more than `most` connections; a connection that works on a request is not closed for another one
+//! unless that request is older than `PATIENCE`; a connection is never closed before its time.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::limits::ConnectionLimits;
+
+/// Ticks after which a request under way gives way to a new connection when all connections have one. A body sent a
+/// byte a second looks like this.
+const PATIENCE: u32 = 3;
+
+/// What a connection is told to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    /// Go on.
+    Serve,
+    /// Finish the request under way, then close.
+    Finish,
+    /// Close now if it waits for its client.
+    GiveWay,
+    /// Close now.
+    Close,
+}
+
+const ORDERS: [Order; 4] = [Order::Serve, Order::Finish, Order::GiveWay, Order::Close];
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    table: Arc<Connections>,
+    id: u64,
+    /// The tick of its last change: accepted, first byte of a request, request begun, last answer.
+    since: AtomicU32,
+    /// Requests under way.
+    requests: AtomicU32,
+    /// Whether bytes of a request have come since the last answer; true at first, for the handshake.
+    sending: AtomicBool,
+    order: AtomicU8,
+    pub(super) called: Notify,
+}
+
+/// All of them.
+#[derive(Debug)]
+pub(super) struct Connections {
+    limits: ConnectionLimits,
+    tick: AtomicU32,
+    open: Mutex<Open>,
+    /// Somebody may accept again, or has nobody left to wait for.
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    by_id: HashMap<u64, Arc<Connection>>,
+    next_id: u64,
+    ending: Option<Order>,
+}
+
+/// A request under way, for as long as it is held.
+pub(super) struct Request(Arc<Connection>);
+
+/// A connection's place in the table, for as long as it is held.
+pub(super) struct Place(pub(super) Arc<Connection>);
+
+impl Connections {
+    pub(super) fn new(limits: ConnectionLimits) -> Arc<Self> {
+        Arc::new(Self { limits, tick: AtomicU32::new(0), open: Mutex::default(), changed: Notify::new() })
+    }
+
+    pub(super) const fn limits(&self) -> &ConnectionLimits {
+        &self.limits
+    }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.open().by_id.len()
+    }
+
+    /// Takes a place for a connection just accepted.
+    pub(super) fn enter(self: &Arc<Self>) -> Place {
+        let mut open = self.open();
+        let id = open.next_id;
+        open.next_id += 1;
+        let order = open.ending.unwrap_or(Order::Serve);
+        let connection = Arc::new(Connection {
+            table: Arc::clone(self),
+            id,
+            since: AtomicU32::new(self.tick.load(Relaxed)),
+            requests: AtomicU32::new(0),
+            sending: AtomicBool::new(true),
+            order: AtomicU8::new(Order::Serve as u8),
+            called: Notify::new(),
+        });
+        if order != Order::Serve {
+            connection.tell(order);
+        }
+        open.by_id.insert(id, Arc::clone(&connection));
+        Place(connection)
+    }
+
+    /// Returns when one more connection may be accepted, having closed others if it must.
+    pub(super) async fn room(&self) {
+        loop {
+            let changed = self.changed.notified();
+            if self.open().by_id.len() < self.limits.most {
+                return;
+            }
+            self.make_room();
+            changed.await;
+        }
+    }
+
+    /// Tells a share of the connections to give way: those that have waited for their client longest; if all have
+    /// requests under way, the oldest of those.
+    pub(super) fn make_room(&self) {
+        let now = self.tick.load(Relaxed);
+        let open = self.open();
+        let mut candidates: Vec<_> = open
+            .by_id
+            .values()
+            .filter(|connection| connection.waits() || connection.age(now) >= PATIENCE)
+            .map(|connection| (!connection.waits(), connection.since.load(Relaxed), connection.id))
+            .collect();
+        let share = (self.limits.most / 32).max(1).min(candidates.len());
+        if share == 0 {
+            return;
+        }
+        candidates.select_nth_unstable(share - 1);
+        tracing::warn!(connections = open.by_id.len(), closing = share, "too many connections, closing the slowest");
+        for (works, _, id) in candidates.into_iter().take(share) {
+            if let Some(connection) = open.by_id.get(&id) {
+                connection.tell(if works { Order::Close } else { Order::GiveWay });
+            }
+        }
+    }
+
+    /// A second has passed: closes what has been idle, or sending a head, for too long.
+    pub(super) fn tick(&self) {
+        let now = self.tick.fetch_add(1, Relaxed) + 1;
+        for connection in self.open().by_id.values() {
+            connection.check(now, &self.limits);
+        }
+        self.changed.notify_waiters();
+    }
+
+    /// Closes idle connections now and the others after the requests under way; after `drain_time` all of them.
+    pub(super) async fn drain(&self) {
+        self.order_all(Order::Finish);
+        if tokio::time::timeout(self.limits.drain_time, self.empty()).await.is_err() {
+            tracing::warn!("requests did not finish in time and are cut off");
+            self.order_all(Order::Close);
+            self.empty().await;
+        }
+    }
+
+    fn order_all(&self, order: Order) {
+        let mut open = self.open();
+        open.ending = Some(order);
+        for connection in open.by_id.values() {
+            connection.tell(order);
+        }
+    }
+
+    async fn empty(&self) {
+        loop {
+            let changed = self.changed.notified();
+            if self.open().by_id.is_empty() {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+impl Connection {
+    /// A request has come whole but for its body.
+    pub(super) fn begin(self: &Arc<Self>) -> Request {
+        if self.requests.fetch_add(1, Relaxed) == 0 {
+            self.since.store(self.table.tick.load(Relaxed), Relaxed);
+        }
+        Request(Arc::clone(self))
+    }
+
+    /// Bytes have come from the client.
+    pub(super) fn bytes_came(&self) {
+        if self.waits() && !self.sending.load(Relaxed) {
+            self.since.store(self.table.tick.load(Relaxed), Relaxed);
+            self.sending.store(true, Relaxed);
+        }
+    }
+
+    /// What it is told to do now. A connection told to give way does so only while it waits for its client.
+    pub(super) fn order(&self) -> Order {
+        let order = ORDERS.get(usize::from(self.order.load(Relaxed))).copied().unwrap_or(Order::Close);
+        match order {
+            Order::GiveWay if !self.waits() => Order::Serve,
+            other => other,
+        }
+    }
+
+    /// Everything asked is answered: its time as an idle connection begins.
+    pub(super) fn rests(&self) {
+        self.sending.store(false, Relaxed);
+        self.since.store(self.table.tick.load(Relaxed), Relaxed);
+    }
+
+    fn waits(&self) -> bool {
+        self.requests.load(Relaxed) == 0
+    }
+
+    fn age(&self, now: u32) -> u32 {
+        now.saturating_sub(self.since.load(Relaxed))
+    }
+
+    fn tell(&self, order: Order) {
+        self.order.store(order as u8, Relaxed);
+        self.called.notify_one();
+    }
+
+    fn check(&self, now: u32, limits: &ConnectionLimits) {
+        if !self.waits() {
+            return;
+        }
+        let sending = self.sending.load(Relaxed);
+        let limit = if sending { limits.head_time } else { limits.idle_time };
+        let limit = u32::try_from(limit.as_secs()).unwrap_or(u32::MAX);
+        let age = self.age(now);
+        if age <= limit {
+            return;
+        }
+        // Idle is closed politely (GOAWAY on HTTP/2); what does not close by itself then is closed.
+        let polite = !sending && age <= limit.saturating_add(PATIENCE);
+        self.tell(if polite { Order::Finish } else { Order::GiveWay });
+    }
+}
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        if self.0.requests.fetch_sub(1, Relaxed) == 1 {
+            self.0.rests();
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let table = &self.0.table;
+        table.open().by_id.remove(&self.0.id);
+        table.changed.notify_waiters();
+    }
+}

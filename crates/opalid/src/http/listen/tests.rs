@@ -1,0 +1,206 @@
+//! Real sockets, real bytes.
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::oneshot;
+
+use super::*;
+use crate::http::body::read_body;
+use crate::http::limits::{BodyLimits, raise_descriptor_limit};
+
+/// A server on a free port of loopback.
+struct Running {
+    address: SocketAddr,
+    connections: Arc<Connections>,
+    stop: watch::Sender<bool>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+async fn answer(request: Request) -> Response {
+    let path = request.uri().path().to_owned();
+    match read_body(request.into_body(), BodyLimits::default()).await {
+        Ok(body) => {
+            let mut answer = path.into_bytes();
+            answer.extend_from_slice(&body);
+            Response::new(Full::new(answer.into()))
+        }
+        Err(error) => {
+            let mut answer = Response::new(Full::default());
+            *answer.status_mut() = error.status();
+            answer
+        }
+    }
+}
+
+fn start_with<S, F>(limits: ConnectionLimits, service: S) -> Running
+where
+    S: Fn(Request, SocketAddr) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response> + Send + 'static,
+{
+    let sockets = bind(&["127.0.0.1:0".parse().unwrap()]).unwrap();
+    let address = sockets[0].local_addr().unwrap();
+    let (stop, stopped) = watch::channel(false);
+    let connections = Connections::new(limits);
+    let served = Arc::clone(&connections);
+    let task = tokio::spawn(async move { serve_counted(&served, sockets, None, stopped, service).await });
+    Running { address, connections, stop, task }
+}
+
+fn start_server(limits: ConnectionLimits) -> Running {
+    start_with(limits, |request, _| answer(request))
+}
+
+async fn send(address: SocketAddr, bytes: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(bytes).await.unwrap();
+    stream
+}
+
+async fn receive_all(stream: &mut TcpStream) -> String {
+    let mut text = String::new();
+    _ = stream.read_to_string(&mut text).await;
+    text
+}
+
+/// The whole answer to one request on a connection of its own.
+async fn ask(address: SocketAddr, bytes: &[u8]) -> String {
+    receive_all(&mut send(address, bytes).await).await
+}
+
+const GOOD: &[u8] = b"GET /good HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+
+impl Running {
+    async fn wait_for_connections(&self, count: usize) {
+        while self.connections.len() != count {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn stop(self) {
+        self.stop.send(true).unwrap();
+        self.task.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_request_with_a_body_is_answered() {
+    let server = start_server(ConnectionLimits::default());
+    let text =
+        ask(server.address, b"POST /p HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 3\r\n\r\nabc").await;
+    assert!(text.starts_with("HTTP/1.1 200 OK\r\n"), "{text}");
+    assert!(text.ends_with("\r\n\r\n/pabc"), "{text}");
+}
+
+#[tokio::test]
+async fn two_thousand_half_sent_heads_keep_no_good_request_from_its_answer() {
+    raise_descriptor_limit();
+    let server = start_server(ConnectionLimits::default());
+    let mut slow = Vec::new();
+    for _ in 0..2_000 {
+        slow.push(send(server.address, b"GET / HTTP/1.1\r\nho").await);
+    }
+    assert!(ask(server.address, GOOD).await.ends_with("/good"));
+    assert_eq!(server.connections.limits().most, 10_000);
+}
+
+#[tokio::test]
+async fn above_the_most_connections_the_slowest_give_way_to_new_ones() {
+    let server = start_server(ConnectionLimits { most: 64, ..ConnectionLimits::default() });
+    let mut slow = Vec::new();
+    for _ in 0..500 {
+        slow.push(send(server.address, b"GET / HTTP/1.1\r\nho").await);
+    }
+    assert!(ask(server.address, GOOD).await.ends_with("/good"));
+    assert!(server.connections.len() <= 64);
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_refused() {
+    let server = start_server(ConnectionLimits::default());
+    let mut request = b"GET / HTTP/1.1\r\nhost: x\r\nlong: ".to_vec();
+    request.resize(16 * 1024 + 1, b'a');
+    assert!(ask(server.address, &request).await.starts_with("HTTP/1.1 431 "));
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_refused_by_its_length_alone() {
+    let server = start_server(ConnectionLimits::default());
+    let text = ask(server.address, b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 65537\r\n\r\n").await;
+    assert!(text.starts_with("HTTP/1.1 413 "), "{text}");
+}
+
+#[tokio::test]
+async fn http2_without_tls_is_refused() {
+    let server = start_server(ConnectionLimits::default());
+    let text = ask(server.address, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+    assert!(text.is_empty() || text.starts_with("HTTP/1.1 4"), "{text}");
+}
+
+#[tokio::test]
+async fn stopping_finishes_the_request_under_way_and_closes_idle_connections() {
+    let (begun, has_begun) = oneshot::channel();
+    let (go, may_go) = oneshot::channel::<()>();
+    let once = Arc::new(std::sync::Mutex::new(Some((begun, may_go))));
+    let server = start_with(ConnectionLimits::default(), move |request: Request, _| {
+        let first = once.lock().unwrap().take().filter(|_| request.uri().path() == "/slow");
+        async move {
+            if let Some((begun, may_go)) = first {
+                begun.send(()).unwrap();
+                may_go.await.unwrap();
+            }
+            answer(request).await
+        }
+    });
+    let mut slow = send(server.address, b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    has_begun.await.unwrap();
+    let mut idle = send(server.address, b"GET /idle HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    let mut seen = Vec::new();
+    while !seen.ends_with(b"/idle") {
+        idle.read_buf(&mut seen).await.unwrap();
+    }
+    server.stop.send(true).unwrap();
+    assert_eq!(receive_all(&mut idle).await, "");
+    go.send(()).unwrap();
+    assert!(receive_all(&mut slow).await.ends_with("/slow"));
+    server.task.await.unwrap();
+    assert!(TcpStream::connect(server.address).await.is_err());
+}
+
+#[tokio::test]
+async fn stopping_does_not_wait_longer_than_it_may() {
+    let server = start_with(ConnectionLimits { drain_time: Duration::ZERO, ..ConnectionLimits::default() }, |_, _| {
+        std::future::pending()
+    });
+    let mut stuck = send(server.address, GOOD).await;
+    server.wait_for_connections(1).await;
+    server.stop().await;
+    assert_eq!(receive_all(&mut stuck).await, "");
+}
+
+#[tokio::test]
+async fn a_handler_that_panics_costs_its_connection_alone() {
+    let server = start_with(ConnectionLimits::default(), |request, _| async {
+        assert!(request.uri().path() != "/panic", "as the test wants");
+        answer(request).await
+    });
+    assert_eq!(ask(server.address, b"GET /panic HTTP/1.1\r\nhost: x\r\n\r\n").await, "");
+    assert!(ask(server.address, GOOD).await.ends_with("/good"));
+    server.wait_for_connections(0).await;
+}
+
+#[tokio::test]
+async fn localhost_listens_on_both_loopback_addresses() {
+    let sockets = bind(&[ListenAddress::Localhost(0)]).unwrap();
+    let addresses: Vec<_> = sockets.iter().map(|socket| socket.local_addr().unwrap()).collect();
+    assert!(addresses[0].is_ipv4() && addresses.iter().all(|address| address.ip().is_loopback()));
+    assert!(addresses.iter().all(|address| address.port() == addresses[0].port()));
+}
+
+#[test]
+fn listen_addresses_survive_their_text() {
+    for text in ["127.0.0.1:8080", "[::1]:8080", "localhost:0"] {
+        assert_eq!(text.parse::<ListenAddress>().unwrap().to_string(), text);
+    }
+    for text in ["localhost", "127.0.0.1", "example.com:80", "localhost:70000"] {
+        assert!(text.parse::<ListenAddress>().is_err(), "{text}");
+    }
+}
