@@ -1,0 +1,3 @@
+//! The Opalid server: everything the binary is made of.
+
+pub mod pages;
