@@ -26,7 +26,7 @@ const VIEWS = [
 const SPACING = "* { line-height: 1.5 !important; letter-spacing: .12em !important; word-spacing: .16em !important } p { margin-bottom: 2em !important }";
 
 const failures = [];
-const fail = (where, what) => failures.push(`${where}: ${what}`);
+const fail = (where, what) => void failures.push(`${where}: ${what}`);
 
 /** Serves the rendered samples under the page policy, and remembers what is posted. */
 async function serve(folder) {
@@ -82,9 +82,10 @@ async function checkKeyboard(page, where) {
     const all = document.querySelectorAll("a[href], button, input:not([type=hidden]), summary, select, textarea");
     const meant = [...all].filter((one) => !one.closest("[aria-hidden=true]"));
     meant.forEach((one, at) => (one.dataset.stop = String(at)));
-    document.activeElement?.blur();
-    getSelection().removeAllRanges();
-    window.scrollTo(0, 0);
+    // Begin above everything, wherever the page itself put the focus.
+    document.body.tabIndex = -1;
+    document.body.focus();
+    document.body.removeAttribute("tabindex");
     return meant.length;
   });
   for (let at = 0; at < wanted; at++) {
@@ -96,13 +97,13 @@ async function checkKeyboard(page, where) {
       const top = document.elementFromPoint(box.left + box.width / 2, box.top + Math.min(box.height / 2, 10));
       return {
         stop: one.dataset.stop,
-        name: one.id || one.textContent.trim() || one.tagName,
+        name: one.id || one.textContent.trim().replace(/\s+/g, " ").slice(0, 40) || one.tagName,
         ring: style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2,
         small: box.width < 24 || box.height < 24,
         seen: top !== null && (one.contains(top) || top.contains(one)),
       };
     });
-    if (stop.stop !== String(at)) return fail(where, `Tab ${at + 1} went to ${stop.name}`);
+    if (stop.stop !== String(at)) fail(where, `Tab ${at + 1} went to ${stop.name}`);
     if (!stop.ring) fail(where, `${stop.name} shows no focus`);
     if (stop.small) fail(where, `${stop.name} is smaller than 24 px`);
     if (!stop.seen) fail(where, `${stop.name} is covered or out of view when focused`);
@@ -176,8 +177,7 @@ const browser = await chromium.launch({
 });
 try {
   for (const path of pages) {
-    let seen;
-    for (const view of VIEWS) seen = await look(browser, view, base, path, shots);
+    const [seen] = await Promise.all(VIEWS.map((view) => look(browser, view, base, path, shots)));
     console.log(`${seen.name}: "${seen.title}", ${seen.rules} rules hold, ${seen.stops} stops`);
   }
   if (local && pages.includes("/form-post.html")) await checkFormPost(browser, local);
