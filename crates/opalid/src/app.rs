@@ -1,0 +1,90 @@
+//! What every request shares: the store, the clock, the master key, the issuers.
+
+use std::sync::Arc;
+
+use opalid_core::ids::{EventId, WorkspaceId, uuid_v7};
+use opalid_core::time::UnixTime;
+use opalid_core::wrap::MasterKey;
+use opalid_store::Store;
+use opalid_store::keys::WorkspaceRecord;
+use opalid_store::steps::Stamp;
+use papaya::HashMap;
+
+use crate::clock::Clock;
+use crate::http::Transport;
+use crate::http::limits::BodyLimits;
+use crate::issuer::{BadIssuer, Issuer};
+use crate::random;
+
+/// The one shared context.
+pub struct App {
+    /// Durable state.
+    pub store: Store,
+    /// Where the time of day comes from.
+    pub clock: Clock,
+    /// Wraps every key at rest.
+    pub master: MasterKey,
+    /// The issuer URL of the root workspace, without a slash at its end.
+    pub base_url: String,
+    /// How browsers reach it.
+    pub transport: Transport,
+    /// The workspace whose issuer has no path.
+    pub root: WorkspaceId,
+    /// What a request's body may take.
+    pub body_limits: BodyLimits,
+    /// Whether this is `--demo`.
+    pub demo: bool,
+    /// Issuers with their keys opened, beside the record each was made from.
+    pub(crate) issuers: HashMap<WorkspaceId, Arc<Issuer>>,
+}
+
+/// Why there is no issuer to answer.
+#[derive(Debug, thiserror::Error)]
+pub enum IssuerError {
+    /// The store did not answer.
+    #[error(transparent)]
+    Outage(#[from] opalid_store::Outage),
+    /// Its keys do not open.
+    #[error(transparent)]
+    Keys(#[from] BadIssuer),
+}
+
+impl App {
+    /// The time of day.
+    pub fn now(&self) -> UnixTime {
+        self.clock.now()
+    }
+
+    /// A new id: time-ordered, never a secret.
+    pub fn new_id(&self) -> [u8; 16] {
+        let (now, millis) = self.clock.now_with_millis();
+        uuid_v7(now, millis, random::bytes())
+    }
+
+    /// The stamp of a step that happens now.
+    pub fn stamp(&self, workspace: WorkspaceId, initiator: impl Into<String>) -> Stamp {
+        Stamp { workspace, now: self.now(), event: EventId::from_bytes(self.new_id()), initiator: initiator.into() }
+    }
+
+    /// The issuer of the root (`None`) or of the workspace with this name. The root has no second URL.
+    pub async fn find_issuer(&self, name: Option<&str>) -> Result<Option<Arc<Issuer>>, IssuerError> {
+        let record = match name {
+            None => self.store.find_workspace_by_id(self.root).await?,
+            Some(name) => self.store.find_workspace(name).await?.filter(|record| record.workspace.id != self.root),
+        };
+        record.filter(|record| record.workspace.enabled).map(|record| self.issuer_of(&record)).transpose()
+    }
+
+    /// The issuer of a workspace as it was read; its keys are opened once per record.
+    pub fn issuer_of(&self, record: &Arc<WorkspaceRecord>) -> Result<Arc<Issuer>, IssuerError> {
+        let id = record.workspace.id;
+        let known = self.issuers.pin().get(&id).filter(|issuer| Arc::ptr_eq(&issuer.record, record)).cloned();
+        if let Some(issuer) = known {
+            return Ok(issuer);
+        }
+        let url = if id == self.root { self.base_url.clone() } else { format!("{}/{}", self.base_url, record.workspace.name) };
+        let issuer = Arc::new(Issuer::open(url, Arc::clone(record), &self.master)?);
+        self.issuers.pin().insert(id, Arc::clone(&issuer));
+        Ok(issuer)
+    }
+}

@@ -1,0 +1,51 @@
+//! One request on its way through: parsed once, handed to its endpoint.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use opalid_core::error::{ErrorCode, OAuthError};
+use opalid_core::form::Form;
+use opalid_core::time::UnixTime;
+
+use crate::app::App;
+use crate::issuer::Issuer;
+
+/// A request at an issuer.
+pub struct Call<'a> {
+    /// What every request shares.
+    pub app: &'a App,
+    /// Who is asked.
+    pub issuer: &'a Arc<Issuer>,
+    /// When.
+    pub now: UnixTime,
+    /// Method, URI and headers.
+    pub parts: &'a Parts,
+    /// The body; empty for GET.
+    pub body: Bytes,
+    /// Whose request it is, behind trusted proxies too.
+    pub address: IpAddr,
+}
+
+impl Call<'_> {
+    /// The body as a form; any other type is refused.
+    pub fn form(&self) -> Result<Form<'_>, OAuthError> {
+        let mut types = self.parts.headers.get_all(CONTENT_TYPE).iter();
+        let is_form = types.next().is_some_and(|value| {
+            let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+            essence.trim_ascii().eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
+        });
+        if !is_form || types.next().is_some() {
+            let description = "expected a body of type application/x-www-form-urlencoded";
+            return Err(OAuthError::new(ErrorCode::InvalidRequest, description));
+        }
+        Form::parse(&self.body)
+    }
+
+    /// The query, as it came.
+    pub fn query(&self) -> &str {
+        self.parts.uri.query().unwrap_or_default()
+    }
+}

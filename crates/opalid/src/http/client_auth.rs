@@ -1,0 +1,92 @@
+//! Client authentication (RFC 6749 §2.3): Basic, form, or none for public clients.
+//!
+//! Takes: the headers and the form. Gives: an `AuthenticatedClient`, which nothing else can make.
+//! Holds: nothing is looked up for a caller before this; an unknown client costs as much as a wrong secret
+//! and is told the same; two methods at once are refused.
+
+use std::sync::Arc;
+
+use opalid_core::client::Client;
+use opalid_core::error::{ErrorCode, OAuthError};
+use opalid_core::form::Form;
+use opalid_core::token::SecretDigest;
+
+use crate::http::authorization::{Authorization, ClientSecret, CredentialsBuffer};
+use crate::http::call::Call;
+use crate::http::reply;
+
+/// How a client authenticates at the token, introspection and revocation endpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientAuthMethod {
+    /// `client_secret_basic`.
+    Basic,
+    /// `client_secret_post`.
+    Post,
+    /// `none`: a public client names itself.
+    None,
+}
+
+impl ClientAuthMethod {
+    /// All of them, as discovery lists them.
+    pub const ALL: &[Self] = &[Self::Basic, Self::Post, Self::None];
+
+    /// Its wire name (OpenID Core §9).
+    pub const fn wire_name(self) -> &'static str {
+        match self {
+            Self::Basic => "client_secret_basic",
+            Self::Post => "client_secret_post",
+            Self::None => "none",
+        }
+    }
+}
+
+/// Proof that a client is who it says, or a public one, which can prove nothing.
+#[derive(Debug, Clone)]
+pub struct AuthenticatedClient(Arc<Client>);
+
+impl std::ops::Deref for AuthenticatedClient {
+    type Target = Client;
+    fn deref(&self) -> &Client {
+        &self.0
+    }
+}
+
+/// Authenticates the client of a form request.
+pub async fn authenticate(call: &Call<'_>, form: &Form<'_>) -> Result<AuthenticatedClient, OAuthError> {
+    let mut buffer = CredentialsBuffer::new();
+    let in_form = (form.one("client_id"), form.one("client_secret"));
+    match (Authorization::read(&call.parts.headers), in_form) {
+        (Ok(Authorization::Basic(_)), (_, Some(_))) => Err(two_methods()),
+        (Ok(Authorization::Basic(encoded)), (named, None)) => {
+            let credentials = encoded.decode(&mut buffer).map_err(refused)?;
+            if named.is_some_and(|named| named != credentials.client_id) {
+                return Err(OAuthError::new(ErrorCode::InvalidRequest, "client_id differs from the one in the Authorization header"));
+            }
+            check(call, credentials.client_id, Some(credentials.secret)).await
+        }
+        (Ok(Authorization::Absent), (Some(client_id), secret)) => check(call, client_id, secret.map(ClientSecret::new)).await,
+        (Ok(Authorization::Absent), (None, _)) => Err(refused("no client authentication: use HTTP Basic, or client_id in the form")),
+        (Ok(Authorization::Bearer(_) | Authorization::Other), _) => Err(refused("this Authorization scheme is not for clients: use Basic")),
+        (Err(error), _) => Err(refused(error)),
+    }
+}
+
+async fn check(call: &Call<'_>, client_id: &str, secret: Option<ClientSecret<'_>>) -> Result<AuthenticatedClient, OAuthError> {
+    let presented = SecretDigest::of(secret.map_or(&b""[..], |secret| secret.as_bytes()));
+    let found = call.app.store.find_client(call.issuer.id(), client_id).await.map_err(|error| reply::outage(&error))?;
+    let wrong = || OAuthError::new(ErrorCode::InvalidClient, "unknown client, or its authentication failed");
+    let client = found.filter(|client| client.enabled).ok_or_else(wrong)?;
+    let good = match secret {
+        Some(_) => !client.is_public() && client.admits_secret(&presented, call.now),
+        None => client.is_public(),
+    };
+    if good { Ok(AuthenticatedClient(client)) } else { Err(wrong()) }
+}
+
+fn two_methods() -> OAuthError {
+    OAuthError::new(ErrorCode::InvalidRequest, "two ways of client authentication at once: use one")
+}
+
+fn refused(why: impl std::fmt::Display) -> OAuthError {
+    OAuthError::new(ErrorCode::InvalidClient, why.to_string())
+}

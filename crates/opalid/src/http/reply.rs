@@ -1,0 +1,145 @@
+//! Answers: JSON, empty, redirects, errors. The status of an error comes from its code alone.
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, PRAGMA, WWW_AUTHENTICATE};
+use http::{HeaderValue, Response, StatusCode};
+use http_body_util::Full;
+use opalid_core::error::{ErrorCode, OAuthError};
+use serde::Serialize;
+
+/// An answer on its way out.
+pub type Reply = Response<Full<Bytes>>;
+
+/// A status and a body of a type.
+pub fn with_body(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Reply {
+    let mut reply = Response::new(Full::new(body.into()));
+    *reply.status_mut() = status;
+    reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    reply
+}
+
+/// 200 with JSON that nobody may keep (RFC 6749 §5.1).
+pub fn json(value: &impl Serialize) -> Reply {
+    json_with(StatusCode::OK, value)
+}
+
+/// JSON that nobody may keep, with another status.
+pub fn json_with(status: StatusCode, value: &impl Serialize) -> Reply {
+    match serde_json::to_vec(value) {
+        Ok(body) => {
+            let mut reply = with_body(status, "application/json", body);
+            no_store(&mut reply);
+            reply
+        }
+        Err(error) => {
+            tracing::error!(%error, "an answer could not be written");
+            empty(StatusCode::INTERNAL_SERVER_ERROR)
+        }
+    }
+}
+
+/// A status and nothing else.
+pub fn empty(status: StatusCode) -> Reply {
+    let mut reply = Response::new(Full::new(Bytes::new()));
+    *reply.status_mut() = status;
+    no_store(&mut reply);
+    reply
+}
+
+/// 303: look there, by GET.
+pub fn see_other(location: &str) -> Reply {
+    let mut reply = empty(StatusCode::SEE_OTHER);
+    match HeaderValue::from_str(location) {
+        Ok(location) => drop(reply.headers_mut().insert(LOCATION, location)),
+        Err(_) => return empty(StatusCode::INTERNAL_SERVER_ERROR),
+    }
+    reply
+}
+
+/// 405, with what is allowed.
+pub fn method_not_allowed(allowed: &'static str) -> Reply {
+    let mut reply = empty(StatusCode::METHOD_NOT_ALLOWED);
+    reply.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    reply
+}
+
+/// Nobody may keep it.
+pub fn no_store(reply: &mut Reply) {
+    reply.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    reply.headers_mut().insert(PRAGMA, HeaderValue::from_static("no-cache"));
+}
+
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    error: &'static str,
+    error_description: &'a str,
+}
+
+/// An OAuth error answered directly (RFC 6749 §5.2); its cause goes to the log.
+pub fn oauth_error(error: &OAuthError, realm: &str) -> Reply {
+    log(error);
+    let status = StatusCode::from_u16(error.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let description = error.wire_description();
+    let body = ErrorBody { error: error.code.wire_name(), error_description: &description };
+    let mut reply = json_with(status, &body);
+    if error.code == ErrorCode::InvalidClient {
+        challenge(&mut reply, &format!("Basic realm=\"{realm}\", charset=\"UTF-8\""));
+    }
+    reply
+}
+
+/// An error of a bearer token (RFC 6750 §3.1). Without a token there is a challenge and no error code.
+pub fn bearer_error(error: Option<&OAuthError>, realm: &str, scope: Option<&str>) -> Reply {
+    let Some(error) = error else {
+        let mut reply = empty(StatusCode::UNAUTHORIZED);
+        challenge(&mut reply, &format!("Bearer realm=\"{realm}\""));
+        return reply;
+    };
+    let mut reply = oauth_error(error, realm);
+    let mut says = format!(
+        "Bearer realm=\"{realm}\", error=\"{}\", error_description=\"{}\"",
+        error.code.wire_name(),
+        error.wire_description()
+    );
+    if let Some(scope) = scope {
+        says.push_str(&format!(", scope=\"{scope}\""));
+    }
+    if matches!(error.code, ErrorCode::InvalidToken | ErrorCode::InsufficientScope | ErrorCode::InvalidRequest) {
+        challenge(&mut reply, &says);
+    }
+    reply
+}
+
+fn challenge(reply: &mut Reply, says: &str) {
+    if let Ok(value) = HeaderValue::from_str(says) {
+        reply.headers_mut().insert(WWW_AUTHENTICATE, value);
+    }
+}
+
+/// Logs why, once, at the edge.
+pub fn log(error: &OAuthError) {
+    match &error.cause {
+        Some(cause) if error.code.status() >= 500 => tracing::error!(code = error.code.wire_name(), %cause, "failed"),
+        cause => tracing::debug!(code = error.code.wire_name(), description = %error.description, ?cause, "refused"),
+    }
+}
+
+/// A store that did not answer: never a verdict.
+pub fn outage(error: &opalid_store::Outage) -> OAuthError {
+    OAuthError::new(ErrorCode::ServerBusy, "the server cannot reach its store now; try again").because(error)
+}
+
+/// 200 with a constant body that nobody may keep.
+pub fn with_no_store(content_type: &'static str, body: &'static str) -> Reply {
+    let mut reply = with_body(StatusCode::OK, content_type, Bytes::from_static(body.as_bytes()));
+    no_store(&mut reply);
+    reply
+}
+
+/// 200 with JSON that anyone may keep for a while: metadata and public keys.
+pub fn public_json(value: &impl Serialize) -> Reply {
+    let mut reply = json(value);
+    reply.headers_mut().remove(PRAGMA);
+    reply.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    reply
+}

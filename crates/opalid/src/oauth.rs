@@ -1,0 +1,8 @@
+//! The machine endpoints, one file each.
+
+pub mod entitle;
+pub mod introspect;
+pub mod jwks;
+pub mod metadata;
+pub mod revoke;
+pub mod token;

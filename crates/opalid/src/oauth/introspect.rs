@@ -1,0 +1,152 @@
+//! Introspection (RFC 7662).
+//!
+//! Takes: a token and an authenticated, confidential client.
+//! Gives: what the token is to this caller, or `{"active":false}` without a reason.
+//! Holds: nothing is looked up before the caller is authenticated; an outage is an error, never "inactive".
+
+use opalid_core::alive::{Reason, Verdict};
+use opalid_core::client::Client;
+use opalid_core::error::{ErrorCode, OAuthError};
+use opalid_core::grant::{Entitlement, Grant};
+use opalid_core::request::IntrospectionRequest;
+use opalid_core::token::{Access, PresentedToken, Reference};
+use serde::Serialize;
+
+use crate::http::call::Call;
+use crate::http::client_auth::{self, AuthenticatedClient};
+use crate::http::reply::{self, Reply};
+use crate::oauth::entitle::scope_of;
+
+/// POST /introspect.
+pub async fn endpoint(call: &Call<'_>) -> Reply {
+    match answer(call).await {
+        Ok(Verdict::Active(facts)) => reply::json(&facts),
+        Ok(Verdict::Inactive(reason)) => {
+            tracing::debug!(reason = reason.name(), "inactive");
+            reply::with_no_store("application/json", r#"{"active":false}"#)
+        }
+        Err(error) => reply::oauth_error(&error, &call.issuer.url),
+    }
+}
+
+/// What a live token is to the caller (RFC 7662 §2.2).
+#[derive(Debug, Serialize)]
+pub struct Facts {
+    active: bool,
+    iss: String,
+    sub: String,
+    aud: Audience,
+    client_id: String,
+    scope: String,
+    exp: i64,
+    iat: i64,
+    nbf: i64,
+    jti: String,
+    token_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    username: Option<String>,
+}
+
+/// One audience is a text, several are a list (RFC 7519 §4.1.3).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Audience {
+    /// One.
+    One(String),
+    /// Several.
+    Several(Vec<String>),
+}
+
+async fn answer(call: &Call<'_>) -> Result<Verdict<Facts>, OAuthError> {
+    let form = call.form()?;
+    let caller = client_auth::authenticate(call, &form).await?;
+    if caller.is_public() {
+        let description = "introspection is for confidential clients: a public one proves nothing";
+        return Err(OAuthError::new(ErrorCode::UnauthorizedClient, description));
+    }
+    let request = IntrospectionRequest::parse(&form)?;
+    access_token(call, &caller, PresentedToken::new(request.token)).await.map_err(|error| reply::outage(&error))
+}
+
+async fn access_token(
+    call: &Call<'_>,
+    caller: &AuthenticatedClient,
+    token: PresentedToken<'_>,
+) -> Result<Verdict<Facts>, opalid_store::Outage> {
+    let store = &call.app.store;
+    let workspace = call.issuer.id();
+    let Ok(reference) = call.issuer.sealer.open::<Access>(token) else {
+        return Ok(Verdict::Inactive(Reason::NotOurs));
+    };
+    let alive = match store.judge(workspace, &reference, call.now).await? {
+        Verdict::Active(alive) => alive,
+        Verdict::Inactive(reason) => return Ok(Verdict::Inactive(reason)),
+    };
+    let grant = &alive.grant.grant;
+    let Some(effective) = store.effective(workspace, &alive.entitlement).await? else {
+        return Ok(Verdict::Inactive(Reason::Narrowed));
+    };
+    let Some((effective, aud)) = part_of(call, caller, grant, effective).await? else {
+        return Ok(Verdict::Inactive(Reason::NotForCaller));
+    };
+    let client = if grant.client == caller.id { None } else { store.find_client_by_id(workspace, grant.client).await? };
+    let client: &Client = client.as_deref().unwrap_or(caller);
+    let user = match grant.user {
+        Some(id) => store.find_user(workspace, id).await?,
+        None => None,
+    };
+    Ok(Verdict::Active(facts(call, &reference, client, (&effective, aud), user.as_deref())))
+}
+
+fn facts(
+    call: &Call<'_>,
+    reference: &Reference<Access>,
+    client: &Client,
+    (effective, aud): (&Entitlement, Audience),
+    user: Option<&opalid_core::user::User>,
+) -> Facts {
+    Facts {
+        active: true,
+        iss: call.issuer.url.clone(),
+        sub: user.map_or_else(|| client.client_id.clone(), |user| user.id.to_string()),
+        aud,
+        client_id: client.client_id.clone(),
+        scope: scope_of(effective).to_string(),
+        exp: reference.sealed.expires_at.0,
+        iat: reference.sealed.issued_at.0,
+        nbf: reference.sealed.issued_at.0,
+        jti: reference.jti.to_string(),
+        token_type: "Bearer",
+        username: user.map(|user| user.username.clone()),
+    }
+}
+
+/// What the caller may see: all of a token issued to it or if it may introspect everything; else the part
+/// that is for a resource it serves; else nothing.
+async fn part_of(
+    call: &Call<'_>,
+    caller: &Client,
+    grant: &Grant,
+    effective: Entitlement,
+) -> Result<Option<(Entitlement, Audience)>, opalid_store::Outage> {
+    let sees_all = grant.client == caller.id || caller.settings.introspect_tokens;
+    let mut aud = Vec::with_capacity(effective.resources.len());
+    let mut resources = Vec::with_capacity(effective.resources.len());
+    for (id, scopes) in effective.resources {
+        let Some(resource) = call.app.store.find_resource_by_id(call.issuer.id(), id).await? else { continue };
+        if sees_all || caller.settings.serves.contains(&resource.uri) {
+            aud.push(resource.uri.clone());
+            resources.push((id, scopes));
+        }
+    }
+    if !sees_all && aud.is_empty() {
+        return Ok(None);
+    }
+    let openid = if sees_all { effective.openid } else { opalid_core::scope::Scopes::default() };
+    let audience = match aud.len() {
+        0 => Audience::One(call.issuer.url.clone()),
+        1 => Audience::One(aud.remove(0)),
+        _ => Audience::Several(aud),
+    };
+    Ok(Some((Entitlement { openid, resources }, audience)))
+}

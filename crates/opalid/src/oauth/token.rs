@@ -1,0 +1,39 @@
+//! The token endpoint (RFC 6749 §3.2), one file per grant type.
+//!
+//! Takes: a form and client credentials. Gives: tokens, or an error in JSON.
+//! Holds: a grant type only decides; one function mints.
+
+pub mod client_credentials;
+pub mod mint;
+
+use opalid_core::error::{ErrorCode, OAuthError};
+use opalid_core::request::TokenRequest;
+
+use crate::http::call::Call;
+use crate::http::client_auth;
+use crate::http::reply::{self, Reply};
+
+/// POST /token.
+pub async fn endpoint(call: &Call<'_>) -> Reply {
+    match answer(call).await {
+        Ok(tokens) => reply::json(&tokens),
+        Err(error) => reply::oauth_error(&error, &call.issuer.url),
+    }
+}
+
+async fn answer(call: &Call<'_>) -> Result<mint::Tokens, OAuthError> {
+    let form = call.form()?;
+    let client = client_auth::authenticate(call, &form).await?;
+    let request = TokenRequest::parse(&form)?;
+    if !client.may_use(request.grant_type()) {
+        let description = format!("this client may not use grant_type {}", request.grant_type().wire_name());
+        return Err(OAuthError::new(ErrorCode::UnauthorizedClient, description));
+    }
+    let minting = match request {
+        TokenRequest::ClientCredentials(request) => client_credentials::entitle(call, &client, request).await?,
+        TokenRequest::AuthorizationCode(_) | TokenRequest::RefreshToken(_) => {
+            return Err(OAuthError::new(ErrorCode::UnsupportedGrantType, "not offered yet"));
+        }
+    };
+    Ok(mint::tokens(call, minting))
+}

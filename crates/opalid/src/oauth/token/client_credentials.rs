@@ -1,0 +1,43 @@
+//! client_credentials (RFC 6749 §4.4): the client asks for itself.
+//!
+//! Holds: no write per token; all of a client's tokens hang from its standing grant, and each may do what
+//! one of that grant's entitlements says.
+
+use opalid_core::error::{ErrorCode, OAuthError};
+use opalid_core::grant::Guard;
+use opalid_core::ids::GrantId;
+use opalid_core::request::ClientCredentialsRequest;
+use opalid_store::steps::standing::{NewGrant, StandingEntitlement};
+
+use crate::http::call::Call;
+use crate::http::client_auth::AuthenticatedClient;
+use crate::http::reply;
+use crate::oauth::entitle;
+use crate::oauth::token::mint::Minting;
+use crate::random;
+
+/// What the client gets.
+pub async fn entitle(
+    call: &Call<'_>,
+    client: &AuthenticatedClient,
+    request: ClientCredentialsRequest,
+) -> Result<Minting, OAuthError> {
+    if client.is_public() {
+        let description = "a public client cannot ask for itself: it proves nothing";
+        return Err(OAuthError::new(ErrorCode::UnauthorizedClient, description));
+    }
+    let entitlement = entitle::for_client_alone(call, client, &request).await?;
+    let fresh = || NewGrant { id: GrantId::from_bytes(call.app.new_id()), guard: Guard::new(random::bytes()) };
+    let step = StandingEntitlement {
+        stamp: call.app.stamp(call.issuer.id(), format!("client {}", client.client_id)),
+        client: client.id,
+        epochs: (call.issuer.workspace().epoch, client.epoch),
+        entitlement: entitlement.clone(),
+        fresh: [fresh(), fresh()],
+    };
+    let standing = call.app.store.standing_entitlement(step, call.now).await.map_err(|error| reply::outage(&error))?;
+    let (grant, number) = standing.ok_or_else(|| {
+        OAuthError::new(ErrorCode::InvalidScope, "this client has asked for too many different combinations of scopes")
+    })?;
+    Ok(Minting { grant, number, entitlement })
+}
