@@ -82,7 +82,11 @@ impl App {
         if let Some(issuer) = known {
             return Ok(issuer);
         }
-        let url = if id == self.root { self.base_url.clone() } else { format!("{}/{}", self.base_url, record.workspace.name) };
+        let url = if id == self.root {
+            self.base_url.clone()
+        } else {
+            format!("{}/{}", self.base_url, record.workspace.name)
+        };
         let issuer = Arc::new(Issuer::open(url, Arc::clone(record), &self.master)?);
         self.issuers.pin().insert(id, Arc::clone(&issuer));
         Ok(issuer)

@@ -2,11 +2,15 @@
 
 pub mod authorization;
 pub mod body;
+pub mod call;
+pub mod client_auth;
 pub mod connections;
 pub mod cookies;
 pub mod cors;
 pub mod limits;
 pub mod listen;
+pub mod reply;
+pub mod routes;
 pub mod security_headers;
 pub mod tls;
 mod watched;

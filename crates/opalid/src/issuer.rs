@@ -67,8 +67,10 @@ impl Issuer {
         let id = record.workspace.id;
         let mut signing = Vec::new();
         for key in record.keys.iter().filter(|key| key.purpose == KeyPurpose::Signing) {
-            let unusable = |what: String| BadIssuer::Unusable(format!("{}: {what}", label(id, key.purpose, key.number)));
-            let algorithm = SigningAlgorithm::from_wire(&key.algorithm).ok_or_else(|| unusable("its algorithm is unknown".into()))?;
+            let unusable =
+                |what: String| BadIssuer::Unusable(format!("{}: {what}", label(id, key.purpose, key.number)));
+            let algorithm = SigningAlgorithm::from_wire(&key.algorithm)
+                .ok_or_else(|| unusable("its algorithm is unknown".into()))?;
             let bytes = open_key(id, key, master)?;
             signing.push(SigningKey::from_pkcs8(algorithm, &bytes).map_err(|error| unusable(error.to_string()))?);
         }
@@ -121,9 +123,8 @@ fn ring(record: &WorkspaceRecord, purpose: KeyPurpose, master: &MasterKey) -> Re
     if keys.first().is_none_or(|key| key.state != KeyState::Current) {
         return Err(BadIssuer::Missing(purpose.name()));
     }
-    let open = |key: &WorkspaceKey| {
-        Ok(NumberedKey { number: key.number, bytes: open_key(record.workspace.id, key, master)? })
-    };
+    let open =
+        |key: &WorkspaceKey| Ok(NumberedKey { number: key.number, bytes: open_key(record.workspace.id, key, master)? });
     keys.into_iter().map(open).collect()
 }
 

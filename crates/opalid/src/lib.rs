@@ -1,7 +1,14 @@
 //! The Opalid server: configuration, listeners, endpoints, pages, on top of `opalid-store` and `opalid-core`.
 
+pub mod app;
+pub mod cli;
 pub mod clock;
+pub mod demo;
 pub mod http;
+pub mod issuer;
 pub mod login;
+pub mod oauth;
 pub mod pages;
 pub mod random;
+pub mod serve;
+pub mod start;

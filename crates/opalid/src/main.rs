@@ -1,3 +1,5 @@
-//! The `opalid` command.
+//! The `opalid` binary.
 
-fn main() {}
+fn main() -> anyhow::Result<()> {
+    opalid::cli::main()
+}

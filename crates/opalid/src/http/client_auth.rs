@@ -60,18 +60,31 @@ pub async fn authenticate(call: &Call<'_>, form: &Form<'_>) -> Result<Authentica
         (Ok(Authorization::Basic(encoded)), (named, None)) => {
             let credentials = encoded.decode(&mut buffer).map_err(refused)?;
             if named.is_some_and(|named| named != credentials.client_id) {
-                return Err(OAuthError::new(ErrorCode::InvalidRequest, "client_id differs from the one in the Authorization header"));
+                return Err(OAuthError::new(
+                    ErrorCode::InvalidRequest,
+                    "client_id differs from the one in the Authorization header",
+                ));
             }
             check(call, credentials.client_id, Some(credentials.secret)).await
         }
-        (Ok(Authorization::Absent), (Some(client_id), secret)) => check(call, client_id, secret.map(ClientSecret::new)).await,
-        (Ok(Authorization::Absent), (None, _)) => Err(refused("no client authentication: use HTTP Basic, or client_id in the form")),
-        (Ok(Authorization::Bearer(_) | Authorization::Other), _) => Err(refused("this Authorization scheme is not for clients: use Basic")),
+        (Ok(Authorization::Absent), (Some(client_id), secret)) => {
+            check(call, client_id, secret.map(ClientSecret::new)).await
+        }
+        (Ok(Authorization::Absent), (None, _)) => {
+            Err(refused("no client authentication: use HTTP Basic, or client_id in the form"))
+        }
+        (Ok(Authorization::Bearer(_) | Authorization::Other), _) => {
+            Err(refused("this Authorization scheme is not for clients: use Basic"))
+        }
         (Err(error), _) => Err(refused(error)),
     }
 }
 
-async fn check(call: &Call<'_>, client_id: &str, secret: Option<ClientSecret<'_>>) -> Result<AuthenticatedClient, OAuthError> {
+async fn check(
+    call: &Call<'_>,
+    client_id: &str,
+    secret: Option<ClientSecret<'_>>,
+) -> Result<AuthenticatedClient, OAuthError> {
     let presented = SecretDigest::of(secret.map_or(&b""[..], |secret| secret.as_bytes()));
     let found = call.app.store.find_client(call.issuer.id(), client_id).await.map_err(|error| reply::outage(&error))?;
     let wrong = || OAuthError::new(ErrorCode::InvalidClient, "unknown client, or its authentication failed");

@@ -41,12 +41,18 @@ pub enum Unknown {
 }
 
 /// The one resource a token is for: as asked, or by default. `None` if there is none to take.
-pub async fn target(call: &Call<'_>, client: &Client, asked: &[ResourceUri]) -> Result<Option<Arc<Resource>>, OAuthError> {
+pub async fn target(
+    call: &Call<'_>,
+    client: &Client,
+    asked: &[ResourceUri],
+) -> Result<Option<Arc<Resource>>, OAuthError> {
     let uri = match asked {
-        [] => match client.settings.default_resource.as_deref().or(call.issuer.settings().default_resource.as_deref()) {
-            Some(default) => default,
-            None => return Ok(None),
-        },
+        [] => {
+            match client.settings.default_resource.as_deref().or(call.issuer.settings().default_resource.as_deref()) {
+                Some(default) => default,
+                None => return Ok(None),
+            }
+        }
         [one] => one.as_str(),
         _ => return Err(OAuthError::new(ErrorCode::InvalidTarget, "one resource at a time")),
     };

@@ -89,7 +89,8 @@ async fn access_token(
     let Some((effective, aud)) = part_of(call, caller, grant, effective).await? else {
         return Ok(Verdict::Inactive(Reason::NotForCaller));
     };
-    let client = if grant.client == caller.id { None } else { store.find_client_by_id(workspace, grant.client).await? };
+    let client =
+        if grant.client == caller.id { None } else { store.find_client_by_id(workspace, grant.client).await? };
     let client: &Client = client.as_deref().unwrap_or(caller);
     let user = match grant.user {
         Some(id) => store.find_user(workspace, id).await?,

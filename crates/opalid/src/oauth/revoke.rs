@@ -34,14 +34,22 @@ async fn answer(call: &Call<'_>) -> Result<(), OAuthError> {
     Ok(())
 }
 
-async fn access_token(call: &Call<'_>, client: &AuthenticatedClient, reference: &Reference<Access>) -> Result<(), OAuthError> {
+async fn access_token(
+    call: &Call<'_>,
+    client: &AuthenticatedClient,
+    reference: &Reference<Access>,
+) -> Result<(), OAuthError> {
     let store = &call.app.store;
     let workspace = call.issuer.id();
     let sealed = &reference.sealed;
     let remembered = store.memory().trust().and_then(|memory| memory.grant(sealed.grant));
     let grant = match remembered {
         Some(grant) => Some(grant),
-        None => store.load_evidence(workspace, sealed.grant).await.map_err(|error| reply::outage(&error))?.map(|found| found.grant),
+        None => store
+            .load_evidence(workspace, sealed.grant)
+            .await
+            .map_err(|error| reply::outage(&error))?
+            .map(|found| found.grant),
     };
     let Some(grant) = grant.filter(|grant| grant.grant.guard.matches(&sealed.guard)) else { return Ok(()) };
     not_anothers(client, grant.grant.client)?;

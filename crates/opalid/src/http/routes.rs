@@ -1,0 +1,190 @@
+//! Every URL there is, and which endpoint answers it.
+//!
+//! The root issuer answers at `/token`, the others at `/{workspace}/token`; well-known documents of a path
+//! issuer are found in all three forms that clients probe (RFC 8414 §3.1, OpenID Discovery §4).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Method, StatusCode};
+use opalid_core::error::{ErrorCode, OAuthError};
+use opalid_core::workspace::check_workspace_name;
+
+use crate::app::App;
+use crate::http::body::read_body;
+use crate::http::call::Call;
+use crate::http::cors::{self, CorsEndpoint};
+use crate::http::listen::Request;
+use crate::http::reply::{self, Reply};
+use crate::oauth;
+
+macro_rules! endpoints {
+    ($($(#[$doc:meta])* $name:ident => $path:literal, $methods:literal, $cors:expr;)*) => {
+        /// Something that answers.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Endpoint { $($(#[$doc])* $name,)* }
+
+        impl Endpoint {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// Its path under the issuer.
+            pub const fn path(self) -> &'static str {
+                match self { $(Self::$name => $path,)* }
+            }
+
+            /// The methods it answers, as `Allow` lists them.
+            pub const fn methods(self) -> &'static str {
+                match self { $(Self::$name => $methods,)* }
+            }
+
+            /// Whether scripts of other origins may call it.
+            pub const fn cors(self) -> Option<CorsEndpoint> {
+                match self { $(Self::$name => $cors,)* }
+            }
+
+            fn at(path: &str) -> Option<Self> {
+                match path { $($path => Some(Self::$name),)* _ => None }
+            }
+        }
+    };
+}
+
+endpoints! {
+    /// Introspection (RFC 7662).
+    Introspect => "/introspect", "POST", None;
+    /// The token endpoint (RFC 6749 §3.2).
+    Token => "/token", "POST", Some(CorsEndpoint::Token);
+    /// Revocation (RFC 7009).
+    Revoke => "/revoke", "POST", Some(CorsEndpoint::Revocation);
+    /// The public keys (RFC 7517).
+    Jwks => "/jwks", "GET, HEAD", Some(CorsEndpoint::Jwks);
+    /// OpenID Discovery.
+    OpenIdConfiguration => "/.well-known/openid-configuration", "GET, HEAD", Some(CorsEndpoint::Metadata);
+    /// OAuth server metadata (RFC 8414).
+    ServerMetadata => "/.well-known/oauth-authorization-server", "GET, HEAD", Some(CorsEndpoint::Metadata);
+}
+
+/// Where a path leads: the workspace it names, if it is not the root's, and the endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place<'p> {
+    /// The workspace in the path.
+    pub workspace: Option<&'p str>,
+    /// What answers.
+    pub endpoint: Endpoint,
+}
+
+/// Finds what a path leads to.
+pub fn find(path: &str) -> Option<Place<'_>> {
+    if let Some(endpoint) = Endpoint::at(path) {
+        return Some(Place { workspace: None, endpoint });
+    }
+    for endpoint in [Endpoint::OpenIdConfiguration, Endpoint::ServerMetadata] {
+        if let Some(name) = path.strip_prefix(endpoint.path()).and_then(|rest| rest.strip_prefix('/')) {
+            return check_workspace_name(name).ok().map(|()| Place { workspace: Some(name), endpoint });
+        }
+    }
+    let inner = path.strip_prefix('/')?;
+    let name = inner.split('/').next().unwrap_or(inner);
+    check_workspace_name(name).ok()?;
+    let rest = inner.strip_prefix(name)?;
+    Endpoint::at(if rest.is_empty() { "/" } else { rest }).map(|endpoint| Place { workspace: Some(name), endpoint })
+}
+
+/// Answers one request.
+pub async fn answer(app: Arc<App>, request: Request, peer: SocketAddr) -> Reply {
+    let Some(place) = find(request.uri().path()) else { return reply::empty(StatusCode::NOT_FOUND) };
+    let cors = place.endpoint.cors();
+    if let Some(endpoint) = cors
+        && cors::is_preflight(request.method(), request.headers())
+    {
+        return cors::preflight(endpoint);
+    }
+    if !place.endpoint.methods().split(", ").any(|method| method == request.method().as_str()) {
+        return reply::method_not_allowed(place.endpoint.methods());
+    }
+    let workspace = place.workspace.map(str::to_owned);
+    let mut reply = at_issuer(&app, (workspace.as_deref(), place.endpoint), request, peer).await;
+    if cors.is_some() {
+        cors::allow_any_origin(reply.headers_mut());
+    }
+    reply
+}
+
+async fn at_issuer(
+    app: &App,
+    (workspace, endpoint): (Option<&str>, Endpoint),
+    request: Request,
+    peer: SocketAddr,
+) -> Reply {
+    let issuer = match app.find_issuer(workspace).await {
+        Ok(Some(issuer)) => issuer,
+        Ok(None) => return reply::empty(StatusCode::NOT_FOUND),
+        Err(crate::app::IssuerError::Outage(error)) => {
+            return reply::oauth_error(&reply::outage(&error), &app.base_url);
+        }
+        Err(error) => {
+            let error = OAuthError::new(ErrorCode::ServerError, "this issuer cannot use its keys").because(error);
+            return reply::oauth_error(&error, &app.base_url);
+        }
+    };
+    let (parts, incoming) = request.into_parts();
+    let body = if parts.method == Method::POST {
+        match read_body(incoming, app.body_limits).await {
+            Ok(body) => body,
+            Err(error) => return reply::empty(error.status()),
+        }
+    } else {
+        Bytes::new()
+    };
+    let call = Call { app, issuer: &issuer, now: app.now(), parts: &parts, body, address: peer.ip() };
+    dispatch(&call, endpoint).await
+}
+
+async fn dispatch(call: &Call<'_>, endpoint: Endpoint) -> Reply {
+    match endpoint {
+        Endpoint::Introspect => oauth::introspect::endpoint(call).await,
+        Endpoint::Token => oauth::token::endpoint(call).await,
+        Endpoint::Revoke => oauth::revoke::endpoint(call).await,
+        Endpoint::Jwks => oauth::jwks::endpoint(call),
+        Endpoint::OpenIdConfiguration | Endpoint::ServerMetadata => oauth::metadata::endpoint(call),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(path: &str) -> Option<(Option<&str>, Endpoint)> {
+        find(path).map(|place| (place.workspace, place.endpoint))
+    }
+
+    #[test]
+    fn the_root_answers_without_a_path_and_others_under_their_name() {
+        assert_eq!(place("/token"), Some((None, Endpoint::Token)));
+        assert_eq!(place("/acme/token"), Some((Some("acme"), Endpoint::Token)));
+        for nowhere in ["/acme/acme/token", "/Acme/token", "/token/token", "/token/", "//token", "/.well-known/other"] {
+            assert_eq!(place(nowhere), None, "{nowhere}");
+        }
+    }
+
+    #[test]
+    fn metadata_is_found_in_all_three_forms_that_clients_probe() {
+        let metadata = Some((Some("acme"), Endpoint::ServerMetadata));
+        assert_eq!(place("/.well-known/oauth-authorization-server/acme"), metadata);
+        assert_eq!(place("/acme/.well-known/oauth-authorization-server"), metadata);
+        let discovery = Some((Some("acme"), Endpoint::OpenIdConfiguration));
+        assert_eq!(place("/acme/.well-known/openid-configuration"), discovery);
+        assert_eq!(place("/.well-known/openid-configuration/acme"), discovery);
+        assert_eq!(place("/.well-known/openid-configuration"), Some((None, Endpoint::OpenIdConfiguration)));
+    }
+
+    #[test]
+    fn no_workspace_can_take_a_path_of_ours() {
+        for endpoint in Endpoint::ALL {
+            let first = endpoint.path().trim_start_matches('/').split('/').next().unwrap();
+            assert!(first.is_empty() || check_workspace_name(first).is_err(), "{first}");
+        }
+    }
+}

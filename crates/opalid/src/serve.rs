@@ -1,0 +1,62 @@
+//! `opalid serve`: sockets, signals, and what is printed when it stands.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use tokio::sync::watch;
+
+use crate::app::App;
+use crate::demo;
+use crate::http::limits::{ConnectionLimits, raise_descriptor_limit};
+use crate::http::listen::{self, ListenAddress};
+use crate::http::routes;
+use crate::http::tls::TlsSource;
+
+/// Answers on `sockets` until `stop` is true.
+pub async fn serve(
+    app: Arc<App>,
+    sockets: Vec<tokio::net::TcpListener>,
+    tls: Option<TlsSource>,
+    stop: watch::Receiver<bool>,
+) {
+    let limits = ConnectionLimits::default().within(raise_descriptor_limit());
+    let service = move |request, peer| routes::answer(Arc::clone(&app), request, peer);
+    listen::serve(sockets, tls, limits, stop, service).await;
+}
+
+/// Binds, prints what a person needs next, serves until a signal says stop.
+pub async fn run(app: App, addresses: &[ListenAddress]) -> anyhow::Result<()> {
+    let sockets = listen::bind(addresses).context("cannot listen")?;
+    let app = Arc::new(app);
+    print_start(&app);
+    let (stopping, stop) = watch::channel(false);
+    let server = tokio::spawn(serve(app, sockets, None, stop));
+    wait_for_signal().await?;
+    eprintln!("stopping: no new connections, finishing what is under way");
+    stopping.send_replace(true);
+    server.await.context("the server ended badly")
+}
+
+async fn wait_for_signal() -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        done = tokio::signal::ctrl_c() => done?,
+    }
+    Ok(())
+}
+
+fn print_start(app: &App) {
+    let issuer = &app.base_url;
+    println!("Opalid is ready. Issuer: {issuer}");
+    if !app.demo {
+        return;
+    }
+    println!("Sign in: {issuer}/demo as alice (alice-demo-password) or bob (bob-demo-password)");
+    println!("Get an opaque token, introspect it, revoke it, introspect it again:\n");
+    for line in demo::curl_lines(issuer) {
+        println!("{line}");
+    }
+    println!();
+}

@@ -1,0 +1,142 @@
+//! Starting: the data folder, the master key, the store, what a new store holds.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use opalid_core::ids::WorkspaceId;
+use opalid_core::workspace::WorkspaceSettings;
+use opalid_core::wrap::MasterKey;
+use opalid_store::steps::Stamp;
+use opalid_store::steps::cell::{Cell, FindCell, MakeCell};
+use opalid_store::steps::workspace::CreateWorkspace;
+use opalid_store::{Location, OnFatal, Opening, Store};
+
+use crate::app::App;
+use crate::clock::Clock;
+use crate::demo;
+use crate::http::Transport;
+use crate::http::limits::BodyLimits;
+use crate::issuer::first_keys;
+use crate::random;
+
+/// How a server is started.
+pub struct Starting {
+    /// The data folder: always there, for the master key and the command socket.
+    pub data: PathBuf,
+    /// Where the store lies; a file in the data folder if absent.
+    pub location: Option<Location>,
+    /// The issuer URL of the root workspace, without a slash at its end.
+    pub issuer: String,
+    /// Where the time of day comes from.
+    pub clock: Clock,
+    /// Seed a demo workspace.
+    pub demo: bool,
+    /// What to do when what is on disk is not known any more.
+    pub on_fatal: OnFatal,
+}
+
+/// What the check value of a master key says, wrapped.
+const KEY_CHECK: &str = "cell/key-check";
+
+/// Opens everything; makes it when it is not there yet.
+pub async fn start(starting: Starting) -> anyhow::Result<App> {
+    let data = &starting.data;
+    fs::create_dir_all(data).with_context(|| format!("cannot make the data folder {}", data.display()))?;
+    let key_path = data.join("master.key");
+    let location = starting.location.clone().unwrap_or_else(|| Location::Sqlite(data.join("opalid.db")));
+    let opening = Opening {
+        location,
+        owner: random::bytes(),
+        incarnation: random::bytes(),
+        capacity: opalid_store::memory::Capacity::default(),
+        on_fatal: Arc::clone(&starting.on_fatal),
+    };
+    let store = Store::open(opening).await?;
+    let cell = store.read(FindCell).await?;
+    let (master, root) = match cell {
+        Some(cell) => {
+            let master = load_master_key(&key_path)?;
+            if master.unwrap(KEY_CHECK, &cell.key_check).is_err() {
+                bail!(
+                    "this store was made under another master key than the one in {}; give it that key",
+                    key_path.display()
+                );
+            }
+            if starting.demo && !cell.demo {
+                bail!(
+                    "{} holds a store that is not a demo; --demo needs a folder of its own (--data DIR)",
+                    data.display()
+                );
+            }
+            (master, cell.root_workspace.context("the store has no root workspace")?)
+        }
+        None => {
+            let master = load_or_make_master_key(&key_path)?;
+            let root = make_cell(&store, &master, &starting).await?;
+            (master, root)
+        }
+    };
+    let transport = if starting.issuer.starts_with("https://") { Transport::Https } else { Transport::LoopbackHttp };
+    let app = App {
+        store,
+        clock: starting.clock,
+        master,
+        base_url: starting.issuer,
+        transport,
+        root,
+        body_limits: BodyLimits::default(),
+        demo: starting.demo,
+        issuers: papaya::HashMap::new(),
+    };
+    if starting.demo {
+        demo::seed(&app).await?;
+    }
+    Ok(app)
+}
+
+/// Makes the root workspace, then the cell, which says that the store is whole: a start that ends in between
+/// finds the workspace by its name and goes on.
+async fn make_cell(store: &Store, master: &MasterKey, starting: &Starting) -> anyhow::Result<WorkspaceId> {
+    let now = starting.clock.now();
+    let name = if starting.demo { demo::WORKSPACE } else { "default" };
+    let id = WorkspaceId::from_bytes(opalid_core::ids::uuid_v7(now, 0, random::bytes()));
+    let event = opalid_core::ids::EventId::from_bytes(opalid_core::ids::uuid_v7(now, 1, random::bytes()));
+    let stamp = Stamp { workspace: id, now, event, initiator: "first start".into() };
+    let settings = WorkspaceSettings {
+        display_name: if starting.demo { "Opalid demo".into() } else { String::new() },
+        ..Default::default()
+    };
+    let keys = first_keys(id, master)?;
+    let made = store.run(CreateWorkspace { stamp, name: name.into(), settings, keys }).await?;
+    let root = if made { id } else { store.find_workspace(name).await?.context("the root workspace")?.workspace.id };
+    let key_check = master.wrap(KEY_CHECK, random::bytes(), b"opalid")?;
+    store.run(MakeCell { cell: Cell { key_check, root_workspace: Some(root), demo: starting.demo }, now }).await?;
+    Ok(root)
+}
+
+fn load_master_key(path: &Path) -> anyhow::Result<MasterKey> {
+    let text = fs::read_to_string(path).with_context(|| {
+        format!("cannot read the master key {}: this store needs the key it was made under", path.display())
+    })?;
+    let text = text.strip_suffix('\n').unwrap_or(&text);
+    MasterKey::from_text(text).with_context(|| format!("{} does not hold a master key", path.display()))
+}
+
+fn load_or_make_master_key(path: &Path) -> anyhow::Result<MasterKey> {
+    if path.exists() {
+        return load_master_key(path);
+    }
+    let master = MasterKey::generate_from(random::bytes());
+    let cannot = || format!("cannot write the master key {}", path.display());
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).with_context(cannot)?;
+    file.write_all(format!("{}\n", master.to_text().as_str()).as_bytes()).with_context(cannot)?;
+    file.sync_all().with_context(cannot)?;
+    if let Some(folder) = path.parent() {
+        fs::File::open(folder).and_then(|folder| folder.sync_all()).with_context(cannot)?;
+    }
+    Ok(master)
+}
