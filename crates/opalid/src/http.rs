@@ -1,7 +1,8 @@
 //! HTTP: from the socket to a request, and back.
 
 pub mod body;
-pub mod connections;
+pub mod client_address;
+mod connections;
 pub mod limits;
 pub mod listen;
 pub mod tls;

@@ -89,6 +89,16 @@ impl Connections {
         self.open().by_id.len()
     }
 
+    #[cfg(test)]
+    pub(super) fn requests(&self) -> u32 {
+        self.open().by_id.values().map(|connection| connection.requests.load(Relaxed)).sum()
+    }
+
+    #[cfg(test)]
+    pub(super) fn any_sends(&self) -> bool {
+        self.open().by_id.values().any(|connection| connection.sending.load(Relaxed))
+    }
+
     /// Takes a place for a connection just accepted.
     pub(super) fn enter(self: &Arc<Self>) -> Place {
         let mut open = self.open();
@@ -111,7 +121,7 @@ impl Connections {
         Place(connection)
     }
 
-    /// Returns when one more connection may be accepted, having closed others if it must.
+    /// Returns when there is room for one more connection, having closed others if it must.
     pub(super) async fn room(&self) {
         loop {
             let changed = self.changed.notified();

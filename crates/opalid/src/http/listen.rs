@@ -217,9 +217,11 @@ where
 {
     let accepting = async {
         loop {
-            server.connections.room().await;
             match socket.accept().await {
-                Ok((stream, peer)) => start(&server, stream, peer),
+                Ok((stream, peer)) => {
+                    server.connections.room().await;
+                    start(&server, stream, peer);
+                }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
                     tracing::error!(%error, "cannot accept connections, closing the slowest");

@@ -204,3 +204,75 @@ fn listen_addresses_survive_their_text() {
         assert!(text.parse::<ListenAddress>().is_err(), "{text}");
     }
 }
+
+impl Running {
+    fn let_seconds_pass(&self, seconds: u32) {
+        for _ in 0..seconds {
+            self.connections.tick();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_takes_too_long_is_cut_off_while_an_idle_connection_stays() {
+    let server = start_server(ConnectionLimits::default());
+    let mut idle = send(server.address, b"GET /idle HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    let mut seen = Vec::new();
+    while !seen.ends_with(b"/idle") {
+        idle.read_buf(&mut seen).await.unwrap();
+    }
+    let mut slow = send(server.address, b"GET /slow HTTP/1.1\r\n").await;
+    server.wait_for_connections(2).await;
+    server.let_seconds_pass(11);
+    assert_eq!(receive_all(&mut slow).await, "");
+    idle.write_all(GOOD).await.unwrap();
+    assert!(receive_all(&mut idle).await.ends_with("/good"));
+}
+
+#[tokio::test]
+async fn the_second_head_of_a_connection_is_timed_from_its_first_byte() {
+    let server = start_server(ConnectionLimits::default());
+    let mut stream = send(server.address, b"GET /one HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    let mut seen = Vec::new();
+    while !seen.ends_with(b"/one") {
+        stream.read_buf(&mut seen).await.unwrap();
+    }
+    server.let_seconds_pass(60);
+    stream.write_all(b"GET /two HTTP/1.1\r\n").await.unwrap();
+    while !server.connections.any_sends() {
+        tokio::task::yield_now().await;
+    }
+    server.let_seconds_pass(9);
+    stream.write_all(b"host: x\r\n\r\n").await.unwrap();
+    seen.clear();
+    while !seen.ends_with(b"/two") {
+        stream.read_buf(&mut seen).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_closed_in_the_end() {
+    let server = start_server(ConnectionLimits::default());
+    let mut idle = send(server.address, b"GET /idle HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    let mut seen = Vec::new();
+    while !seen.ends_with(b"/idle") {
+        idle.read_buf(&mut seen).await.unwrap();
+    }
+    server.let_seconds_pass(76);
+    assert_eq!(receive_all(&mut idle).await, "");
+}
+
+#[tokio::test]
+async fn above_the_most_connections_slow_bodies_give_way_after_a_while() {
+    let server = start_server(ConnectionLimits { most: 64, ..ConnectionLimits::default() });
+    let mut slow = Vec::new();
+    for _ in 0..64 {
+        slow.push(send(server.address, b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nab").await);
+    }
+    while server.connections.requests() < 64 {
+        tokio::task::yield_now().await;
+    }
+    let mut good = send(server.address, GOOD).await;
+    server.let_seconds_pass(3);
+    assert!(receive_all(&mut good).await.ends_with("/good"));
+}
