@@ -276,3 +276,42 @@ async fn above_the_most_connections_slow_bodies_give_way_after_a_while() {
     server.let_seconds_pass(3);
     assert!(receive_all(&mut good).await.ends_with("/good"));
 }
+
+/// The variable by which the test below tells its child what to be.
+const CHILD: &str = "OPALID_TEST_FEW_DESCRIPTORS";
+
+/// A process of its own, for the limit of descriptors is the process's: serves until its input ends.
+async fn serve_with_few_descriptors() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: Some(64), maximum }).unwrap();
+    let server = start_server(ConnectionLimits::default());
+    println!("\naddress {}", server.address);
+    tokio::task::spawn_blocking(|| std::io::read_to_string(std::io::stdin())).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn without_descriptors_the_server_goes_on_and_a_good_request_is_answered() {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+    if std::env::vars_os().any(|(name, _)| name == CHILD) {
+        return serve_with_few_descriptors().await;
+    }
+    let name = "http::listen::tests::without_descriptors_the_server_goes_on_and_a_good_request_is_answered";
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env(CHILD, "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let address = lines.find_map(|line| line.strip_prefix("address ")?.parse().ok()).unwrap();
+    let mut slow = Vec::new();
+    for _ in 0..300 {
+        slow.push(send(address, b"GET / HTTP/1.1\r\nho").await);
+    }
+    assert!(ask(address, GOOD).await.ends_with("/good"));
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+}
