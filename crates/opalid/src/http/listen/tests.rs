@@ -122,6 +122,13 @@ async fn a_head_that_is_too_large_is_refused() {
 }
 
 #[tokio::test]
+async fn a_head_of_more_than_a_hundred_headers_is_refused() {
+    let server = start_server(ConnectionLimits::default());
+    let request = format!("GET / HTTP/1.1\r\nhost: x\r\n{}\r\n", "a: b\r\n".repeat(100));
+    assert!(ask(server.address, request.as_bytes()).await.starts_with("HTTP/1.1 431 "));
+}
+
+#[tokio::test]
 async fn a_body_that_is_too_large_is_refused_by_its_length_alone() {
     let server = start_server(ConnectionLimits::default());
     let text = ask(server.address, b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 65537\r\n\r\n").await;
