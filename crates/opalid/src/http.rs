@@ -3,8 +3,9 @@
 pub mod authorization;
 pub mod body;
 pub mod call;
+pub mod client_address;
 pub mod client_auth;
-pub mod connections;
+mod connections;
 pub mod cookies;
 pub mod cors;
 pub mod limits;

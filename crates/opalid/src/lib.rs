@@ -3,12 +3,15 @@
 pub mod app;
 pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod demo;
 pub mod http;
 pub mod issuer;
 pub mod login;
+pub mod metrics;
 pub mod oauth;
 pub mod pages;
 pub mod random;
 pub mod serve;
 pub mod start;
+pub mod telemetry;

@@ -9,6 +9,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -53,6 +54,8 @@ pub(super) struct Connection {
 pub(super) struct Connections {
     limits: ConnectionLimits,
     tick: AtomicU32,
+    /// The tick after the one in which a line was last logged.
+    logged: AtomicU32,
     open: Mutex<Open>,
     /// Somebody may accept again, or has nobody left to wait for.
     changed: Notify,
@@ -73,7 +76,13 @@ pub(super) struct Place(pub(super) Arc<Connection>);
 
 impl Connections {
     pub(super) fn new(limits: ConnectionLimits) -> Arc<Self> {
-        Arc::new(Self { limits, tick: AtomicU32::new(0), open: Mutex::default(), changed: Notify::new() })
+        Arc::new(Self {
+            limits,
+            tick: AtomicU32::new(0),
+            logged: AtomicU32::new(0),
+            open: Mutex::default(),
+            changed: Notify::new(),
+        })
     }
 
     pub(super) const fn limits(&self) -> &ConnectionLimits {
@@ -87,6 +96,16 @@ impl Connections {
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.open().by_id.len()
+    }
+
+    #[cfg(test)]
+    pub(super) fn requests(&self) -> u32 {
+        self.open().by_id.values().map(|connection| connection.requests.load(Relaxed)).sum()
+    }
+
+    #[cfg(test)]
+    pub(super) fn any_sends(&self) -> bool {
+        self.open().by_id.values().any(|connection| connection.sending.load(Relaxed))
     }
 
     /// Takes a place for a connection just accepted.
@@ -111,7 +130,7 @@ impl Connections {
         Place(connection)
     }
 
-    /// Returns when one more connection may be accepted, having closed others if it must.
+    /// Returns when there is room for one more connection, having closed others if it must.
     pub(super) async fn room(&self) {
         loop {
             let changed = self.changed.notified();
@@ -123,9 +142,22 @@ impl Connections {
         }
     }
 
+    /// Makes room and waits until a connection has closed, or for `pause`.
+    pub(super) async fn relief(&self, pause: Duration) {
+        let changed = self.changed.notified();
+        self.make_room();
+        _ = tokio::time::timeout(pause, changed).await;
+    }
+
+    /// Whether nothing was logged in this second yet: a flood of connections must not become one of lines.
+    pub(super) fn worth_a_line(&self) -> bool {
+        let second = self.tick.load(Relaxed).wrapping_add(1);
+        self.logged.swap(second, Relaxed) != second
+    }
+
     /// Tells a share of the connections to give way: those that have waited for their client longest; if all have
     /// requests under way, the oldest of those.
-    pub(super) fn make_room(&self) {
+    fn make_room(&self) {
         let now = self.tick.load(Relaxed);
         let open = self.open();
         let mut candidates: Vec<_> = open
@@ -134,12 +166,18 @@ impl Connections {
             .filter(|connection| connection.waits() || connection.age(now) >= PATIENCE)
             .map(|connection| (!connection.waits(), connection.since.load(Relaxed), connection.id))
             .collect();
-        let share = (self.limits.most / 32).max(1).min(candidates.len());
+        let share = (open.by_id.len() / 32).max(1).min(candidates.len());
         if share == 0 {
             return;
         }
         candidates.select_nth_unstable(share - 1);
-        tracing::warn!(connections = open.by_id.len(), closing = share, "too many connections, closing the slowest");
+        if self.worth_a_line() {
+            tracing::warn!(
+                connections = open.by_id.len(),
+                closing = share,
+                "too many connections, closing the slowest"
+            );
+        }
         for (works, _, id) in candidates.into_iter().take(share) {
             if let Some(connection) = open.by_id.get(&id) {
                 connection.tell(if works { Order::Close } else { Order::GiveWay });

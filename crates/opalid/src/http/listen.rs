@@ -39,7 +39,7 @@ pub type Response = http::Response<Full<Bytes>>;
 
 /// Connections the system keeps for us until they are accepted.
 const BACKLOG: i32 = 4096;
-/// How long to wait when the system has no descriptor or memory for another connection.
+/// How long to wait at most when the system has no descriptor or memory for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// What one stream, and one connection, of HTTP/2 may send before it is read.
 const STREAM_WINDOW: u32 = 64 * 1024;
@@ -217,14 +217,17 @@ where
 {
     let accepting = async {
         loop {
-            server.connections.room().await;
             match socket.accept().await {
-                Ok((stream, peer)) => start(&server, stream, peer),
+                Ok((stream, peer)) => {
+                    server.connections.room().await;
+                    start(&server, stream, peer);
+                }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
-                    tracing::error!(%error, "cannot accept connections, closing the slowest");
-                    server.connections.make_room();
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    if server.connections.worth_a_line() {
+                        tracing::error!(%error, "cannot accept connections, closing the slowest");
+                    }
+                    server.connections.relief(ACCEPT_PAUSE).await;
                 }
             }
         }

@@ -157,3 +157,6 @@ fn load(certificate: &Path, key: &Path, provider: &CryptoProvider) -> Result<Cer
         cause,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -122,6 +122,13 @@ async fn a_head_that_is_too_large_is_refused() {
 }
 
 #[tokio::test]
+async fn a_head_of_more_than_a_hundred_headers_is_refused() {
+    let server = start_server(ConnectionLimits::default());
+    let request = format!("GET / HTTP/1.1\r\nhost: x\r\n{}\r\n", "a: b\r\n".repeat(100));
+    assert!(ask(server.address, request.as_bytes()).await.starts_with("HTTP/1.1 431 "));
+}
+
+#[tokio::test]
 async fn a_body_that_is_too_large_is_refused_by_its_length_alone() {
     let server = start_server(ConnectionLimits::default());
     let text = ask(server.address, b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 65537\r\n\r\n").await;
@@ -203,4 +210,115 @@ fn listen_addresses_survive_their_text() {
     for text in ["localhost", "127.0.0.1", "example.com:80", "localhost:70000"] {
         assert!(text.parse::<ListenAddress>().is_err(), "{text}");
     }
+}
+
+impl Running {
+    fn let_seconds_pass(&self, seconds: u32) {
+        for _ in 0..seconds {
+            self.connections.tick();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_takes_too_long_is_cut_off_while_an_idle_connection_stays() {
+    let server = start_server(ConnectionLimits::default());
+    let mut idle = send(server.address, b"GET /idle HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    let mut seen = Vec::new();
+    while !seen.ends_with(b"/idle") {
+        idle.read_buf(&mut seen).await.unwrap();
+    }
+    let mut slow = send(server.address, b"GET /slow HTTP/1.1\r\n").await;
+    server.wait_for_connections(2).await;
+    server.let_seconds_pass(11);
+    assert_eq!(receive_all(&mut slow).await, "");
+    idle.write_all(GOOD).await.unwrap();
+    assert!(receive_all(&mut idle).await.ends_with("/good"));
+}
+
+#[tokio::test]
+async fn the_second_head_of_a_connection_is_timed_from_its_first_byte() {
+    let server = start_server(ConnectionLimits::default());
+    let mut stream = send(server.address, b"GET /one HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    let mut seen = Vec::new();
+    while !seen.ends_with(b"/one") {
+        stream.read_buf(&mut seen).await.unwrap();
+    }
+    server.let_seconds_pass(60);
+    stream.write_all(b"GET /two HTTP/1.1\r\n").await.unwrap();
+    while !server.connections.any_sends() {
+        tokio::task::yield_now().await;
+    }
+    server.let_seconds_pass(9);
+    stream.write_all(b"host: x\r\n\r\n").await.unwrap();
+    seen.clear();
+    while !seen.ends_with(b"/two") {
+        stream.read_buf(&mut seen).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_closed_in_the_end() {
+    let server = start_server(ConnectionLimits::default());
+    let mut idle = send(server.address, b"GET /idle HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    let mut seen = Vec::new();
+    while !seen.ends_with(b"/idle") {
+        idle.read_buf(&mut seen).await.unwrap();
+    }
+    server.let_seconds_pass(76);
+    assert_eq!(receive_all(&mut idle).await, "");
+}
+
+#[tokio::test]
+async fn above_the_most_connections_slow_bodies_give_way_after_a_while() {
+    let server = start_server(ConnectionLimits { most: 64, ..ConnectionLimits::default() });
+    let mut slow = Vec::new();
+    for _ in 0..64 {
+        slow.push(send(server.address, b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nab").await);
+    }
+    while server.connections.requests() < 64 {
+        tokio::task::yield_now().await;
+    }
+    let mut good = send(server.address, GOOD).await;
+    server.let_seconds_pass(3);
+    assert!(receive_all(&mut good).await.ends_with("/good"));
+}
+
+/// The variable by which the test below tells its child what to be.
+const CHILD: &str = "OPALID_TEST_FEW_DESCRIPTORS";
+
+/// A process of its own, for the limit of descriptors is the process's: serves until its input ends.
+async fn serve_with_few_descriptors() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: Some(64), maximum }).unwrap();
+    let server = start_server(ConnectionLimits::default());
+    println!("\naddress {}", server.address);
+    tokio::task::spawn_blocking(|| std::io::read_to_string(std::io::stdin())).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn without_descriptors_the_server_goes_on_and_a_good_request_is_answered() {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+    if std::env::vars_os().any(|(name, _)| name == CHILD) {
+        return serve_with_few_descriptors().await;
+    }
+    let name = "http::listen::tests::without_descriptors_the_server_goes_on_and_a_good_request_is_answered";
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env(CHILD, "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let address = lines.find_map(|line| line.strip_prefix("address ")?.parse().ok()).unwrap();
+    let mut slow = Vec::new();
+    for _ in 0..300 {
+        slow.push(send(address, b"GET / HTTP/1.1\r\nho").await);
+    }
+    assert!(ask(address, GOOD).await.ends_with("/good"));
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
 }

@@ -1,0 +1,136 @@
+//! Log lines, and the ids that tie a request's lines together.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tracing::Subscriber;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::{EnvFilter, fmt as lines};
+
+use crate::config::LogFormat;
+use crate::random;
+
+/// Why log lines cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The level is none; `config` checks it before.
+    #[error("the log level cannot be understood: {0}")]
+    Level(#[from] tracing_subscriber::filter::ParseError),
+    /// Somebody has begun already.
+    #[error("log lines are written already: {0}")]
+    Begun(#[from] tracing::subscriber::SetGlobalDefaultError),
+}
+
+/// From here on, what is logged goes to stderr.
+pub fn begin(format: LogFormat, level: &str) -> Result<(), TelemetryError> {
+    let subscriber = subscriber(format, level.parse()?, std::io::stderr);
+    Ok(tracing::subscriber::set_global_default(subscriber)?)
+}
+
+fn subscriber<W>(format: LogFormat, filter: EnvFilter, writer: W) -> Box<dyn Subscriber + Send + Sync>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let lines = lines().with_env_filter(filter).with_writer(writer);
+    match format {
+        LogFormat::Text => Box::new(lines.with_ansi(false).finish()),
+        LogFormat::Json => Box::new(lines.json().flatten_event(true).with_span_list(false).finish()),
+    }
+}
+
+/// The id of a request: in its log lines and in the answer's `X-Request-Id`. Always our own: a client that chose it
+/// could write into another's story.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RequestId(u64);
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// Gives each request an id that no other request of this process has. Unguessable they need not be, so it costs no
+/// randomness per request: a count from a random start, its bits mixed by a bijection.
+#[derive(Debug)]
+pub struct RequestIds(AtomicU64);
+
+impl RequestIds {
+    /// A new series.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(AtomicU64::new(u64::from_le_bytes(random::bytes())))
+    }
+
+    /// The next id.
+    #[must_use]
+    pub fn next(&self) -> RequestId {
+        let count = self.0.fetch_add(1, Ordering::Relaxed);
+        // Odd factors and xor-shifts can be undone, so two counts never mix into one id.
+        let mixed = (count ^ (count >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
+        RequestId((mixed ^ (mixed >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93))
+    }
+}
+
+impl Default for RequestIds {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn written(format: LogFormat, log: impl FnOnce()) -> String {
+        let written = Written::default();
+        let writer = written.clone();
+        let subscriber = subscriber(format, "info".parse().unwrap(), move || writer.clone());
+        tracing::subscriber::with_default(subscriber, log);
+        let bytes = written.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn a_json_line_is_one_object_with_its_fields_beside_the_message() {
+        let line = written(LogFormat::Json, || {
+            tracing::debug!("not at this level");
+            tracing::info!(request = %RequestId(0xab), "two\nlines");
+        });
+        assert_eq!(line.matches('\n').count(), 1, "{line}");
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!((&line["level"], &line["message"]), (&"INFO".into(), &"two\nlines".into()));
+        assert_eq!(line["request"], "00000000000000ab");
+    }
+
+    #[test]
+    fn a_text_line_names_level_and_fields_without_colours() {
+        let line = written(LogFormat::Text, || tracing::warn!(connections = 3, "too many"));
+        assert!(line.contains("WARN") && line.contains("too many connections=3"), "{line}");
+        assert!(!line.contains('\u{1b}'));
+    }
+
+    #[test]
+    fn request_ids_do_not_repeat() {
+        let ids = RequestIds::new();
+        let drawn: HashSet<_> = (0..10_000).map(|_| ids.next()).collect();
+        assert_eq!(drawn.len(), 10_000);
+        assert!(drawn.iter().all(|id| id.to_string().len() == 16));
+    }
+}
