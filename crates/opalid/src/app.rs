@@ -12,9 +12,12 @@ use papaya::HashMap;
 
 use crate::clock::Clock;
 use crate::http::Transport;
+use crate::http::client_address::Network;
 use crate::http::limits::BodyLimits;
 use crate::issuer::{BadIssuer, Issuer};
+use crate::metrics::Metrics;
 use crate::random;
+use crate::telemetry::RequestIds;
 
 /// The one shared context.
 pub struct App {
@@ -32,6 +35,12 @@ pub struct App {
     pub root: WorkspaceId,
     /// What a request's body may take.
     pub body_limits: BodyLimits,
+    /// Who may say for whom it speaks.
+    pub trusted_proxies: Vec<Network>,
+    /// Numbers requests, for logs and error pages.
+    pub request_ids: RequestIds,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
     /// Whether this is `--demo`.
     pub demo: bool,
     /// Issuers with their keys opened, beside the record each was made from.

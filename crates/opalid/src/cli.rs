@@ -3,18 +3,21 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
+use opalid_core::wrap::MasterKey;
+use opalid_store::Location;
 
 use crate::clock::Clock;
-use crate::http::listen::ListenAddress;
-use crate::serve;
+use crate::config::{Config, ConfigFlags, Database, Settings};
+use crate::http::tls::TlsSource;
 use crate::start::{Starting, start};
+use crate::{config, serve, telemetry};
 
 /// OAuth 2.x authorization server and OpenID Connect provider.
 #[derive(Debug, Parser)]
 #[command(name = "opalid", version)]
-pub struct Cli {
+struct Cli {
     #[command(subcommand)]
     command: Command,
 }
@@ -26,28 +29,103 @@ enum Command {
         /// Seed a demo workspace with users alice and bob; loopback only.
         #[arg(long)]
         demo: bool,
-        /// The data folder: master key, command socket, the SQLite file.
-        #[arg(long, default_value = "opalid-data")]
-        data: PathBuf,
-        /// Where to listen.
-        #[arg(long, default_value = "localhost:8080")]
-        listen: Vec<ListenAddress>,
-        /// The issuer URL of the root workspace.
-        #[arg(long, default_value = "http://localhost:8080")]
-        issuer: String,
+        #[command(flatten)]
+        flags: ConfigFlags,
     },
+    /// Shows or checks the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Says what is wrong with the configuration, if anything.
+    Check {
+        #[command(flatten)]
+        flags: ConfigFlags,
+    },
+    /// Prints every setting with where its value came from.
+    Show {
+        #[command(flatten)]
+        flags: ConfigFlags,
+    },
+    /// Prints every key with its default and why.
+    Keys,
 }
 
 /// Runs the command that was given.
 pub fn main() -> anyhow::Result<()> {
-    let Command::Serve { demo, data, listen, issuer } = Cli::parse().command;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start")?;
+    match Cli::parse().command {
+        Command::Serve { demo, flags } => {
+            let config = effective(&Settings::new(flags.sources(demo)?))?;
+            serve_with(config, demo)
+        }
+        Command::Config(ConfigCommand::Check { flags }) => {
+            effective(&Settings::new(flags.sources(false)?))?;
+            println!("The configuration is good.");
+            Ok(())
+        }
+        Command::Config(ConfigCommand::Show { flags }) => {
+            print!("{}", Settings::new(flags.sources(false)?).show());
+            Ok(())
+        }
+        Command::Config(ConfigCommand::Keys) => {
+            print!("{}", config::show::describe());
+            Ok(())
+        }
+    }
+}
+
+fn effective(settings: &Settings) -> anyhow::Result<Config> {
+    settings.config().map_err(|mistakes| {
+        let lines: Vec<String> = mistakes.iter().map(|mistake| format!("  {mistake}")).collect();
+        anyhow::anyhow!("the configuration is not good:\n{}", lines.join("\n"))
+    })
+}
+
+fn serve_with(config: Config, demo: bool) -> anyhow::Result<()> {
+    telemetry::begin(config.log_format, &config.log_level)?;
+    if demo
+        && !(config.issuer.is_loopback() && config.listen.iter().all(crate::http::listen::ListenAddress::is_loopback))
+    {
+        bail!("--demo is for this machine alone: its issuer and every listen address must be loopback");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(config.workers)
+        .enable_all()
+        .build()
+        .context("cannot start threads")?;
     runtime.block_on(async move {
-        let on_fatal = Arc::new(|why: &str| {
-            eprintln!("opalid: {why}");
+        let tls = match &config.tls {
+            Some(files) => Some(TlsSource::from_files(&files.certificate, &files.key)?),
+            None => None,
+        };
+        let (listen, metrics_listen) = (config.listen.clone(), config.metrics_listen.clone());
+        let app = start(starting(config, demo)?).await?;
+        serve::run(app, &listen, metrics_listen.as_slice(), tls).await
+    })
+}
+
+fn starting(config: Config, demo: bool) -> anyhow::Result<Starting> {
+    let master_key = match &config.master_key {
+        Some(secret) => Some(MasterKey::from_text(secret.expose().trim_end()).context("master_key")?),
+        None => None,
+    };
+    let location = match config.database {
+        Database::Sqlite => None,
+        Database::Postgres(_) => bail!("PostgreSQL is not there yet"),
+    };
+    Ok(Starting {
+        data: PathBuf::from(&config.data),
+        location: location.map(|never: Location| never),
+        master_key,
+        issuer: config.issuer.as_str().to_owned(),
+        clock: Clock::System,
+        trusted_proxies: config.trusted_proxies,
+        demo,
+        on_fatal: Arc::new(|why: &str| {
+            tracing::error!("{why}");
             std::process::exit(70);
-        });
-        let app = start(Starting { data, location: None, issuer, clock: Clock::System, demo, on_fatal }).await?;
-        serve::run(app, &listen).await
+        }),
     })
 }

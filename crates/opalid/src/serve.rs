@@ -11,6 +11,7 @@ use crate::http::limits::{ConnectionLimits, raise_descriptor_limit};
 use crate::http::listen::{self, ListenAddress};
 use crate::http::routes;
 use crate::http::tls::TlsSource;
+use crate::metrics::serve_metrics;
 
 /// Answers on `sockets` until `stop` is true.
 pub async fn serve(
@@ -25,12 +26,19 @@ pub async fn serve(
 }
 
 /// Binds, prints what a person needs next, serves until a signal says stop.
-pub async fn run(app: App, addresses: &[ListenAddress]) -> anyhow::Result<()> {
+pub async fn run(
+    app: App,
+    addresses: &[ListenAddress],
+    metrics: &[ListenAddress],
+    tls: Option<TlsSource>,
+) -> anyhow::Result<()> {
     let sockets = listen::bind(addresses).context("cannot listen")?;
+    let metrics_sockets = listen::bind(metrics).context("cannot listen for /metrics (metrics_listen)")?;
     let app = Arc::new(app);
     print_start(&app);
     let (stopping, stop) = watch::channel(false);
-    let server = tokio::spawn(serve(app, sockets, None, stop));
+    tokio::spawn(serve_metrics(metrics_sockets, Arc::clone(&app.metrics), stop.clone()));
+    let server = tokio::spawn(serve(app, sockets, tls, stop));
     wait_for_signal().await?;
     eprintln!("stopping: no new connections, finishing what is under way");
     stopping.send_replace(true);

@@ -19,9 +19,13 @@ use crate::app::App;
 use crate::clock::Clock;
 use crate::demo;
 use crate::http::Transport;
+use crate::http::client_address::Network;
 use crate::http::limits::BodyLimits;
+use crate::http::routes::Endpoint;
 use crate::issuer::first_keys;
+use crate::metrics::Metrics;
 use crate::random;
+use crate::telemetry::RequestIds;
 
 /// How a server is started.
 pub struct Starting {
@@ -29,6 +33,10 @@ pub struct Starting {
     pub data: PathBuf,
     /// Where the store lies; a file in the data folder if absent.
     pub location: Option<Location>,
+    /// The master key, if it does not lie in the data folder.
+    pub master_key: Option<MasterKey>,
+    /// Who may say for whom it speaks by `X-Forwarded-For`.
+    pub trusted_proxies: Vec<Network>,
     /// The issuer URL of the root workspace, without a slash at its end.
     pub issuer: String,
     /// Where the time of day comes from.
@@ -43,7 +51,8 @@ pub struct Starting {
 const KEY_CHECK: &str = "cell/key-check";
 
 /// Opens everything; makes it when it is not there yet.
-pub async fn start(starting: Starting) -> anyhow::Result<App> {
+pub async fn start(mut starting: Starting) -> anyhow::Result<App> {
+    let given = starting.master_key.take();
     let data = &starting.data;
     fs::create_dir_all(data).with_context(|| format!("cannot make the data folder {}", data.display()))?;
     let key_path = data.join("master.key");
@@ -59,10 +68,10 @@ pub async fn start(starting: Starting) -> anyhow::Result<App> {
     let cell = store.read(FindCell).await?;
     let (master, root) = match cell {
         Some(cell) => {
-            let master = load_master_key(&key_path)?;
+            let master = given.map_or_else(|| load_master_key(&key_path), Ok)?;
             if master.unwrap(KEY_CHECK, &cell.key_check).is_err() {
                 bail!(
-                    "this store was made under another master key than the one in {}; give it that key",
+                    "this store was made under another master key; start it with that one (it was {})",
                     key_path.display()
                 );
             }
@@ -75,7 +84,7 @@ pub async fn start(starting: Starting) -> anyhow::Result<App> {
             (master, cell.root_workspace.context("the store has no root workspace")?)
         }
         None => {
-            let master = load_or_make_master_key(&key_path)?;
+            let master = given.map_or_else(|| load_or_make_master_key(&key_path), Ok)?;
             let root = make_cell(&store, &master, &starting).await?;
             (master, root)
         }
@@ -83,13 +92,16 @@ pub async fn start(starting: Starting) -> anyhow::Result<App> {
     let transport = if starting.issuer.starts_with("https://") { Transport::Https } else { Transport::LoopbackHttp };
     let app = App {
         store,
-        clock: starting.clock,
         master,
         base_url: starting.issuer,
         transport,
         root,
         body_limits: BodyLimits::default(),
         demo: starting.demo,
+        trusted_proxies: starting.trusted_proxies,
+        request_ids: RequestIds::new(),
+        metrics: Arc::new(Metrics::new(&Endpoint::names(), starting.clock.now())),
+        clock: starting.clock,
         issuers: papaya::HashMap::new(),
     };
     if starting.demo {

@@ -14,6 +14,7 @@ use opalid_core::workspace::check_workspace_name;
 use crate::app::App;
 use crate::http::body::read_body;
 use crate::http::call::Call;
+use crate::http::client_address::client_address;
 use crate::http::cors::{self, CorsEndpoint};
 use crate::http::listen::Request;
 use crate::http::reply::{self, Reply};
@@ -42,6 +43,11 @@ macro_rules! endpoints {
             /// Whether scripts of other origins may call it.
             pub const fn cors(self) -> Option<CorsEndpoint> {
                 match self { $(Self::$name => $cors,)* }
+            }
+
+            /// Their paths in order, as metrics name them.
+            pub fn names() -> Vec<&'static str> {
+                Self::ALL.iter().map(|endpoint| endpoint.path()).collect()
             }
 
             fn at(path: &str) -> Option<Self> {
@@ -104,8 +110,9 @@ pub async fn answer(app: Arc<App>, request: Request, peer: SocketAddr) -> Reply 
     if !place.endpoint.methods().split(", ").any(|method| method == request.method().as_str()) {
         return reply::method_not_allowed(place.endpoint.methods());
     }
-    let workspace = place.workspace.map(str::to_owned);
-    let mut reply = at_issuer(&app, (workspace.as_deref(), place.endpoint), request, peer).await;
+    let (endpoint, workspace) = (place.endpoint, place.workspace.map(str::to_owned));
+    let mut reply = at_issuer(&app, (workspace.as_deref(), endpoint), request, peer).await;
+    app.metrics.request(endpoint as usize, reply.status());
     if cors.is_some() {
         cors::allow_any_origin(reply.headers_mut());
     }
@@ -138,7 +145,8 @@ async fn at_issuer(
     } else {
         Bytes::new()
     };
-    let call = Call { app, issuer: &issuer, now: app.now(), parts: &parts, body, address: peer.ip() };
+    let address = client_address(peer.ip(), &parts.headers, &app.trusted_proxies);
+    let call = Call { app, issuer: &issuer, now: app.now(), parts: &parts, body, address };
     dispatch(&call, endpoint).await
 }
 
