@@ -3,13 +3,18 @@
 //!
 //! See README.md for how to run it and what each reference does.
 
+mod acquire;
 mod child;
 mod clock;
 mod cpu;
 mod floor;
 mod http;
 mod load;
+mod opalid;
 mod reference;
+mod report;
+mod run;
+mod scenario;
 mod stats;
 mod traffic;
 
@@ -19,6 +24,7 @@ use load::Shape;
 use reference::Reference;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 
 #[derive(Parser)]
@@ -38,6 +44,8 @@ enum Command {
     HyperHonest(Serve),
     /// axum, the honest work of an introspection
     AxumHonest(Serve),
+    /// Opalid beside the references and floors, round by round
+    Run(Box<run::Options>),
     /// Introspections of the references' tokens at a reference that already runs
     Load(Load),
     /// The group-commit floor of SQLite
@@ -58,20 +66,21 @@ struct Serve {
 
 /// How a load is applied.
 #[derive(Args, Clone, Copy)]
-struct LoadShape {
+pub struct LoadShape {
     /// Connections (or submitters), each with one request under way
     #[arg(long, default_value_t = 32)]
-    connections: usize,
+    pub connections: usize,
     /// Seconds measured
     #[arg(long, default_value_t = 5.0)]
-    seconds: f64,
+    pub seconds: f64,
     /// Seconds before that
     #[arg(long, default_value_t = 1.0)]
-    warm_up: f64,
+    pub warm_up: f64,
 }
 
 impl LoadShape {
-    fn shape(self) -> Result<Shape> {
+    /// The same, in the load's own terms.
+    pub fn shape(self) -> Result<Shape> {
         Ok(Shape {
             connections: self.connections,
             warm_up: Duration::try_from_secs_f64(self.warm_up)?,
@@ -117,6 +126,7 @@ fn main() -> Result<()> {
         Command::AxumConstant(serve) => reference::serve(Reference::AxumConstant, serve.listen, serve.entries),
         Command::HyperHonest(serve) => reference::serve(Reference::HyperHonest, serve.listen, serve.entries),
         Command::AxumHonest(serve) => reference::serve(Reference::AxumHonest, serve.listen, serve.entries),
+        Command::Run(options) => run::run(&options),
         Command::Load(load) => print(&load_reference(&load)?),
         Command::FloorSqlite(floor) => print(&floor::sqlite::run(&floor.data, floor.shape.shape()?, None)?),
         Command::FloorPostgres(floor) => print(&floor::postgres::run(&floor.url, floor.shape.shape()?, floor.pool)?),
@@ -124,7 +134,7 @@ fn main() -> Result<()> {
 }
 
 fn load_reference(load: &Load) -> Result<stats::Sample> {
-    let mut traffic = reference::traffic(load.address, load.entries)?;
+    let mut traffic = reference::traffic(load.address, Rc::new(reference::tokens::tokens(load.entries)?))?;
     load::run(load.address, load.shape.shape()?, &mut traffic)
 }
 

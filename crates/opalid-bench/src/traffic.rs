@@ -4,6 +4,7 @@ use crate::http::answer::Answer;
 use crate::load::Traffic;
 use anyhow::{Context, Result, bail, ensure};
 use memchr::memmem::{self, Finder};
+use std::rc::Rc;
 
 /// What an answer must be.
 pub struct Expect {
@@ -66,7 +67,7 @@ impl Traffic for Fixed {
 pub const PLACEHOLDER: &str = "TOKEN-GOES-HERE";
 
 /// Tokens of one length, without an allocation each: a million of them are prepared.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct Tokens {
     bytes: Vec<u8>,
     width: usize,
@@ -99,7 +100,7 @@ impl Tokens {
 /// One request per token, the tokens taken far apart from one another, so that neighbours in time are not
 /// neighbours in memory.
 pub struct PerToken {
-    tokens: Tokens,
+    tokens: Rc<Tokens>,
     request: Vec<u8>,
     at: usize,
     expect: Expect,
@@ -108,7 +109,7 @@ pub struct PerToken {
 
 impl PerToken {
     /// `template` makes the request around `PLACEHOLDER`, given what stands there; with `once`, each token is used once.
-    pub fn new(tokens: Tokens, template: impl Fn(&str) -> Vec<u8>, expect: Expect, once: bool) -> Result<Self> {
+    pub fn new(tokens: Rc<Tokens>, template: impl Fn(&str) -> Vec<u8>, expect: Expect, once: bool) -> Result<Self> {
         ensure!(tokens.len() > 0, "no tokens");
         let placeholder = PLACEHOLDER.repeat(tokens.width.div_ceil(PLACEHOLDER.len()));
         let placeholder = placeholder.get(..tokens.width).context("a token of odd length")?;
@@ -199,7 +200,7 @@ mod tests {
             tokens.push(token).unwrap();
         }
         let template = |token: &str| format!("token={token}&x").into_bytes();
-        let mut traffic = PerToken::new(tokens, template, Expect::new(200, ""), true).unwrap();
+        let mut traffic = PerToken::new(Rc::new(tokens), template, Expect::new(200, ""), true).unwrap();
         let mut requests = Vec::new();
         while let Some(request) = traffic.next(0) {
             requests.push(String::from_utf8(request.to_vec()).unwrap());

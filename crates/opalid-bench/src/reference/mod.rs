@@ -9,13 +9,14 @@ mod hyper_server;
 pub mod tokens;
 
 use crate::http::request;
-use crate::traffic::{Expect, PerToken};
+use crate::traffic::{Expect, PerToken, Tokens};
 use anyhow::Result;
 use clap::ValueEnum;
 use honest::{Ledger, Reply};
 use std::borrow::Cow;
 use std::io::Write;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 
@@ -98,11 +99,11 @@ pub fn serve(reference: Reference, listen: SocketAddr, entries: usize) -> Result
 }
 
 /// Introspections of the tokens that a reference knows; each must be active.
-pub fn traffic(address: SocketAddr, entries: usize) -> Result<PerToken> {
+pub fn traffic(address: SocketAddr, tokens: Rc<Tokens>) -> Result<PerToken> {
     let basic = tokens::caller().basic();
     let template = |token: &str| {
         let form = request::form(&[("token", token)]);
         request::post(address, "/introspect", &[("Authorization", &basic)], &form)
     };
-    PerToken::new(tokens::tokens(entries)?, template, Expect::new(200, r#""active":true"#), false)
+    PerToken::new(tokens, template, Expect::new(200, r#""active":true"#), false)
 }
