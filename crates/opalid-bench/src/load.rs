@@ -8,7 +8,7 @@
 use crate::clock;
 use crate::http::answer::{self, Answer};
 use crate::stats::{Sample, nanoseconds};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
@@ -63,6 +63,7 @@ pub fn run(address: SocketAddr, shape: Shape, traffic: &mut dyn Traffic) -> Resu
             open -= usize::from(!serve(event, &mut connections, &mut window, traffic)?);
         }
     }
+    ensure!(!window.latencies.is_empty(), "the traffic ended before the measured time began: prepare more of it");
     Ok(window.sample())
 }
 
@@ -222,6 +223,12 @@ mod tests {
     fn one_wrong_status_fails_the_measurement() {
         let wrong = b"HTTP/1.1 503 Busy\r\ncontent-length: 3\r\n\r\nyes";
         assert!(run(server(vec![YES, wrong]), Shape::exhaustive(1), &mut traffic(3)).is_err());
+    }
+
+    #[test]
+    fn traffic_that_ends_in_the_warm_up_is_an_error_and_not_a_rate_of_zero() {
+        let shape = Shape { warm_up: Duration::from_secs(3600), ..Shape::exhaustive(1) };
+        assert!(run(server(vec![YES; 2]), shape, &mut traffic(2)).is_err());
     }
 
     #[test]

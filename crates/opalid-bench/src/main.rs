@@ -24,6 +24,7 @@ use load::Shape;
 use reference::Reference;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -120,7 +121,17 @@ struct FloorPostgres {
     shape: LoadShape,
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match run_command() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run_command() -> Result<()> {
     match Cli::parse().command {
         Command::HyperBare(serve) => reference::serve(Reference::HyperBare, serve.listen, serve.entries),
         Command::AxumConstant(serve) => reference::serve(Reference::AxumConstant, serve.listen, serve.entries),
@@ -141,4 +152,22 @@ fn load_reference(load: &Load) -> Result<stats::Sample> {
 fn print(sample: &stats::Sample) -> Result<()> {
     println!("{}", serde_json::to_string_pretty(sample)?);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_has_no_two_things_of_one_name() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn each_reference_is_run_by_a_subcommand_of_its_name() {
+        for reference in Reference::ALL {
+            assert!(Cli::try_parse_from(["opalid-bench", reference.name()]).is_ok(), "{}", reference.name());
+        }
+    }
 }

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 /// Which Opalid, and who asks it.
 #[derive(Args, Clone)]
-pub struct Options {
+pub struct Subject {
     /// The program; without it only the references and floors are measured
     #[arg(long)]
     pub opalid: Option<PathBuf>,
@@ -54,7 +54,7 @@ fn credentials(pair: &str) -> Result<Credentials, String> {
 }
 
 /// The command that starts the server. Settings that are no flags are variables.
-fn command(options: &Options, program: &Path, data: &Path, port: u16) -> Command {
+fn command(options: &Subject, program: &Path, data: &Path, port: u16) -> Command {
     let mut command = Command::new(program);
     command.args(["serve", "--demo", "--data"]).arg(data);
     if let Some(database) = &options.database {
@@ -94,7 +94,7 @@ pub struct Opalid {
     /// The client that introspects.
     pub introspector: Credentials,
     /// How it was started and whom to sign in.
-    pub options: Options,
+    pub options: Subject,
     ready_after: Duration,
     resident_idle: Option<u64>,
 }
@@ -112,7 +112,7 @@ pub struct Standing {
 
 impl Opalid {
     /// Starts a server with a new data folder under `data`, on core `cpu`, and waits until it is ready.
-    pub fn start(options: &Options, program: &Path, data: &Path, cpu: Option<usize>) -> Result<Self> {
+    pub fn start(options: &Subject, program: &Path, data: &Path, cpu: Option<usize>) -> Result<Self> {
         let folder = Folder::under(data)?;
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));

@@ -24,7 +24,7 @@ use std::rc::Rc;
 #[derive(Args)]
 pub struct Options {
     #[command(flatten)]
-    opalid: opalid::Options,
+    opalid: opalid::Subject,
     /// Tokens of the read paths, and entries of the references
     #[arg(long, default_value_t = 1_000)]
     grants: usize,

@@ -15,15 +15,22 @@ struct Job {
     done: oneshot::Sender<Result<(), String>>,
 }
 
-/// Measures in a folder of its own under `parent`, with the writer on `writer_cpu`; the folder is removed afterwards.
-pub fn run(parent: &Path, shape: Shape, writer_cpu: Option<usize>) -> Result<Sample> {
+/// Measures in a folder of its own under `parent`, which is removed afterwards. With `server_cpu`, writer and submitters
+/// share that core, as the whole of a server under test does.
+pub fn run(parent: &Path, shape: Shape, server_cpu: Option<usize>) -> Result<Sample> {
+    let pinned = || {
+        server_cpu.map(cpu::pin).transpose()?;
+        run_here(parent, shape)
+    };
+    // A thread of its own: the caller's, which is the load's, stays where it is.
+    std::thread::scope(|scope| scope.spawn(pinned).join()).map_err(|_| anyhow!("the floor panicked"))?
+}
+
+fn run_here(parent: &Path, shape: Shape) -> Result<Sample> {
     let folder = Folder::under(parent)?;
     let connection = open(&folder.0.join("floor.db"))?;
     let (jobs, waiting) = mpsc::unbounded_channel();
-    let writer = std::thread::spawn(move || {
-        writer_cpu.map(cpu::pin).transpose()?;
-        write(connection, waiting)
-    });
+    let writer = std::thread::spawn(move || write(connection, waiting));
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let sample = runtime.block_on(measure(shape, async |input| submit(&jobs, input).await));
     drop(jobs);
