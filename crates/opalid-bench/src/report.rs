@@ -49,6 +49,8 @@ pub struct Row {
     pub p50_us: f64,
     /// The median round's p99, in microseconds.
     pub p99_us: f64,
+    /// The median round's measured time; less than asked for when the traffic ended early.
+    pub seconds: f64,
     /// Opalid's rate over this one's, round by round; none in Opalid's own row.
     pub opalid_over_this: Option<Spread>,
     /// The rounds themselves.
@@ -65,6 +67,7 @@ impl Row {
             per_second: Spread::of(rounds.iter().map(|sample| sample.per_second)),
             p50_us: median(|sample| sample.p50_us),
             p99_us: median(|sample| sample.p99_us),
+            seconds: median(|sample| sample.seconds),
             opalid_over_this: subject.filter(|_| server != "opalid").and_then(|subject| ratios(subject, &rounds)),
             rounds,
         }
@@ -75,8 +78,8 @@ impl Report {
     /// A table, with a line above it that says how it came about.
     pub fn markdown(&self) -> String {
         let mut text = self.setting.sentence();
-        text.push_str("\n\n| scenario | server | per second: median | min–max | p50 µs | p99 µs | Opalid ÷ this: min / median / max |\n");
-        text.push_str("|---|---|--:|--:|--:|--:|--:|\n");
+        text.push_str("\n\n| scenario | server | per second: median | min–max | p50 µs | p99 µs | seconds ");
+        text.push_str("| Opalid ÷ this: min / median / max |\n|---|---|--:|--:|--:|--:|--:|--:|\n");
         for row in &self.rows {
             text.push_str(&row.line());
         }
@@ -111,8 +114,8 @@ impl Row {
         let ratio = self
             .opalid_over_this
             .map_or("–".into(), |ratio| format!("{:.2} / {:.2} / {:.2}", ratio.min, ratio.median, ratio.max));
-        let Self { scenario, server, p50_us, p99_us, .. } = self;
-        format!("| {scenario} | {server} | {median} | {range} | {p50_us:.0} | {p99_us:.0} | {ratio} |\n")
+        let Self { scenario, server, p50_us, p99_us, seconds, .. } = self;
+        format!("| {scenario} | {server} | {median} | {range} | {p50_us:.0} | {p99_us:.0} | {seconds:.1} | {ratio} |\n")
     }
 }
 
@@ -166,8 +169,8 @@ mod tests {
         let text = report().markdown();
         let lines: Vec<_> = text.lines().skip(4).collect();
         let expected = [
-            "| introspection | opalid | 100 | 90–110 | 100 | 900 | – |",
-            "| introspection | hyper-bare | 100 | 100–200 | 100 | 900 | 0.50 / 0.90 / 1.10 |",
+            "| introspection | opalid | 100 | 90–110 | 100 | 900 | 1.0 | – |",
+            "| introspection | hyper-bare | 100 | 100–200 | 100 | 900 | 1.0 | 0.50 / 0.90 / 1.10 |",
         ];
         assert_eq!(lines, expected);
     }

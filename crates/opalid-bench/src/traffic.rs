@@ -108,7 +108,7 @@ pub struct PerToken {
 }
 
 impl PerToken {
-    /// `template` makes the request around `PLACEHOLDER`, given what stands there; with `once`, each token is used once.
+    /// `template` makes the request around what stands for a token; with `once`, each token is used once.
     pub fn new(tokens: Rc<Tokens>, template: impl Fn(&str) -> Vec<u8>, expect: Expect, once: bool) -> Result<Self> {
         ensure!(tokens.len() > 0, "no tokens");
         let placeholder = PLACEHOLDER.repeat(tokens.width.div_ceil(PLACEHOLDER.len()));

@@ -13,7 +13,8 @@ const SCHEMA: &str = "
     CREATE SCHEMA opalid_bench;
     SET search_path = opalid_bench;
     CREATE TABLE opalid_bench_chain (id BIGINT PRIMARY KEY, generation BIGINT NOT NULL, hash BYTEA NOT NULL);
-    CREATE TABLE opalid_bench_log (n BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, kind BIGINT NOT NULL, body BYTEA NOT NULL);";
+    CREATE TABLE opalid_bench_log (
+        n BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, kind BIGINT NOT NULL, body BYTEA NOT NULL);";
 
 /// Measures in a schema of its own, which is removed afterwards.
 pub fn run(url: &str, shape: Shape, pool_size: usize) -> Result<Sample> {
