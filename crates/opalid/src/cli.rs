@@ -11,6 +11,7 @@ use opalid_store::Location;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigFlags, Database, Settings};
 use crate::http::tls::TlsSource;
+use crate::login::password_hash::HasherSettings;
 use crate::start::{Starting, start};
 use crate::{config, serve, telemetry};
 
@@ -121,6 +122,7 @@ fn starting(config: Config, demo: bool) -> anyhow::Result<Starting> {
         master_key,
         issuer: config.issuer.as_str().to_owned(),
         clock: Clock::System,
+        hasher: HasherSettings::for_cores(config.workers),
         trusted_proxies: config.trusted_proxies,
         demo,
         on_fatal: Arc::new(|why: &str| {

@@ -23,6 +23,8 @@ use crate::http::client_address::Network;
 use crate::http::limits::BodyLimits;
 use crate::http::routes::Endpoint;
 use crate::issuer::first_keys;
+use crate::login::password_hash::{HasherSettings, PasswordHasher};
+use crate::login::throttle::Throttle;
 use crate::metrics::Metrics;
 use crate::random;
 use crate::telemetry::RequestIds;
@@ -41,6 +43,8 @@ pub struct Starting {
     pub issuer: String,
     /// Where the time of day comes from.
     pub clock: Clock,
+    /// How passwords are hashed.
+    pub hasher: HasherSettings,
     /// Seed a demo workspace.
     pub demo: bool,
     /// What to do when what is on disk is not known any more.
@@ -98,6 +102,8 @@ pub async fn start(mut starting: Starting) -> anyhow::Result<App> {
         root,
         body_limits: BodyLimits::default(),
         demo: starting.demo,
+        hasher: PasswordHasher::start(starting.hasher)?,
+        throttle: if starting.demo { Throttle::off() } else { Throttle::new(&random::bytes()) },
         trusted_proxies: starting.trusted_proxies,
         request_ids: RequestIds::new(),
         metrics: Arc::new(Metrics::new(&Endpoint::names(), starting.clock.now())),
