@@ -112,13 +112,15 @@ fn starting(config: Config, demo: bool) -> anyhow::Result<Starting> {
         Some(secret) => Some(MasterKey::from_text(secret.expose().trim_end()).context("master_key")?),
         None => None,
     };
-    let location = match config.database {
+    let location = match &config.database {
         Database::Sqlite => None,
-        Database::Postgres(_) => bail!("PostgreSQL is not there yet"),
+        Database::Postgres(url) => {
+            Some(Location::postgres(url, config.database_password.as_ref().map(config::Secret::expose))?)
+        }
     };
     Ok(Starting {
         data: PathBuf::from(&config.data),
-        location: location.map(|never: Location| never),
+        location,
         master_key,
         issuer: config.issuer.as_str().to_owned(),
         clock: Clock::System,

@@ -16,7 +16,7 @@ use opalid_store::steps::workspace::CreateWorkspace;
 use opalid_store::{Location, OnFatal, Opening, Store};
 
 use crate::app::App;
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::demo;
 use crate::http::Transport;
 use crate::http::client_address::Network;
@@ -66,6 +66,7 @@ pub async fn start(mut starting: Starting) -> anyhow::Result<App> {
         owner: random::bytes(),
         incarnation: random::bytes(),
         capacity: opalid_store::memory::Capacity::default(),
+        boottime: clock::boottime,
         on_fatal: Arc::clone(&starting.on_fatal),
     };
     let store = Store::open(opening).await?;
