@@ -5,6 +5,7 @@ pub mod client;
 pub mod code;
 pub mod consent;
 pub mod evidence;
+pub mod refresh;
 pub mod request;
 pub mod resource;
 pub mod revoke;
