@@ -1,0 +1,193 @@
+//! SQLite: one writer thread that takes all waiting steps into one transaction, a savepoint each.
+//!
+//! Takes: steps. Gives: each its own result, once COMMIT has returned and memory has changed.
+//! Holds: WAL with `synchronous=FULL`; nobody is answered before COMMIT; a failed fsync is never retried:
+//! everyone waiting gets `Unavailable` and the process ends, because what is on disk is not known.
+//! Reads run on the caller's thread, on a connection of that thread.
+
+mod tx;
+mod writer;
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::task::{Context, Poll, Waker};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use tokio::sync::oneshot;
+
+use crate::engine::migrate::{self, Dialect};
+use crate::engine::tx::Step;
+use crate::error::StoreError;
+use crate::feed::{Incarnation, Position};
+use crate::memory::Memory;
+use tx::SqliteTx;
+use writer::{Job, StepJob, Writer};
+
+const DIALECT: Dialect = Dialect { int: "INTEGER", blob: "BLOB", text: "TEXT", clustered: " STRICT, WITHOUT ROWID" };
+const QUEUE_MAX: usize = 16 * 1024;
+
+/// What to do when nothing can be trusted any more; the binary ends the process.
+pub type OnFatal = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// The engine.
+pub struct Sqlite {
+    path: PathBuf,
+    number: u64,
+    writer: SyncSender<Box<dyn Job>>,
+    _lock: File,
+}
+
+/// What stands in the feed head when a store is opened.
+pub(crate) struct Head {
+    pub incarnation: Incarnation,
+    pub position: Position,
+}
+
+impl Sqlite {
+    /// Opens or makes the file, refuses a second server on it, brings its tables up to date.
+    ///
+    /// `owner` is drawn for this start; `fresh` is the incarnation of a store that is made now.
+    pub(crate) fn open(
+        path: &Path,
+        owner: [u8; 16],
+        fresh: Incarnation,
+        memory: Arc<Memory>,
+        fatal: OnFatal,
+    ) -> Result<Self, StoreError> {
+        let lock = lock(path)?;
+        let mut connection = Connection::open(path).map_err(|error| refused(path, &error))?;
+        connection
+            .execute_batch(
+                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
+                 PRAGMA busy_timeout = 5000; PRAGMA cache_size = -65536; PRAGMA wal_checkpoint(TRUNCATE);",
+            )
+            .map_err(|error| refused(path, &error))?;
+        migrate(&mut connection)?;
+        let head = take_over(&mut connection, owner, fresh)?;
+        memory.start(head.incarnation, head.position);
+        connection.set_prepared_statement_cache_capacity(256);
+
+        static NUMBERS: AtomicU64 = AtomicU64::new(0);
+        let (writer, waiting) = sync_channel(QUEUE_MAX);
+        let work = Writer { connection, waiting, owner, memory, fatal };
+        std::thread::Builder::new()
+            .name("opalid-writer".into())
+            .spawn(move || work.run())
+            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        Ok(Self { path: path.to_owned(), number: NUMBERS.fetch_add(1, Ordering::Relaxed), writer, _lock: lock })
+    }
+
+    /// Runs a step; answers after COMMIT.
+    pub(crate) async fn step<S: Step>(&self, step: S) -> Result<S::Out, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let job = Box::new(StepJob { step, out: None, reply });
+        self.writer.try_send(job).map_err(|_| StoreError::Unavailable("too many steps are waiting".into()))?;
+        answer.await.map_err(|_| StoreError::Unavailable("the writer has stopped".into()))?
+    }
+
+    /// Runs a step that only reads, here and now, on this thread's connection.
+    pub(crate) fn read<S: Step>(&self, step: &S) -> Result<S::Out, StoreError> {
+        thread_local! {
+            static READERS: RefCell<Vec<(u64, Connection)>> = const { RefCell::new(Vec::new()) };
+        }
+        READERS.with_borrow_mut(|readers| {
+            if !readers.iter().any(|(number, _)| *number == self.number) {
+                readers.truncate(3);
+                readers.insert(0, (self.number, self.open_reader()?));
+            }
+            let reader = readers.iter_mut().find(|(number, _)| *number == self.number).map(|(_, reader)| reader);
+            let reader = reader.ok_or_else(|| StoreError::Unavailable("no reader".into()))?;
+            execute(reader, "BEGIN")?;
+            let mut tx = SqliteTx::new(reader);
+            let out = now(step.run(&mut tx));
+            let wrote = !tx.changes.is_empty() || !tx.audits.is_empty();
+            execute(reader, "COMMIT")?;
+            if wrote { Err(StoreError::Statement("a read made a change".into())) } else { out }
+        })
+    }
+
+    fn open_reader(&self) -> Result<Connection, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let reader = Connection::open_with_flags(&self.path, flags).map_err(|error| translate(&error))?;
+        reader
+            .execute_batch("PRAGMA busy_timeout = 5000; PRAGMA query_only = ON;")
+            .map_err(|error| translate(&error))?;
+        reader.set_prepared_statement_cache_capacity(64);
+        Ok(reader)
+    }
+}
+
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let lock_path = path.with_extension("lock");
+    let open = File::options().create(true).truncate(false).write(true).open(&lock_path);
+    let file = open.map_err(|error| StoreError::Refused(format!("cannot open {}: {error}", lock_path.display())))?;
+    file.try_lock()
+        .map_err(|_| StoreError::Refused(format!("another server is running on {}; stop it first", path.display())))?;
+    Ok(file)
+}
+
+fn refused(path: &Path, error: &rusqlite::Error) -> StoreError {
+    StoreError::Refused(format!("cannot open {}: {error}", path.display()))
+}
+
+fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    let made = "CREATE TABLE IF NOT EXISTS migration (number INTEGER PRIMARY KEY, checksum BLOB NOT NULL)";
+    execute(connection, made)?;
+    let applied = {
+        let mut statement = connection.prepare("SELECT number, checksum FROM migration").map_err(|e| translate(&e))?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(|e| translate(&e))?;
+        rows.collect::<Result<Vec<(u32, Vec<u8>)>, _>>().map_err(|e| translate(&e))?
+    };
+    for migration in migrate::pending(&DIALECT, &applied)? {
+        let transaction = connection.transaction().map_err(|e| translate(&e))?;
+        transaction.execute_batch(&migration.sql).map_err(|e| translate(&e))?;
+        let record = "INSERT INTO migration (number, checksum) VALUES (?1, ?2)";
+        transaction.execute(record, (migration.number, &migration.checksum)).map_err(|e| translate(&e))?;
+        transaction.commit().map_err(|e| translate(&e))?;
+    }
+    Ok(())
+}
+
+fn take_over(connection: &mut Connection, owner: [u8; 16], fresh: Incarnation) -> Result<Head, StoreError> {
+    let sql = "INSERT INTO feed_head (one, incarnation, n, owner) VALUES (1, ?1, 0, ?2)
+               ON CONFLICT (one) DO UPDATE SET owner = excluded.owner RETURNING n, incarnation";
+    let head =
+        connection.query_row(sql, (fresh.0, owner), |row| Ok((row.get::<_, i64>(0)?, row.get::<_, [u8; 16]>(1)?)));
+    let (n, incarnation) = head.map_err(|error| translate(&error))?;
+    Ok(Head { incarnation: Incarnation(incarnation), position: Position(u64::try_from(n).unwrap_or(0)) })
+}
+
+fn execute(connection: &Connection, sql: &str) -> Result<(), StoreError> {
+    let mut statement = connection.prepare_cached(sql).map_err(|error| translate(&error))?;
+    statement.raw_execute().map(drop).map_err(|error| translate(&error))
+}
+
+fn translate(error: &rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(
+            ErrorCode::DiskFull
+            | ErrorCode::SystemIoFailure
+            | ErrorCode::CannotOpen
+            | ErrorCode::DatabaseBusy
+            | ErrorCode::DatabaseLocked
+            | ErrorCode::ReadOnly
+            | ErrorCode::OutOfMemory,
+        ) => StoreError::Unavailable(error.to_string()),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt(error.to_string()),
+        _ => StoreError::Statement(error.to_string()),
+    }
+}
+
+/// Polls a future that never waits: SQLite answers at once.
+fn now<F: Future<Output = Result<T, StoreError>>, T>(future: F) -> Result<T, StoreError> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(out) => out,
+        Poll::Pending => Err(StoreError::Statement("a step waited for something that is not its store".into())),
+    }
+}
