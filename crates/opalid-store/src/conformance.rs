@@ -3,6 +3,7 @@
 //! PostgreSQL: each test makes a database of its own on the server that `OPALID_TEST_POSTGRES` names
 //! (a superuser). `./test` starts one; without it these tests fail, they are never skipped.
 
+mod cluster;
 mod faults;
 mod feed;
 mod groups;

@@ -26,8 +26,8 @@ const ASKED_EVERY: Duration = Duration::from_secs(3);
 const ASKED_AGAIN: Duration = Duration::from_millis(300);
 /// How long an answer may take before the connection is given up.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(3);
-/// Shorter than `lock_timeout` would fail on a head that is taken for good reason; see `catch_up`.
-const LOCK_KEY: i64 = 0x6f70_616c_6964_0001;
+/// What the advisory lock is called: `opalid`, 1.
+pub(crate) const LOCK_KEY: i64 = 0x6f70_616c_6964_0001;
 
 const HEAD: &str = "SELECT n, incarnation, owner, left_cleanly FROM feed_head WHERE one = 1";
 

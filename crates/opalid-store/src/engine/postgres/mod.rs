@@ -30,6 +30,8 @@ use crate::feed::Incarnation;
 use crate::memory::{BootTime, Memory};
 
 pub(crate) use self::connect::configure;
+#[cfg(test)]
+pub(crate) use self::keeper::LOCK_KEY;
 
 /// How long a step may take before its caller is told that the store is not available.
 const STEP_WITHIN: Duration = Duration::from_millis(900);
