@@ -4,6 +4,8 @@
 //! Holds: COMMIT, then memory, then the answer. A failure is an error, never "inactive" or "not found".
 
 mod check;
+#[cfg(test)]
+mod conformance;
 pub mod engine;
 mod error;
 pub mod feed;

@@ -1,4 +1,4 @@
-//! One transaction of a step on SQLite.
+//! One transaction on SQLite: every statement answers at once.
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ToSql};
@@ -9,19 +9,19 @@ use crate::error::StoreError;
 use crate::feed::{self, AuditRow, Change};
 
 pub(super) struct SqliteTx<'c> {
-    pub(super) connection: &'c mut Connection,
-    pub(super) failed: Option<StoreError>,
-    pub(super) changes: Vec<Change>,
-    pub(super) audits: Vec<AuditRow>,
+    connection: &'c mut Connection,
+    failed: Option<StoreError>,
+    pub changes: Vec<Change>,
+    pub audits: Vec<AuditRow>,
 }
 
 impl<'c> SqliteTx<'c> {
-    pub(super) const fn new(connection: &'c mut Connection) -> Self {
+    pub const fn new(connection: &'c mut Connection) -> Self {
         Self { connection, failed: None, changes: Vec::new(), audits: Vec::new() }
     }
 
     /// A statement error poisons its step: later statements do not run, and the step cannot end well.
-    pub(super) fn query(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
+    pub fn query(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
@@ -52,7 +52,7 @@ impl<'c> SqliteTx<'c> {
         Ok(answer)
     }
 
-    pub(super) fn write_audit(&mut self) -> Result<(), StoreError> {
+    pub fn write_audit(&mut self) -> Result<(), StoreError> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
