@@ -33,7 +33,7 @@ pub enum Location {
     /// A SQLite file.
     Sqlite(PathBuf),
     /// A PostgreSQL database; see [`Location::postgres`].
-    Postgres(Box<tokio_postgres::Config>),
+    Postgres(Box<engine::postgres::Config>),
 }
 
 impl Location {

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot};
-use tokio_postgres::Config;
+pub use tokio_postgres::Config;
 
 use self::connect::bounded;
 use self::group::{Done, Job, StepJob};
