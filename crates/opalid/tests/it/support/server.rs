@@ -28,6 +28,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::CLIENT_CREDENTIALS;
 use super::folder::Folder;
 use super::http::{self, Answer, basic, encode};
 
@@ -125,8 +126,7 @@ impl Server {
 
     /// The same at the issuer with this path, such as `/acme`.
     pub async fn token_at(&self, path: &str, client: (&str, &str)) -> String {
-        let fields = [("grant_type", "client_credentials")];
-        let answer = self.form_post_as(client, &format!("{path}/token"), &fields).await;
+        let answer = self.form_post_as(client, &format!("{path}/token"), &[CLIENT_CREDENTIALS]).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         answer.field("access_token")
     }
