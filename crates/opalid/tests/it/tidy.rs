@@ -343,7 +343,7 @@ fn code_that_leaves_its_floor_is_refused() {
     assert!(refused("crates/opalid/src/oauth/authorize.rs", "use crate::login::consent;"));
     assert!(!refused("crates/opalid/src/oauth/authorize.rs", "use crate::oauth::token; use crate::login_hint;"));
     assert!(!refused("crates/opalid/src/http/routes.rs", "use crate::login::consent;"));
-    assert!(refused("crates/opalid/src/app.rs", "use crate::http::reply;"));
+    assert!(refused("crates/opalid/src/app.rs", "use crate::oauth::token;"));
 }
 
 #[test]
