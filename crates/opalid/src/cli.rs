@@ -101,7 +101,7 @@ fn serve_with(config: Config, demo: bool) -> anyhow::Result<()> {
             Some(files) => Some(TlsSource::from_files(&files.certificate, &files.key)?),
             None => None,
         };
-        let (listen, metrics_listen) = (config.listen.clone(), config.metrics_listen.clone());
+        let (listen, metrics_listen) = (config.listen.clone(), config.metrics_listen);
         let app = start(starting(config, demo)?).await?;
         serve::run(app, &listen, metrics_listen.as_slice(), tls).await
     })

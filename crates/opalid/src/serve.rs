@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::app::App;
@@ -35,25 +36,21 @@ pub async fn run(
     let sockets = listen::bind(addresses).context("cannot listen")?;
     let metrics_sockets = listen::bind(metrics).context("cannot listen for /metrics (metrics_listen)")?;
     let app = Arc::new(app);
+    // Before it says that it is ready: from then on a signal has to find somebody who listens to it.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
     print_start(&app);
     let (stopping, stop) = watch::channel(false);
     tokio::spawn(serve_metrics(metrics_sockets, Arc::clone(&app.metrics), stop.clone()));
     let server = tokio::spawn(serve(Arc::clone(&app), sockets, tls, stop));
-    wait_for_signal().await?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
     eprintln!("stopping: no new connections, finishing what is under way");
     stopping.send_replace(true);
     server.await.context("the server ended badly")?;
     app.store.close().await;
-    Ok(())
-}
-
-async fn wait_for_signal() -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        done = tokio::signal::ctrl_c() => done?,
-    }
     Ok(())
 }
 

@@ -59,7 +59,6 @@ pub async fn start(mut starting: Starting) -> anyhow::Result<App> {
     let given = starting.master_key.take();
     let data = &starting.data;
     fs::create_dir_all(data).with_context(|| format!("cannot make the data folder {}", data.display()))?;
-    let key_path = data.join("master.key");
     let location = starting.location.clone().unwrap_or_else(|| Location::Sqlite(data.join("opalid.db")));
     let opening = Opening {
         location,
@@ -70,30 +69,7 @@ pub async fn start(mut starting: Starting) -> anyhow::Result<App> {
         on_fatal: Arc::clone(&starting.on_fatal),
     };
     let store = Store::open(opening).await?;
-    let cell = store.read(FindCell).await?;
-    let (master, root) = match cell {
-        Some(cell) => {
-            let master = given.map_or_else(|| load_master_key(&key_path), Ok)?;
-            if master.unwrap(KEY_CHECK, &cell.key_check).is_err() {
-                bail!(
-                    "this store was made under another master key; start it with that one (it was {})",
-                    key_path.display()
-                );
-            }
-            if starting.demo && !cell.demo {
-                bail!(
-                    "{} holds a store that is not a demo; --demo needs a folder of its own (--data DIR)",
-                    data.display()
-                );
-            }
-            (master, cell.root_workspace.context("the store has no root workspace")?)
-        }
-        None => {
-            let master = given.map_or_else(|| load_or_make_master_key(&key_path), Ok)?;
-            let root = make_cell(&store, &master, &starting).await?;
-            (master, root)
-        }
-    };
+    let (master, root) = unlock(&store, &starting, given).await?;
     let transport = if starting.issuer.starts_with("https://") { Transport::Https } else { Transport::LoopbackHttp };
     let app = App {
         store,
@@ -115,6 +91,40 @@ pub async fn start(mut starting: Starting) -> anyhow::Result<App> {
         demo::seed(&app).await?;
     }
     Ok(app)
+}
+
+/// Opens what the store holds with its master key; makes both when the store is new.
+async fn unlock(
+    store: &Store,
+    starting: &Starting,
+    given: Option<MasterKey>,
+) -> anyhow::Result<(MasterKey, WorkspaceId)> {
+    let data = &starting.data;
+    let key_path = data.join("master.key");
+    let cell = store.read(FindCell).await?;
+    match cell {
+        Some(cell) => {
+            let master = given.map_or_else(|| load_master_key(&key_path), Ok)?;
+            if master.unwrap(KEY_CHECK, &cell.key_check).is_err() {
+                bail!(
+                    "this store was made under another master key; start it with that one (it was {})",
+                    key_path.display()
+                );
+            }
+            if starting.demo && !cell.demo {
+                bail!(
+                    "{} holds a store that is not a demo; --demo needs a folder of its own (--data DIR)",
+                    data.display()
+                );
+            }
+            Ok((master, cell.root_workspace.context("the store has no root workspace")?))
+        }
+        None => {
+            let master = given.map_or_else(|| load_or_make_master_key(&key_path), Ok)?;
+            let root = make_cell(store, &master, starting).await?;
+            Ok((master, root))
+        }
+    }
 }
 
 /// Makes the root workspace, then the cell, which says that the store is whole: a start that ends in between

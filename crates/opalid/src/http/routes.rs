@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::{Method, StatusCode};
 use opalid_core::error::{ErrorCode, OAuthError};
 use opalid_core::workspace::check_workspace_name;
+use opalid_store::steps::cell::FindCell;
 
 use crate::app::App;
 use crate::http::body::read_body;
@@ -78,6 +79,10 @@ endpoints! {
     SelectAccount => "/sign-in/account", "GET, HEAD, POST", None;
     /// What a client may have.
     Consent => "/consent", "GET, HEAD, POST", None;
+    /// Whether the process answers.
+    Healthz => "/healthz", "GET, HEAD", None;
+    /// Whether it can do its work: the store answers.
+    Readyz => "/readyz", "GET, HEAD", None;
     /// OpenID Discovery.
     OpenIdConfiguration => "/.well-known/openid-configuration", "GET, HEAD", Some(CorsEndpoint::Metadata);
     /// OAuth server metadata (RFC 8414).
@@ -107,7 +112,10 @@ pub fn find(path: &str) -> Option<Place<'_>> {
     let name = inner.split('/').next().unwrap_or(inner);
     check_workspace_name(name).ok()?;
     let rest = inner.strip_prefix(name)?;
-    Endpoint::at(if rest.is_empty() { "/" } else { rest }).map(|endpoint| Place { workspace: Some(name), endpoint })
+    let found = Endpoint::at(if rest.is_empty() { "/" } else { rest });
+    found
+        .filter(|endpoint| !matches!(endpoint, Endpoint::Healthz | Endpoint::Readyz))
+        .map(|endpoint| Place { workspace: Some(name), endpoint })
 }
 
 /// Answers one request.
@@ -178,6 +186,8 @@ async fn at_issuer(
 async fn dispatch(call: &Call<'_>, endpoint: Endpoint) -> Reply {
     let is_post = call.parts.method == Method::POST;
     match endpoint {
+        Endpoint::Healthz => reply::with_no_store("text/plain; charset=utf-8", "ok\n"),
+        Endpoint::Readyz => ready(call).await,
         Endpoint::Userinfo => oauth::userinfo::endpoint(call).await,
         Endpoint::Authorize => oauth::authorize::endpoint(call).await,
         Endpoint::ContinueAuthorize => oauth::authorize::resume(call).await,
@@ -192,6 +202,16 @@ async fn dispatch(call: &Call<'_>, endpoint: Endpoint) -> Reply {
         Endpoint::Revoke => oauth::revoke::endpoint(call).await,
         Endpoint::Jwks => oauth::jwks::endpoint(call),
         Endpoint::OpenIdConfiguration | Endpoint::ServerMetadata => oauth::metadata::endpoint(call),
+    }
+}
+
+async fn ready(call: &Call<'_>) -> Reply {
+    match call.app.store.read(FindCell).await {
+        Ok(_) => reply::with_no_store("text/plain; charset=utf-8", "ready\n"),
+        Err(error) => {
+            tracing::warn!(%error, "not ready");
+            reply::empty(StatusCode::SERVICE_UNAVAILABLE)
+        }
     }
 }
 

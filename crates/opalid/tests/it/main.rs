@@ -7,4 +7,16 @@
     reason = "a test may stop where it stands; clippy.toml lifts this only inside #[test] functions, not for what they call"
 )]
 
+mod guard;
+mod http;
+mod introspect;
+mod jwks;
+mod mangled;
+mod paste;
+mod restart;
+mod revoke;
+mod support;
 mod tidy;
+mod token;
+mod well_known;
+mod workspaces;
