@@ -16,5 +16,7 @@ pub mod pages;
 pub mod pending;
 pub mod random;
 pub mod serve;
+pub mod signing_out;
 pub mod start;
 pub mod telemetry;
+pub mod waiting;

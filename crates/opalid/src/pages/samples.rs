@@ -39,7 +39,7 @@ fn people() -> Vec<(&'static str, String)> {
         action: "/-/set-password",
         csrf: CSRF,
         login: "alice",
-        shortest: 10,
+        shortest: 8,
         problem,
     };
     vec![
@@ -49,7 +49,7 @@ fn people() -> Vec<(&'static str, String)> {
         ("sign-in-again", again.render().unwrap()),
         ("sign-in-plain", plain.render().unwrap()),
         ("set-password", set(None).render().unwrap()),
-        ("set-password-failed", set(Some(SetPasswordProblem::TooShort { shortest: 10 })).render().unwrap()),
+        ("set-password-failed", set(Some(SetPasswordProblem::Refused(PasswordRefused::TooShort))).render().unwrap()),
         ("password-set", PasswordSet { workspace: WORKSPACE, sign_in_url: Some("/demo") }.render().unwrap()),
         ("password-set-plain", PasswordSet { workspace: WORKSPACE, sign_in_url: None }.render().unwrap()),
     ]
