@@ -8,6 +8,7 @@ pub mod demo;
 pub mod http;
 pub mod issuer;
 pub mod login;
+pub mod manage;
 pub mod metrics;
 pub mod oauth;
 pub mod pages;

@@ -11,6 +11,7 @@ use crate::http::limits::{ConnectionLimits, raise_descriptor_limit};
 use crate::http::listen::{self, ListenAddress};
 use crate::http::routes;
 use crate::http::tls::TlsSource;
+use crate::manage::socket::{self, CommandSocket};
 use crate::metrics::serve_metrics;
 
 /// Answers on `sockets` until `stop` is true.
@@ -34,14 +35,17 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let sockets = listen::bind(addresses).context("cannot listen")?;
     let metrics_sockets = listen::bind(metrics).context("cannot listen for /metrics (metrics_listen)")?;
+    let commands = CommandSocket::bind(&app.data)?;
     let app = Arc::new(app);
     print_start(&app);
     let (stopping, stop) = watch::channel(false);
+    let commanded = tokio::spawn(socket::serve(Arc::clone(&app), commands, stop.clone()));
     tokio::spawn(serve_metrics(metrics_sockets, Arc::clone(&app.metrics), stop.clone()));
     let server = tokio::spawn(serve(app, sockets, tls, stop));
     wait_for_signal().await?;
     eprintln!("stopping: no new connections, finishing what is under way");
     stopping.send_replace(true);
+    commanded.await.context("the command socket ended badly")?;
     server.await.context("the server ended badly")
 }
 
