@@ -5,6 +5,7 @@
 pub mod alive;
 pub mod claims;
 pub mod client;
+pub mod code;
 pub mod error;
 pub mod form;
 pub mod grant;

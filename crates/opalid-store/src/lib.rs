@@ -19,15 +19,25 @@ pub use engine::sqlite::OnFatal;
 pub use engine::tx::{Row, Step, Tx, Value};
 pub use error::{Outage, StoreError};
 
+use crate::engine::postgres::Postgres;
 use crate::engine::sqlite::Sqlite;
 use crate::feed::Incarnation;
-use crate::memory::{Capacity, Memory};
+use crate::memory::{BootTime, Capacity, Memory};
 
 /// Where a store lies.
 #[derive(Debug, Clone)]
 pub enum Location {
     /// A SQLite file.
     Sqlite(PathBuf),
+    /// A PostgreSQL database; see [`Location::postgres`].
+    Postgres(Box<tokio_postgres::Config>),
+}
+
+impl Location {
+    /// A PostgreSQL database by its URL. A password stands beside it, never in it.
+    pub fn postgres(url: &str, password: Option<&str>) -> Result<Self, StoreError> {
+        engine::postgres::configure(url, password).map(|config| Self::Postgres(Box::new(config)))
+    }
 }
 
 /// How a store is opened.
@@ -40,12 +50,15 @@ pub struct Opening {
     pub incarnation: [u8; 16],
     /// How much is remembered.
     pub capacity: Capacity,
+    /// The clock of leases: counts from the machine's start, suspend included.
+    pub boottime: BootTime,
     /// What to do when what is on disk is not known any more.
     pub on_fatal: OnFatal,
 }
 
 enum Engine {
     Sqlite(Sqlite),
+    Postgres(Box<Postgres>),
 }
 
 /// The store.
@@ -57,11 +70,15 @@ pub struct Store {
 impl Store {
     /// Opens or makes a store, owns it, and brings its tables up to date.
     pub async fn open(opening: Opening) -> Result<Self, StoreError> {
-        let memory = Arc::new(Memory::new(opening.capacity));
+        let memory = Arc::new(Memory::new(opening.capacity, opening.boottime));
         let fresh = Incarnation(opening.incarnation);
-        let engine = match &opening.location {
+        let engine = match opening.location {
             Location::Sqlite(path) => {
-                Engine::Sqlite(Sqlite::open(path, opening.owner, fresh, Arc::clone(&memory), opening.on_fatal)?)
+                Engine::Sqlite(Sqlite::open(&path, opening.owner, fresh, Arc::clone(&memory), opening.on_fatal)?)
+            }
+            Location::Postgres(config) => {
+                let open = Postgres::open(*config, opening.owner, fresh, Arc::clone(&memory), opening.boottime);
+                Engine::Postgres(Box::new(open.await?))
             }
         };
         Ok(Self { engine, memory })
@@ -72,6 +89,7 @@ impl Store {
     pub async fn run<S: Step>(&self, step: S) -> Result<S::Out, StoreError> {
         match &self.engine {
             Engine::Sqlite(engine) => engine.step(step).await,
+            Engine::Postgres(engine) => engine.step(step).await,
         }
     }
 
@@ -79,6 +97,16 @@ impl Store {
     pub async fn read<S: Step>(&self, step: S) -> Result<S::Out, StoreError> {
         match &self.engine {
             Engine::Sqlite(engine) => engine.read(&step),
+            Engine::Postgres(engine) => engine.read(step).await,
+        }
+    }
+
+    /// Lets what runs end and gives the store up cleanly, so that the next server need not wait for this
+    /// one's memory. A store that is dropped without it is left as by a crash.
+    pub async fn close(&self) {
+        match &self.engine {
+            Engine::Sqlite(_) => {}
+            Engine::Postgres(engine) => engine.close().await,
         }
     }
 

@@ -1,10 +1,12 @@
 //! The Opalid server: configuration, listeners, endpoints, pages, on top of `opalid-store` and `opalid-core`.
 
 pub mod app;
+pub mod browser;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod demo;
+pub mod entitle;
 pub mod http;
 pub mod issuer;
 pub mod login;
@@ -12,6 +14,7 @@ pub mod manage;
 pub mod metrics;
 pub mod oauth;
 pub mod pages;
+pub mod pending;
 pub mod random;
 pub mod serve;
 pub mod start;

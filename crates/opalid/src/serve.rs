@@ -41,12 +41,14 @@ pub async fn run(
     let (stopping, stop) = watch::channel(false);
     let commanded = tokio::spawn(socket::serve(Arc::clone(&app), commands, stop.clone()));
     tokio::spawn(serve_metrics(metrics_sockets, Arc::clone(&app.metrics), stop.clone()));
-    let server = tokio::spawn(serve(app, sockets, tls, stop));
+    let server = tokio::spawn(serve(Arc::clone(&app), sockets, tls, stop));
     wait_for_signal().await?;
     eprintln!("stopping: no new connections, finishing what is under way");
     stopping.send_replace(true);
     commanded.await.context("the command socket ended badly")?;
-    server.await.context("the server ended badly")
+    server.await.context("the server ended badly")?;
+    app.store.close().await;
+    Ok(())
 }
 
 async fn wait_for_signal() -> anyhow::Result<()> {

@@ -163,6 +163,8 @@ fn take_over(connection: &mut Connection, owner: [u8; 16], fresh: Incarnation) -
 /// A step that waits for the writer.
 trait Job: Send {
     fn run(&mut self, tx: &mut SqliteTx<'_>) -> Result<(), StoreError>;
+    /// It did not end well after all.
+    fn spoil(&mut self, error: StoreError);
     fn answer(self: Box<Self>, group: Result<(), StoreError>);
 }
 
@@ -178,6 +180,10 @@ impl<S: Step> Job for StepJob<S> {
         let done = out.as_ref().map(|_| ()).map_err(Clone::clone);
         self.out = Some(out);
         done
+    }
+
+    fn spoil(&mut self, error: StoreError) {
+        self.out = Some(Err(error));
     }
 
     fn answer(self: Box<Self>, group: Result<(), StoreError>) {
@@ -265,7 +271,10 @@ impl Writer {
             }
             match done {
                 Ok(()) => changes.append(&mut made),
-                Err(_) => execute(&self.connection, "ROLLBACK TO step")?,
+                Err(error) => {
+                    job.spoil(error);
+                    execute(&self.connection, "ROLLBACK TO step")?;
+                }
             }
             execute(&self.connection, "RELEASE step")?;
         }
@@ -335,16 +344,27 @@ fn now<F: Future<Output = Result<T, StoreError>>, T>(future: F) -> Result<T, Sto
 
 struct SqliteTx<'c> {
     connection: &'c mut Connection,
+    failed: Option<StoreError>,
     changes: Vec<Change>,
     audits: Vec<AuditRow>,
 }
 
 impl<'c> SqliteTx<'c> {
     const fn new(connection: &'c mut Connection) -> Self {
-        Self { connection, changes: Vec::new(), audits: Vec::new() }
+        Self { connection, failed: None, changes: Vec::new(), audits: Vec::new() }
     }
 
+    /// A statement error poisons its step: later statements do not run, and the step cannot end well.
     fn query(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        let answer = self.query_now(sql, values);
+        self.failed = answer.as_ref().err().cloned();
+        answer
+    }
+
+    fn query_now(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
         let mut statement = self.connection.prepare_cached(sql).map_err(|error| translate(&error))?;
         if statement.parameter_count() != values.len() {
             return Err(StoreError::Statement(format!("{} values for: {sql}", values.len())));
@@ -367,6 +387,9 @@ impl<'c> SqliteTx<'c> {
     }
 
     fn write_audit(&mut self) -> Result<(), StoreError> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
         for row in std::mem::take(&mut self.audits) {
             self.query(feed::INSERT_AUDIT, &row.values())?;
         }

@@ -2,9 +2,13 @@
 
 pub mod cell;
 pub mod client;
+pub mod code;
+pub mod consent;
 pub mod evidence;
+pub mod request;
 pub mod resource;
 pub mod revoke;
+pub mod session;
 pub mod standing;
 pub mod user;
 pub mod workspace;

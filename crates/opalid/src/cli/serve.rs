@@ -11,6 +11,7 @@ use opalid_store::Location;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigFlags, Database, Settings};
 use crate::http::tls::TlsSource;
+use crate::login::password_hash::HasherSettings;
 use crate::start::{Starting, start};
 use crate::{config, serve, telemetry};
 
@@ -87,16 +88,19 @@ fn starting(config: Config, demo: bool) -> anyhow::Result<Starting> {
         Some(secret) => Some(MasterKey::from_text(secret.expose().trim_end()).context("master_key")?),
         None => None,
     };
-    let location = match config.database {
+    let location = match &config.database {
         Database::Sqlite => None,
-        Database::Postgres(_) => bail!("PostgreSQL is not there yet"),
+        Database::Postgres(url) => {
+            Some(Location::postgres(url, config.database_password.as_ref().map(config::Secret::expose))?)
+        }
     };
     Ok(Starting {
         data: PathBuf::from(&config.data),
-        location: location.map(|never: Location| never),
+        location,
         master_key,
         issuer: config.issuer.as_str().to_owned(),
         clock: Clock::System,
+        hasher: HasherSettings::for_cores(config.workers),
         trusted_proxies: config.trusted_proxies,
         demo,
         on_fatal: Arc::new(|why: &str| {

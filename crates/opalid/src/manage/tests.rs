@@ -8,6 +8,7 @@ use opalid_core::time::UnixTime;
 
 use super::*;
 use crate::clock::Clock;
+use crate::login::password_hash::{HashCost, HasherSettings};
 use crate::start::{Starting, start};
 
 /// A server in a folder of its own, removed at the end.
@@ -36,6 +37,7 @@ pub(super) async fn server(demo: bool) -> TestServer {
         data: data.clone(),
         location: None,
         master_key: None,
+        hasher: HasherSettings { cost: HashCost { memory_kib: 8, passes: 1, lanes: 1 }, threads: 1, waiting: 8 },
         trusted_proxies: Vec::new(),
         issuer: "http://localhost:8080".into(),
         clock: Clock::manual(UnixTime(1_795_468_803)),

@@ -12,10 +12,10 @@ use opalid_core::request::IntrospectionRequest;
 use opalid_core::token::{Access, PresentedToken, Reference};
 use serde::Serialize;
 
+use crate::entitle::scope_of;
 use crate::http::call::Call;
 use crate::http::client_auth::{self, AuthenticatedClient};
 use crate::http::reply::{self, Reply};
-use crate::oauth::entitle::scope_of;
 
 /// POST /introspect.
 pub async fn endpoint(call: &Call<'_>) -> Reply {

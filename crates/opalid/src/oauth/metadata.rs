@@ -15,6 +15,8 @@ use crate::http::routes::Endpoint;
 #[derive(Serialize)]
 struct Metadata<'a> {
     issuer: &'a str,
+    authorization_endpoint: String,
+    userinfo_endpoint: String,
     token_endpoint: String,
     jwks_uri: String,
     introspection_endpoint: String,
@@ -49,6 +51,8 @@ pub fn endpoint(call: &Call<'_>) -> Reply {
     let own_claims = ["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash"];
     reply::public_json(&Metadata {
         issuer,
+        authorization_endpoint: at(Endpoint::Authorize),
+        userinfo_endpoint: at(Endpoint::Userinfo),
         token_endpoint: at(Endpoint::Token),
         jwks_uri: at(Endpoint::Jwks),
         introspection_endpoint: at(Endpoint::Introspect),

@@ -1,0 +1,10 @@
+//! One test binary that mirrors the URL tree, and the tests of the tree itself.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may stop where it stands; clippy.toml lifts this only inside #[test] functions, not for what they call"
+)]
+
+mod tidy;
