@@ -10,6 +10,7 @@ pub mod entitle;
 pub mod http;
 pub mod issuer;
 pub mod login;
+pub mod manage;
 pub mod metrics;
 pub mod oauth;
 pub mod pages;
