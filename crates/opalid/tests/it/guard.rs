@@ -19,10 +19,12 @@ enum Expected {
     Refused(&'static str),
     /// A page of ours with this status, which leads nowhere.
     Page(u16),
+    /// 303 to this page of ours.
+    Goes(&'static str),
     /// 200 for anyone; why that is right.
     Public(&'static str),
 }
-use Expected::{Page, Public};
+use Expected::{Goes, Page, Public};
 
 /// What each route answers to each method; to all others 405, with `Allow`.
 const TABLE: &[(&str, &[(&str, Expected)])] = &[
@@ -36,6 +38,12 @@ const TABLE: &[(&str, &[(&str, Expected)])] = &[
     ("/sign-in", PAGES),
     ("/sign-in/account", PAGES),
     ("/consent", PAGES),
+    ("/logout", &[("GET", Goes("/sign-out")), ("POST", Goes("/sign-out"))]),
+    ("/logout/continue", &[("GET", Goes("/sign-out"))]),
+    ("/sign-out", &[("GET", Goes("/signed-out")), ("HEAD", Goes("/signed-out")), ("POST", Goes("/signed-out"))]),
+    ("/signed-out", &[("GET", Public("says so")), ("HEAD", Public("says so"))]),
+    ("/set-password", PAGES),
+    ("/set-password/done", &[("GET", Public("says so")), ("HEAD", Public("says so"))]),
     ("/healthz", &[("GET", Public("for probes")), ("HEAD", Public("for probes"))]),
     ("/readyz", &[("GET", Public("for probes")), ("HEAD", Public("for probes"))]),
     ("/.well-known/openid-configuration", METADATA),
@@ -89,6 +97,11 @@ async fn every_route_was_called_without_credentials() {
                             "{method} {at}{path}"
                         );
                         assert_eq!(answer.header("location"), None, "{method} {at}{path}");
+                    }
+                    Some(Goes(to)) => {
+                        assert_eq!(answer.status, 303, "{method} {at}{path}");
+                        let expected = format!("{}{at}{to}", server.issuer);
+                        assert_eq!(answer.header("location"), Some(expected.as_str()), "{method} {at}{path}");
                     }
                     Some(Public(why)) => assert_eq!(answer.status, 200, "{method} {at}{path} is open to all: {why}"),
                 }
