@@ -9,6 +9,7 @@ mod feed;
 mod groups;
 mod life;
 mod place;
+mod refresh;
 mod rows;
 mod standing;
 mod world;

@@ -326,6 +326,3 @@ impl Refresh {
         written.map(drop).ok_or_else(|| StoreError::Serialization("a chain moved under its lock".into()))
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,23 +1,26 @@
-//! Refresh chains on an engine: each case takes a store, so that every engine can be held to it.
+//! Refresh chains: rotation, retries, copies, races with themselves and with revocation.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use opalid_core::alive::Reason;
-use opalid_core::grant::{Ancestor, Guard, Lineage};
-use opalid_core::ids::{EventId, ResourceId};
-use opalid_core::refresh::{self, successor};
+use opalid_core::grant::{Ancestor, Entitlement, EntitlementNo, Epoch, Grant, Guard, Lineage};
+use opalid_core::ids::{ChainId, ClientId, EventId, GrantId, ResourceId, WorkspaceId};
+use opalid_core::refresh::{self, Limits, NotGranted, Presentation, Wish, successor};
 use opalid_core::scope::Scopes;
-use opalid_core::time::Seconds;
+use opalid_core::time::{Seconds, UnixTime};
 use opalid_core::token::{Refresh as Kind, RowSecret};
 
-use super::*;
-use crate::memory::Capacity;
+use super::on_every_engine;
+use super::place::{Place, unique_bytes};
+use crate::engine::tx::{Step, Tx};
+use crate::steps::Stamp;
+use crate::steps::evidence::GrantFacts;
+use crate::steps::refresh::{
+    Candidate, ChainRow, FindChain, GoesOnWith, NewChain, Redeemed, Refresh, Refreshed, insert_chain,
+};
 use crate::steps::revoke::{CutGrant, Revoked};
-use crate::steps::standing::insert_grant;
-use crate::{Location, Opening, Store};
+use crate::steps::standing::{NewGrant, insert_grant};
+use crate::{Store, StoreError};
 
 const WORKSPACE: WorkspaceId = WorkspaceId::from_bytes([1; 16]);
 const APP: ClientId = ClientId::from_bytes([2; 16]);
@@ -30,17 +33,8 @@ const ENDS: UnixTime = UnixTime(5_000);
 const KEYS: &[(u8, [u8; 32])] = &[(1, [1; 32])];
 const NEW_KEYS: &[(u8, [u8; 32])] = &[(2, [2; 32]), (1, [1; 32])];
 
-fn unique() -> u64 {
-    static LAST: AtomicU64 = AtomicU64::new(1);
-    LAST.fetch_add(1, Ordering::Relaxed)
-}
-
-fn new_id() -> [u8; 16] {
-    (u128::from(unique()) << 64 | u128::from(std::process::id())).to_be_bytes()
-}
-
 fn stamp(now: i64) -> Stamp {
-    let event = EventId::from_bytes(new_id());
+    let event = EventId::from_bytes(unique_bytes());
     Stamp { workspace: WORKSPACE, now: UnixTime(now), event, initiator: "test".into() }
 }
 
@@ -70,9 +64,9 @@ async fn begin(store: &Store) -> (GrantId, RowSecret<Kind>) {
 }
 
 async fn begin_with(store: &Store, entitlement: Entitlement) -> (GrantId, RowSecret<Kind>) {
-    let secret = RowSecret::new(new_id(), refresh::FIRST_GENERATION, [9; 32]);
+    let secret = RowSecret::new(unique_bytes(), refresh::FIRST_GENERATION, [9; 32]);
     let grant = Grant {
-        id: GrantId::from_bytes(new_id()),
+        id: GrantId::from_bytes(unique_bytes()),
         guard: Guard::new([7; 8]),
         epoch: Epoch::FIRST,
         client: APP,
@@ -104,7 +98,7 @@ fn refresh_under(keys: &[(u8, [u8; 32])], secret: &RowSecret<Kind>, now: i64) ->
         rotates: true,
         limits: LIMITS,
         wish: Wish::default(),
-        fresh: NewGrant { id: GrantId::from_bytes(new_id()), guard: Guard::new([8; 8]) },
+        fresh: NewGrant { id: GrantId::from_bytes(unique_bytes()), guard: Guard::new([8; 8]) },
     }
 }
 
@@ -131,7 +125,8 @@ async fn epoch(store: &Store, grant: GrantId) -> Epoch {
 
 const FIRST_KEY: GoesOnWith = GoesOnWith::Successor { key_number: 1 };
 
-async fn each_use_gives_the_successor(store: &Store) {
+async fn each_use_gives_the_successor(place: &Place) {
+    let store = &place.open().await;
     let (grant, first) = begin(store).await;
     let refreshed = use_it(store, refresh_at(&first, 100)).await;
     assert_eq!((refreshed.grant.id, refreshed.number, refreshed.goes_on_with), (grant, EntitlementNo(0), FIRST_KEY));
@@ -144,7 +139,8 @@ async fn each_use_gives_the_successor(store: &Store) {
     assert!(find(store, &first).await.chain.current.matches(&next(&second).digest()));
 }
 
-async fn a_retry_gets_the_same_successor_and_moves_nothing(store: &Store) {
+async fn a_retry_gets_the_same_successor_and_moves_nothing(place: &Place) {
+    let store = &place.open().await;
     let (_, first) = begin(store).await;
     use_it(store, refresh_at(&first, 100)).await;
     assert_eq!(use_it(store, refresh_at(&first, 129)).await.goes_on_with, FIRST_KEY);
@@ -153,7 +149,8 @@ async fn a_retry_gets_the_same_successor_and_moves_nothing(store: &Store) {
     use_it(store, refresh_at(&next(&first), 130)).await;
 }
 
-async fn a_retry_after_a_new_refresh_key_gets_the_same_successor(store: &Store) {
+async fn a_retry_after_a_new_refresh_key_gets_the_same_successor(place: &Place) {
+    let store = &place.open().await;
     let (_, first) = begin(store).await;
     use_it(store, refresh_at(&first, 100)).await;
     assert_eq!(use_it(store, refresh_under(NEW_KEYS, &first, 101)).await.goes_on_with, FIRST_KEY);
@@ -167,7 +164,8 @@ async fn a_retry_after_a_new_refresh_key_gets_the_same_successor(store: &Store) 
     use_it(store, refresh_under(NEW_KEYS, &third, 104)).await;
 }
 
-async fn the_same_token_many_times_at_once_gives_one_successor(store: &Arc<Store>) {
+async fn the_same_token_many_times_at_once_gives_one_successor(place: &Place) {
+    let store = &place.open().await;
     for _ in 0..20 {
         let (grant, first) = begin(store).await;
         let first = Arc::new(first);
@@ -186,7 +184,8 @@ async fn the_same_token_many_times_at_once_gives_one_successor(store: &Arc<Store
     }
 }
 
-async fn a_copy_cuts_the_grant(store: &Store) {
+async fn a_copy_cuts_the_grant(place: &Place) {
+    let store = &place.open().await;
     // Over the grace; its successor used; far behind.
     for (uses, presented, now) in [(1, 0, 130), (2, 0, 100), (4, 1, 100)] {
         let (grant, first) = begin(store).await;
@@ -205,7 +204,8 @@ async fn a_copy_cuts_the_grant(store: &Store) {
     }
 }
 
-async fn a_token_of_another_client_is_left_alone(store: &Store) {
+async fn a_token_of_another_client_is_left_alone(place: &Place) {
+    let store = &place.open().await;
     let (grant, first) = begin(store).await;
     use_it(store, refresh_at(&first, 100)).await;
     for secret in [&first, &next(&first)] {
@@ -216,10 +216,11 @@ async fn a_token_of_another_client_is_left_alone(store: &Store) {
     use_it(store, refresh_at(&next(&first), 1_000)).await;
 }
 
-async fn what_was_never_given_is_unknown_and_cuts_nothing(store: &Store) {
+async fn what_was_never_given_is_unknown_and_cuts_nothing(place: &Place) {
+    let store = &place.open().await;
     let (grant, first) = begin(store).await;
     let made_up = [
-        RowSecret::new(new_id(), 0, [9; 32]),
+        RowSecret::new(unique_bytes(), 0, [9; 32]),
         RowSecret::new(first.row, 0, [8; 32]),
         RowSecret::new(first.row, 7, [9; 32]),
         next(&first),
@@ -230,7 +231,8 @@ async fn what_was_never_given_is_unknown_and_cuts_nothing(store: &Store) {
     assert_eq!((epoch(store, grant).await, find(store, &first).await.chain.generation), (Epoch::FIRST, 0));
 }
 
-async fn a_chain_ends_unused_and_at_its_time(store: &Store) {
+async fn a_chain_ends_unused_and_at_its_time(place: &Place) {
+    let store = &place.open().await;
     let (_, rested) = begin(store).await;
     assert!(matches!(store.run(refresh_at(&rested, 1_000)).await.unwrap(), Redeemed::Expired));
     let (_, mut secret) = begin(store).await;
@@ -242,7 +244,8 @@ async fn a_chain_ends_unused_and_at_its_time(store: &Store) {
     assert!(matches!(store.run(refresh_at(&next(&secret), 5_000)).await.unwrap(), Redeemed::Expired));
 }
 
-async fn a_client_that_does_not_rotate_keeps_its_token(store: &Store) {
+async fn a_client_that_does_not_rotate_keeps_its_token(place: &Place) {
+    let store = &place.open().await;
     let (_, first) = begin(store).await;
     for now in [500, 1_400, 2_300] {
         let kept = use_it(store, Refresh { rotates: false, ..refresh_at(&first, now) }).await;
@@ -256,7 +259,8 @@ async fn a_client_that_does_not_rotate_keeps_its_token(store: &Store) {
     assert!(matches!(store.run(refresh_at(&first, 2_400)).await.unwrap(), Redeemed::Reused(_)));
 }
 
-async fn a_narrowed_token_leaves_the_chain_as_wide_as_it_was(store: &Store) {
+async fn a_narrowed_token_leaves_the_chain_as_wide_as_it_was(place: &Place) {
+    let store = &place.open().await;
     let (grant, first) = begin(store).await;
     let read = Wish { scope: Scopes::parse("read").unwrap(), resource: Some(API) };
     let narrowed = use_it(store, Refresh { wish: read.clone(), ..refresh_at(&first, 100) }).await;
@@ -272,7 +276,8 @@ async fn a_narrowed_token_leaves_the_chain_as_wide_as_it_was(store: &Store) {
     assert_eq!(again.number, EntitlementNo(1));
 }
 
-async fn a_wish_for_more_is_refused_and_uses_nothing_up(store: &Store) {
+async fn a_wish_for_more_is_refused_and_uses_nothing_up(place: &Place) {
+    let store = &place.open().await;
     let (_, first) = begin(store).await;
     let scope = Wish { scope: Scopes::parse("read delete").unwrap(), resource: None };
     let outcome = store.run(Refresh { wish: scope, ..refresh_at(&first, 100) }).await.unwrap();
@@ -284,7 +289,8 @@ async fn a_wish_for_more_is_refused_and_uses_nothing_up(store: &Store) {
     use_it(store, refresh_at(&first, 100)).await;
 }
 
-async fn a_full_grant_hands_narrowed_tokens_to_a_child_that_dies_with_it(store: &Store) {
+async fn a_full_grant_hands_narrowed_tokens_to_a_child_that_dies_with_it(place: &Place) {
+    let store = &place.open().await;
     let names: Vec<String> = (0..80).map(|n| format!("s{n:02}")).collect();
     let (parent, secret) = begin_with(store, entitlement(&names.join(" "))).await;
     let mut holders = Vec::new();
@@ -303,7 +309,8 @@ async fn a_full_grant_hands_narrowed_tokens_to_a_child_that_dies_with_it(store: 
     assert_eq!(judge().await, Err(Reason::AncestorCut(Ancestor::Grant(parent))));
 }
 
-async fn no_refresh_succeeds_once_a_revocation_has_returned(store: &Arc<Store>) {
+async fn no_refresh_succeeds_once_a_revocation_has_returned(place: &Place) {
+    let store = &place.open().await;
     for _ in 0..20 {
         let (grant, first) = begin(store).await;
         let refreshing = {
@@ -349,49 +356,21 @@ async fn chain_of(store: &Store, grant: GrantId) -> ChainId {
     store.read(ChainOf(grant)).await.unwrap()
 }
 
-/// A folder that goes when the test ends.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("opalid-refresh-{}-{}", std::process::id(), unique()));
-        std::fs::create_dir(&path).unwrap();
-        Self(path)
+async fn a_restart_forgets_nothing(place: &Place) {
+    let store = place.open().await;
+    let ((_, kept), (_, copied), (cut, dead)) = (begin(&store).await, begin(&store).await, begin(&store).await);
+    for first in [&kept, &copied, &dead] {
+        use_it(&store, refresh_at(first, 100)).await;
     }
+    store.run(CutGrant { stamp: stamp(100), grant: cut, reason: "test" }).await.unwrap();
+    let store = place.reopen(store).await;
+    assert_eq!(use_it(&store, refresh_at(&kept, 129)).await.goes_on_with, FIRST_KEY);
+    use_it(&store, refresh_at(&next(&kept), 200)).await;
+    assert!(matches!(store.run(refresh_at(&copied, 200)).await.unwrap(), Redeemed::Reused(_)));
+    assert!(matches!(store.run(refresh_at(&next(&dead), 200)).await.unwrap(), Redeemed::Dead));
 }
 
-impl Drop for Folder {
-    fn drop(&mut self) {
-        drop(std::fs::remove_dir_all(&self.0));
-    }
-}
-
-async fn open(folder: &Path) -> Store {
-    let opening = Opening {
-        location: Location::Sqlite(folder.join("opalid.db")),
-        owner: new_id(),
-        incarnation: new_id(),
-        capacity: Capacity { grants: 1_000, entities: 1_000 },
-        boottime: || Duration::ZERO,
-        on_fatal: Arc::new(|why: &str| panic!("{why}")),
-    };
-    Store::open(opening).await.unwrap()
-}
-
-macro_rules! on_sqlite {
-    ($($test:ident;)*) => {
-        mod on_sqlite {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-            async fn $test() {
-                let folder = super::Folder::new();
-                let store = std::sync::Arc::new(super::open(&folder.0).await);
-                super::$test(&store).await;
-            })*
-        }
-    };
-}
-
-on_sqlite! {
+on_every_engine! {
     each_use_gives_the_successor;
     a_retry_gets_the_same_successor_and_moves_nothing;
     a_retry_after_a_new_refresh_key_gets_the_same_successor;
@@ -405,21 +384,5 @@ on_sqlite! {
     a_wish_for_more_is_refused_and_uses_nothing_up;
     a_full_grant_hands_narrowed_tokens_to_a_child_that_dies_with_it;
     no_refresh_succeeds_once_a_revocation_has_returned;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_restart_forgets_nothing() {
-    let folder = Folder::new();
-    let store = open(&folder.0).await;
-    let ((_, kept), (_, copied), (cut, dead)) = (begin(&store).await, begin(&store).await, begin(&store).await);
-    for first in [&kept, &copied, &dead] {
-        use_it(&store, refresh_at(first, 100)).await;
-    }
-    store.run(CutGrant { stamp: stamp(100), grant: cut, reason: "test" }).await.unwrap();
-    drop(store);
-    let store = open(&folder.0).await;
-    assert_eq!(use_it(&store, refresh_at(&kept, 129)).await.goes_on_with, FIRST_KEY);
-    use_it(&store, refresh_at(&next(&kept), 200)).await;
-    assert!(matches!(store.run(refresh_at(&copied, 200)).await.unwrap(), Redeemed::Reused(_)));
-    assert!(matches!(store.run(refresh_at(&next(&dead), 200)).await.unwrap(), Redeemed::Dead));
+    a_restart_forgets_nothing;
 }
