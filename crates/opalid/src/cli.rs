@@ -1,15 +1,24 @@
 //! The commands: those that open the server, and those that reach a running one through its command socket.
 
+mod client;
+mod events;
+mod inspect;
 mod output;
 mod reach;
+mod resource;
+mod revoke;
+mod secret;
 mod serve;
+mod session;
+mod token;
+mod user;
 mod words;
 mod workspace;
 
 use clap::{Parser, Subcommand};
 
 use crate::config::ConfigFlags;
-use reach::Managing;
+use reach::{Alone, Managing};
 
 /// OAuth 2.x authorization server and OpenID Connect provider.
 #[derive(Debug, Parser)]
@@ -34,6 +43,24 @@ enum Command {
     Config(serve::ConfigCommand),
     /// Workspaces: issuers with their own clients, users and keys.
     Workspace(Managing<workspace::WorkspaceCommand>),
+    /// Clients: who asks for tokens.
+    Client(Managing<client::ClientCommand>),
+    /// Resources: what tokens open.
+    Resource(Managing<resource::ResourceCommand>),
+    /// Users: the accounts of people.
+    User(Managing<user::UserCommand>),
+    /// Sessions: browsers that have logged in.
+    Session(Managing<session::SessionCommand>),
+    /// Grants: authorizations given to clients.
+    Grant(Managing<session::GrantCommand>),
+    /// Kills tokens, alone or with everything below something.
+    Revoke(Managing<revoke::RevokeCommand>),
+    /// Says what a token refers to, how everything it hangs from stands, and why it is dead if it is.
+    Inspect(Alone<inspect::InspectCommand>),
+    /// Shows what happened, the newest last.
+    Events(Alone<events::EventsCommand>),
+    /// Gets an access token for a client, by its secret.
+    Token(Alone<token::TokenCommand>),
 }
 
 /// Runs the command that was given.
@@ -42,6 +69,15 @@ pub fn main() -> anyhow::Result<()> {
         Command::Serve { demo, flags } => serve::run(demo, flags),
         Command::Config(command) => command.run(),
         Command::Workspace(managing) => managing.run(),
+        Command::Client(managing) => managing.run(),
+        Command::Resource(managing) => managing.run(),
+        Command::User(managing) => managing.run(),
+        Command::Session(managing) => managing.run(),
+        Command::Grant(managing) => managing.run(),
+        Command::Revoke(managing) => managing.run(),
+        Command::Inspect(alone) => alone.run(),
+        Command::Events(alone) => alone.run(),
+        Command::Token(alone) => alone.run(),
     };
     done.or_else(forgive_closed_pipe)
 }

@@ -5,15 +5,28 @@
 //! Holds: an unknown field is refused; every change is a step of the store and is audited as `operator`'s.
 //! Not here: how requests travel (`socket`) and how replies look to a person (`cli`).
 
+pub mod clients;
+pub mod events;
+pub mod inspect;
+pub mod resources;
+mod revoke;
+pub mod sessions;
 pub mod socket;
+pub mod users;
 pub mod workspaces;
 
+use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use opalid_core::ids::WorkspaceId;
 use opalid_store::keys::WorkspaceRecord;
 use opalid_store::steps::Stamp;
+use opalid_store::steps::client::ClientEvent;
+use opalid_store::steps::list::Part;
+use opalid_store::steps::user::UserEvent;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use crate::app::{App, IssuerError};
 
@@ -34,11 +47,58 @@ pub struct Request {
 /// What can be asked. Variants have braces even when empty, for only those refuse unknown fields.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
+#[expect(missing_docs, reason = "each variant says what it does, and fields are named as everywhere")]
 pub enum Command {
     /// All workspaces.
     ListWorkspaces {},
     /// The workspace of the request.
     ShowWorkspace {},
+    /// Clients.
+    ListClients { paging: Paging },
+    /// One client.
+    ShowClient { client_id: String },
+    /// Takes a client out of service.
+    SuspendClient { client_id: String },
+    /// Puts it back.
+    ResumeClient { client_id: String },
+    /// Resources.
+    ListResources { paging: Paging },
+    /// One resource.
+    ShowResource { uri: String },
+    /// Users.
+    ListUsers { paging: Paging },
+    /// One user.
+    ShowUser { username: String },
+    /// Makes a user, and a link to set the password if wished.
+    CreateUser { username: String, admin: bool, link: bool },
+    /// Takes a user out of service.
+    SuspendUser { username: String },
+    /// Puts them back.
+    ResumeUser { username: String },
+    /// Sets a user's password.
+    SetPassword { username: String, password: Handed },
+    /// Makes a link with which the user sets it.
+    LinkPassword { username: String },
+    /// Sessions, of one user or of all.
+    ListSessions { user: Option<String>, paging: Paging },
+    /// Grants, of one user, one client or all.
+    ListGrants { user: Option<String>, client: Option<String>, paging: Paging },
+    /// Kills everything in the workspace.
+    RevokeWorkspace {},
+    /// Kills everything of a user.
+    RevokeUser { username: String },
+    /// Kills everything a client was given.
+    RevokeClient { client_id: String },
+    /// Ends a session.
+    RevokeSession { id: String },
+    /// Cuts a grant.
+    RevokeGrant { id: String },
+    /// Kills an access token, or cuts the grant of a refresh token or code.
+    RevokeToken { token: Handed },
+    /// Says what a token is, and why it is dead if it is.
+    Inspect { token: Handed },
+    /// What happened; with `follow`, also what happens from now on, where the way here can stay open.
+    Events { follow: bool, paging: Paging },
 }
 
 /// What the server answers.
@@ -49,6 +109,93 @@ pub enum Reply {
     Workspaces(Page<workspaces::WorkspaceRow>),
     /// One workspace.
     Workspace(Box<workspaces::WorkspaceDetail>),
+    /// Clients.
+    Clients(Page<clients::ClientRow>),
+    /// One client.
+    Client(Box<clients::ClientDetail>),
+    /// Resources.
+    Resources(Page<resources::ResourceRow>),
+    /// One resource.
+    Resource(Box<resources::ResourceDetail>),
+    /// Users.
+    Users(Page<users::UserRow>),
+    /// One user.
+    User(Box<users::UserDetail>),
+    /// A link to set a password.
+    Link(Box<users::LinkMade>),
+    /// Sessions.
+    Sessions(Page<sessions::SessionEntry>),
+    /// Grants.
+    Grants(Page<sessions::GrantEntry>),
+    /// What a token is.
+    Inspected(Box<inspect::Inspection>),
+    /// What happened.
+    Events(Page<events::Event>),
+    /// It is done.
+    Done {
+        /// What, in words.
+        message: String,
+    },
+}
+
+impl Reply {
+    pub(crate) const fn done(message: String) -> Self {
+        Self::Done { message }
+    }
+}
+
+/// A secret on its way between the command line and the server: sent and never shown.
+#[derive(Clone, Deserialize)]
+#[serde(from = "String")]
+pub struct Handed(Zeroizing<String>);
+
+impl From<String> for Handed {
+    fn from(text: String) -> Self {
+        Self::new(text)
+    }
+}
+
+impl Serialize for Handed {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl Handed {
+    /// Takes it over.
+    pub fn new(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+
+    /// The text, for the one call that needs it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Handed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Handed(…)")
+    }
+}
+
+/// Which part of a long list.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Paging {
+    /// What the part before named as `next`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// How many rows; 50 if absent, 1,000 at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
+impl Paging {
+    /// How many rows.
+    pub fn limit(&self) -> usize {
+        usize::try_from(self.limit.unwrap_or(50).clamp(1, 1_000)).unwrap_or(50)
+    }
 }
 
 /// Part of a long list.
@@ -59,6 +206,16 @@ pub struct Page<T> {
     /// What to give as `after` for the next part; nothing after the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// A page of rows of which one more than wanted was read, to see whether there are more.
+    fn new(mut rows: Vec<T>, paging: &Paging, id: impl Fn(&T) -> String) -> Self {
+        let more = rows.len() > paging.limit();
+        rows.truncate(paging.limit());
+        let next = rows.last().filter(|_| more).map(id);
+        Self { rows, next }
+    }
 }
 
 /// Why there is no reply, in words that say what to do.
@@ -121,14 +278,57 @@ impl<'a> Operation<'a> {
     pub fn stamp(&self) -> Stamp {
         self.app.stamp(self.workspace(), INITIATOR)
     }
+
+    /// The part of a list that is asked for, and one row more.
+    fn part<Id: FromStr>(&self, paging: &Paging) -> Result<Part<Id>, ManageError> {
+        let parse = |text: &String| text.parse::<Id>().ok();
+        let before = paging.after.as_ref().map(parse);
+        if matches!(before, Some(None)) {
+            return Err(ManageError::Refused("--after takes what the list before named for the next ones".into()));
+        }
+        let limit = u32::try_from(paging.limit()).unwrap_or(50) + 1;
+        Ok(Part { workspace: self.workspace(), before: before.flatten(), limit })
+    }
+
+    /// What is named does not exist here.
+    fn unknown(&self, what: &str, name: impl fmt::Display) -> ManageError {
+        let workspace = &self.record.workspace.name;
+        ManageError::Unknown(format!("workspace {workspace} has no {what} {name}; see: opalid {what} list"))
+    }
 }
 
 /// Does what is asked.
 pub async fn handle(app: &App, request: Request) -> Result<Reply, ManageError> {
     let operation = Operation::begin(app, request.workspace.as_deref()).await?;
+    let at = &operation;
     match request.command {
-        Command::ListWorkspaces {} => workspaces::list(&operation).await,
-        Command::ShowWorkspace {} => workspaces::show(&operation).await,
+        Command::ListWorkspaces {} => workspaces::list(at).await,
+        Command::ShowWorkspace {} => workspaces::show(at).await,
+        Command::ListClients { paging } => clients::list(at, &paging).await,
+        Command::ShowClient { client_id } => clients::show(at, &client_id).await,
+        Command::SuspendClient { client_id } => clients::touch(at, &client_id, ClientEvent::Suspended).await,
+        Command::ResumeClient { client_id } => clients::touch(at, &client_id, ClientEvent::Resumed).await,
+        Command::RevokeClient { client_id } => clients::touch(at, &client_id, ClientEvent::Revoked).await,
+        Command::ListResources { paging } => resources::list(at, &paging).await,
+        Command::ShowResource { uri } => resources::show(at, &uri).await,
+        Command::ListUsers { paging } => users::list(at, &paging).await,
+        Command::ShowUser { username } => users::show(at, &username).await,
+        Command::CreateUser { username, admin, link } => users::create(at, &username, (admin, link)).await,
+        Command::SuspendUser { username } => users::touch(at, &username, UserEvent::Suspended).await,
+        Command::ResumeUser { username } => users::touch(at, &username, UserEvent::Resumed).await,
+        Command::RevokeUser { username } => users::touch(at, &username, UserEvent::Revoked).await,
+        Command::SetPassword { username, password } => users::set_password(at, &username, &password).await,
+        Command::LinkPassword { username } => users::make_link(at, &username).await,
+        Command::ListSessions { user, paging } => sessions::list(at, user.as_deref(), &paging).await,
+        Command::ListGrants { user, client, paging } => {
+            sessions::list_grants(at, (user.as_deref(), client.as_deref()), &paging).await
+        }
+        Command::RevokeWorkspace {} => revoke::workspace(at).await,
+        Command::RevokeSession { id } => revoke::session(at, &id).await,
+        Command::RevokeGrant { id } => revoke::grant(at, &id).await,
+        Command::RevokeToken { token } => revoke::token(at, &token).await,
+        Command::Inspect { token } => inspect::inspect(at, &token).await,
+        Command::Events { paging, .. } => events::list(at, &paging).await,
     }
 }
 

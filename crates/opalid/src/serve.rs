@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context;
+use opalid_store::steps::list::{ListUsers, Part};
 use tokio::sync::watch;
 
 use crate::app::App;
@@ -37,7 +38,7 @@ pub async fn run(
     let metrics_sockets = listen::bind(metrics).context("cannot listen for /metrics (metrics_listen)")?;
     let commands = CommandSocket::bind(&app.data)?;
     let app = Arc::new(app);
-    print_start(&app);
+    print_start(&app).await?;
     let (stopping, stop) = watch::channel(false);
     let commanded = tokio::spawn(socket::serve(Arc::clone(&app), commands, stop.clone()));
     tokio::spawn(serve_metrics(metrics_sockets, Arc::clone(&app.metrics), stop.clone()));
@@ -61,11 +62,16 @@ async fn wait_for_signal() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn print_start(app: &App) {
+async fn print_start(app: &App) -> anyhow::Result<()> {
     let issuer = &app.base_url;
     println!("Opalid is ready. Issuer: {issuer}");
     if !app.demo {
-        return;
+        let newest = Part { workspace: app.root, before: None, limit: 1 };
+        if app.store.read(ListUsers(newest)).await?.is_empty() {
+            let data = app.data.display();
+            println!("Nobody can sign in yet. The first administrator: opalid user create --admin NAME --data {data}");
+        }
+        return Ok(());
     }
     println!("Sign in: {issuer}/demo as alice (alice-demo-password) or bob (bob-demo-password)");
     println!("Get an opaque token, introspect it, revoke it, introspect it again:\n");
@@ -73,4 +79,5 @@ fn print_start(app: &App) {
         println!("{line}");
     }
     println!();
+    Ok(())
 }

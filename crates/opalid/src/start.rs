@@ -126,7 +126,7 @@ async fn unlock(
         }
         None => {
             let master = given.map_or_else(|| load_or_make_master_key(&key_path), Ok)?;
-            let root = make_cell(&store, &master, starting).await?;
+            let root = make_cell(store, &master, starting).await?;
             Ok((master, root))
         }
     }

@@ -7,7 +7,7 @@ use std::io::{Write, stdout};
 use clap::ValueEnum;
 use opalid_core::time::UnixTime;
 
-use super::words;
+use super::{client, events, inspect, resource, session, user, words, workspace};
 use crate::clock::Clock;
 use crate::manage::Reply;
 
@@ -36,21 +36,45 @@ impl Output {
         Self { format, now: Clock::System.now() }
     }
 
-    /// Prints a reply: `table` makes what people see of it.
-    pub fn print(&self, reply: &Reply, text: impl FnOnce(&Self) -> String) -> anyhow::Result<()> {
-        let text = match self.format {
-            Format::Table => text(self),
+    /// Prints a reply.
+    pub fn print(&self, reply: &Reply) -> anyhow::Result<()> {
+        write(&match self.format {
+            Format::Table => self.text(reply),
             Format::Json => format!("{:#}\n", json(reply)?),
-        };
-        let mut out = stdout().lock();
-        out.write_all(text.as_bytes())?;
-        Ok(out.flush()?)
+        })
+    }
+
+    /// What people see of a reply.
+    pub fn text(&self, reply: &Reply) -> String {
+        match reply {
+            Reply::Workspaces(page) => workspace::table(page),
+            Reply::Workspace(detail) => workspace::facts(detail),
+            Reply::Clients(page) => client::table(page, self),
+            Reply::Client(detail) => client::facts(detail, self),
+            Reply::Resources(page) => resource::table(page, self),
+            Reply::Resource(detail) => resource::facts(detail),
+            Reply::Users(page) => user::table(page, self),
+            Reply::User(detail) => user::facts(detail),
+            Reply::Link(link) => user::link(link, self),
+            Reply::Sessions(page) => session::table(page, self),
+            Reply::Grants(page) => session::grants(page, self),
+            Reply::Inspected(inspection) => inspect::text(inspection, self),
+            Reply::Events(page) => events::text(page),
+            Reply::Done { message } => format!("{}\n", plain(message)),
+        }
     }
 
     /// A point in time, in words.
     pub fn time(&self, time: UnixTime) -> String {
         words::time(time, self.now)
     }
+}
+
+/// Writes to standard output, at once.
+pub fn write(text: &str) -> anyhow::Result<()> {
+    let mut out = stdout().lock();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
 }
 
 /// What a program wants of a reply.

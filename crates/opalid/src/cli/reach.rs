@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use super::output::{Format, Output};
 use crate::config::{Settings, Sources, process_environment};
 use crate::manage::socket::{Line, connect};
-use crate::manage::{Command, Reply, Request};
+use crate::manage::{Command, Paging, Reply, Request};
 
 /// The longest line of an answer.
 const LINE_MAX: u64 = 256 * 1024 * 1024;
@@ -38,6 +38,22 @@ pub struct Managing<C: Subcommand> {
     reach: Reach,
     #[command(subcommand)]
     command: C,
+}
+
+/// One command that reaches the server.
+#[derive(Debug, Args)]
+pub struct Alone<C: Args> {
+    #[command(flatten)]
+    reach: Reach,
+    #[command(flatten)]
+    command: C,
+}
+
+impl<C: Args + Reaching> Alone<C> {
+    /// Runs the command.
+    pub fn run(self) -> anyhow::Result<()> {
+        self.command.run(&self.reach.server()?)
+    }
 }
 
 /// A command that reaches the server.
@@ -73,6 +89,11 @@ pub struct Server {
 }
 
 impl Server {
+    /// Asks one thing and prints the reply.
+    pub fn show(&self, command: Command) -> anyhow::Result<()> {
+        self.output.print(&self.ask(command)?)
+    }
+
     /// Asks one thing in the workspace of `-w`.
     pub fn ask(&self, command: Command) -> anyhow::Result<Reply> {
         self.ask_in(None, command)
@@ -125,5 +146,22 @@ fn unreachable(data: &Path, error: std::io::Error) -> anyhow::Error {
             "this user may not command the server on {folder}; run the command as the user that the server runs as"
         ),
         _ => anyhow::Error::new(error).context(format!("cannot reach the server on the data folder {folder}")),
+    }
+}
+
+/// Which part of a long list.
+#[derive(Debug, Clone, Args)]
+pub struct Part {
+    /// Go on after this row of the part before
+    #[arg(long, value_name = "ID")]
+    after: Option<String>,
+    /// How many rows, 1,000 at most
+    #[arg(long, value_name = "COUNT", default_value_t = 50)]
+    limit: u32,
+}
+
+impl From<Part> for Paging {
+    fn from(part: Part) -> Self {
+        Self { after: part.after, limit: Some(part.limit) }
     }
 }

@@ -15,11 +15,13 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::unix::OwnedWriteHalf;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
+use zeroize::Zeroizing;
 
-use super::{ManageError, Reply, Request, handle};
+use super::events::{Event, Follower};
+use super::{Command, ManageError, Operation, Page, Reply, Request, handle};
 use crate::app::App;
 
 /// The socket's name in the data folder.
@@ -30,6 +32,8 @@ const STAGING: &str = ".command.new";
 pub const REQUEST_MAX: u64 = 16 * 1024 * 1024;
 const CONNECTIONS_MAX: usize = 32;
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How often a follower's news are looked for.
+const POLL: Duration = Duration::from_millis(500);
 /// The longest path that every system takes for a socket.
 const PATH_MAX: usize = 100;
 
@@ -186,8 +190,48 @@ async fn converse(app: &App, stream: UnixStream, stop: watch::Receiver<bool>) ->
             return send(&mut write, &Line::Error(ManageError::NotUnderstood(why))).await;
         }
     };
-    drop(line);
+    drop(Zeroizing::new(line));
+    let news = matches!(request.command, Command::Events { follow: true, .. });
+    if news {
+        return follow(app, request, (read, write), stop).await;
+    }
     send(&mut write, &answer(app, request).await).await
+}
+
+/// Sends the last events, then what happens, until either side has enough.
+async fn follow(
+    app: &App,
+    request: Request,
+    (mut read, mut write): (BufReader<OwnedReadHalf>, OwnedWriteHalf),
+    mut stop: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let workspace = request.workspace.clone();
+    let mut follower = Follower::default();
+    if let Err(error) = news(app, workspace.as_deref(), &mut follower).await {
+        return send(&mut write, &Line::Error(error)).await;
+    }
+    let first = answer(app, request).await;
+    if let Line::Ok(Reply::Events(page)) = &first {
+        follower.has_seen(&page.rows);
+    }
+    send(&mut write, &first).await?;
+    let mut hung_up = [0];
+    loop {
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return Ok(()),
+            _ = read.read(&mut hung_up) => return Ok(()),
+            () = tokio::time::sleep(POLL) => {}
+        }
+        match news(app, workspace.as_deref(), &mut follower).await {
+            Ok(rows) if rows.is_empty() => {}
+            Ok(rows) => send(&mut write, &Line::Ok(Reply::Events(Page { rows, next: None }))).await?,
+            Err(error) => return send(&mut write, &Line::Error(error)).await,
+        }
+    }
+}
+
+async fn news(app: &App, workspace: Option<&str>, follower: &mut Follower) -> Result<Vec<Event>, ManageError> {
+    follower.news(&Operation::begin(app, workspace).await?).await
 }
 
 async fn answer(app: &App, request: Request) -> Line {
