@@ -3,6 +3,7 @@
 //! No I/O: no clock, no randomness, no environment; all of it comes in as arguments.
 
 pub mod alive;
+pub mod apply;
 pub mod claims;
 pub mod client;
 pub mod code;
