@@ -7,4 +7,6 @@
     reason = "a test may stop where it stands; clippy.toml lifts this only inside #[test] functions, not for what they call"
 )]
 
+mod restart;
+mod support;
 mod tidy;
