@@ -8,6 +8,7 @@ use opalid::app::App;
 use opalid::clock::Clock;
 use opalid::http::listen::{self, ListenAddress};
 use opalid::issuer::first_keys;
+use opalid::login::password_hash::{HashCost, HasherSettings};
 use opalid::start::{Starting, start};
 use opalid::serve;
 use opalid_core::client::ClientSettings;
@@ -239,6 +240,8 @@ async fn open(data: &Path, address: SocketAddr, clock: &Clock, demo: bool) -> Ar
         trusted_proxies: Vec::new(),
         issuer: format!("http://localhost:{}", address.port()),
         clock: clock.clone(),
+        // The smallest cost that argon2 knows: what is tested is how often it runs.
+        hasher: HasherSettings { cost: HashCost { memory_kib: 8, passes: 1, lanes: 1 }, ..HasherSettings::for_cores(2) },
         demo,
         on_fatal: Arc::new(|why: &str| panic!("{why}")),
     };
