@@ -7,6 +7,15 @@
     reason = "a test may stop where it stands; clippy.toml lifts this only inside #[test] functions, not for what they call"
 )]
 
+mod authorize;
+mod conformance;
+mod consent;
+mod events;
 mod restart;
+mod sign_in;
 mod support;
 mod tidy;
+mod token {
+    mod authorization_code;
+}
+mod userinfo;
