@@ -11,11 +11,18 @@ mod authorize;
 mod conformance;
 mod consent;
 mod events;
+mod guard;
+mod http;
+mod introspect;
+mod jwks;
+mod mangled;
+mod paste;
 mod restart;
+mod revoke;
 mod sign_in;
 mod support;
 mod tidy;
-mod token {
-    mod authorization_code;
-}
+mod token;
 mod userinfo;
+mod well_known;
+mod workspaces;
