@@ -2,6 +2,7 @@
 
 mod client_authentication;
 mod client_credentials;
+mod refresh_token;
 
 use crate::support::{CLIENT_CREDENTIALS, DEMO_API, FORM, Server, basic};
 
