@@ -4,6 +4,7 @@ pub mod browser;
 pub mod folder;
 pub mod html;
 pub mod http;
+pub mod person;
 pub mod server;
 
 pub use http::basic;
