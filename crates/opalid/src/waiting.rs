@@ -28,12 +28,7 @@ pub fn new_id(call: &Call<'_>) -> RequestId {
 }
 
 /// Keeps a record that was begun then, as it is now.
-pub async fn save<W: Waiting>(
-    call: &Call<'_>,
-    id: RequestId,
-    record: &W,
-    created_at: UnixTime,
-) -> Result<(), Outage> {
+pub async fn save<W: Waiting>(call: &Call<'_>, id: RequestId, record: &W, created_at: UnixTime) -> Result<(), Outage> {
     let json = serde_json::to_string(record).map_err(|error| Outage::Statement(error.to_string()))?;
     let document = format!("{} {json}", W::KIND);
     let expires_at = created_at.plus(KEPT);

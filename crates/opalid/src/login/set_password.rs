@@ -105,9 +105,7 @@ async fn set_password(call: &Call<'_>, link: &Link<'_>) -> Result<Reply, OAuthEr
         password_hash: hash.to_text(),
     };
     match call.app.store.run(step).await.map_err(|error| reply::outage(&error))? {
-        RedeemedLink::Set(_) => {
-            Ok(reply::see_other(&format!("{}{}", call.issuer.url, Endpoint::PasswordSet.path())))
-        }
+        RedeemedLink::Set(_) => Ok(reply::see_other(&format!("{}{}", call.issuer.url, Endpoint::PasswordSet.path()))),
         RedeemedLink::Dead => Err(dead()),
     }
 }

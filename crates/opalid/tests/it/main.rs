@@ -7,6 +7,8 @@
     reason = "a test may stop where it stands; clippy.toml lifts this only inside #[test] functions, not for what they call"
 )]
 
+mod logout;
 mod restart;
+mod set_password;
 mod support;
 mod tidy;

@@ -5,6 +5,7 @@ pub mod folder;
 pub mod html;
 pub mod http;
 pub mod server;
+pub mod visitor;
 
 pub use server::Server;
 

@@ -9,8 +9,8 @@ use opalid::clock::Clock;
 use opalid::http::listen::{self, ListenAddress};
 use opalid::issuer::first_keys;
 use opalid::login::password_hash::{HashCost, HasherSettings};
-use opalid::start::{Starting, start};
 use opalid::serve;
+use opalid::start::{Starting, start};
 use opalid_core::client::ClientSettings;
 use opalid_core::ids::{ClientId, ResourceId, WorkspaceId};
 use opalid_core::request::GrantType;
@@ -241,7 +241,10 @@ async fn open(data: &Path, address: SocketAddr, clock: &Clock, demo: bool) -> Ar
         issuer: format!("http://localhost:{}", address.port()),
         clock: clock.clone(),
         // The smallest cost that argon2 knows: what is tested is how often it runs.
-        hasher: HasherSettings { cost: HashCost { memory_kib: 8, passes: 1, lanes: 1 }, ..HasherSettings::for_cores(2) },
+        hasher: HasherSettings {
+            cost: HashCost { memory_kib: 8, passes: 1, lanes: 1 },
+            ..HasherSettings::for_cores(2)
+        },
         demo,
         on_fatal: Arc::new(|why: &str| panic!("{why}")),
     };
