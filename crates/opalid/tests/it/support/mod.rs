@@ -6,6 +6,7 @@ pub mod html;
 pub mod http;
 pub mod person;
 pub mod server;
+pub mod visitor;
 
 pub use http::basic;
 pub use server::{FORM, Server, machine, serving};
