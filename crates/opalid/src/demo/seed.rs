@@ -13,7 +13,9 @@ use opalid_store::steps::client::CreateClient;
 use opalid_store::steps::resource::CreateResource;
 use opalid_store::steps::user::{CreateUser, FindCredentials};
 
-use super::{HTTPS_CALLBACK, PRIVATE_CALLBACK, PUBLIC_CLIENT, RESOURCE, RESOURCE_SERVER, RESOURCE_SERVER_SECRET, USERS};
+use super::{
+    HTTPS_CALLBACK, PRIVATE_CALLBACK, PUBLIC_CLIENT, RESOURCE, RESOURCE_SERVER, RESOURCE_SERVER_SECRET, USERS,
+};
 use crate::app::App;
 
 /// Seeds what is not there yet. `hash` turns a name and its password into what is stored.

@@ -9,8 +9,10 @@ use crate::pages::DemoStep;
 /// A button to press.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Step {
-    /// The browser goes to the server and comes back with a code.
+    /// The application reads the server's metadata.
     #[default]
+    Discover,
+    /// The browser goes to the server and comes back with a code.
     SignIn,
     /// The application changes the code for tokens.
     Exchange,
@@ -42,7 +44,8 @@ pub struct Words {
 
 impl Step {
     /// All of them, in order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
+        Self::Discover,
         Self::SignIn,
         Self::Exchange,
         Self::Introspect,
@@ -66,11 +69,17 @@ impl Step {
     /// What people read of it.
     pub const fn words(self) -> Words {
         let (name, title, explain, label) = match self {
+            Self::Discover => (
+                "discover",
+                "Read the metadata",
+                "The application knows nothing but the issuer. One document says where the server answers and what it \
+                 can do.",
+                "Begin",
+            ),
             Self::SignIn => (
                 "sign-in",
                 "Ask for a sign-in",
-                "The application reads the server's metadata, draws a secret, and sends your browser to the server with \
-                 the secret's SHA-256 (PKCE). You come back with a code. Sign in as alice (alice-demo-password) or bob \
+                "The application draws a secret and sends your browser to the server with its SHA-256 (PKCE). You come back with a code. Sign in as alice (alice-demo-password) or bob \
                  (bob-demo-password).",
                 "Sign in",
             ),
@@ -135,7 +144,7 @@ pub enum Next {
 
 impl Default for Next {
     fn default() -> Self {
-        Self::Press(Step::SignIn)
+        Self::Press(Step::Discover)
     }
 }
 
@@ -327,7 +336,8 @@ mod tests {
 
     #[test]
     fn an_id_token_is_shown_in_readable_form() {
-        let token = format!("{}.{}.sig", URL_SAFE_NO_PAD.encode("{\"alg\":\"x\"}"), URL_SAFE_NO_PAD.encode("{\"a\":1}"));
+        let token =
+            format!("{}.{}.sig", URL_SAFE_NO_PAD.encode("{\"alg\":\"x\"}"), URL_SAFE_NO_PAD.encode("{\"a\":1}"));
         let (text, claims) = decode_id_token(&token).unwrap();
         assert_eq!(text, "{\n  \"alg\": \"x\"\n}\n{\n  \"a\": 1\n}");
         assert_eq!(claims, json!({"a": 1}));

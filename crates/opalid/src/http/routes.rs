@@ -124,9 +124,7 @@ pub fn find(path: &str) -> Option<Place<'_>> {
     check_workspace_name(name).ok()?;
     let rest = inner.strip_prefix(name)?;
     let found = Endpoint::at(if rest.is_empty() { "/" } else { rest });
-    found
-        .filter(|endpoint| !endpoint.is_of_the_server())
-        .map(|endpoint| Place { workspace: Some(name), endpoint })
+    found.filter(|endpoint| !endpoint.is_of_the_server()).map(|endpoint| Place { workspace: Some(name), endpoint })
 }
 
 /// Answers one request.
@@ -243,7 +241,15 @@ mod tests {
     fn the_root_answers_without_a_path_and_others_under_their_name() {
         assert_eq!(place("/token"), Some((None, Endpoint::Token)));
         assert_eq!(place("/acme/token"), Some((Some("acme"), Endpoint::Token)));
-        for nowhere in ["/acme/acme/token", "/Acme/token", "/token/token", "/token/", "//token", "/.well-known/other", "/acme/demo"] {
+        for nowhere in [
+            "/acme/acme/token",
+            "/Acme/token",
+            "/token/token",
+            "/token/",
+            "//token",
+            "/.well-known/other",
+            "/acme/demo",
+        ] {
             assert_eq!(place(nowhere), None, "{nowhere}");
         }
     }
