@@ -26,6 +26,8 @@ use crate::telemetry::RequestIds;
 pub struct App {
     /// Durable state.
     pub store: Store,
+    /// The data folder.
+    pub data: std::path::PathBuf,
     /// Where the time of day comes from.
     pub clock: Clock,
     /// Wraps every key at rest.

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -59,7 +59,11 @@ const KEY_CHECK: &str = "cell/key-check";
 pub async fn start(mut starting: Starting) -> anyhow::Result<App> {
     let given = starting.master_key.take();
     let data = &starting.data;
-    fs::create_dir_all(data).with_context(|| format!("cannot make the data folder {}", data.display()))?;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data)
+        .with_context(|| format!("cannot make the data folder {}", data.display()))?;
     let location = starting.location.clone().unwrap_or_else(|| Location::Sqlite(data.join("opalid.db")));
     let opening = Opening {
         location,
@@ -74,6 +78,7 @@ pub async fn start(mut starting: Starting) -> anyhow::Result<App> {
     let transport = if starting.issuer.starts_with("https://") { Transport::Https } else { Transport::LoopbackHttp };
     let app = App {
         store,
+        data: starting.data,
         master,
         base_url: starting.issuer,
         transport,
@@ -129,7 +134,7 @@ async fn unlock(
         }
         None => {
             let master = given.map_or_else(|| load_or_make_master_key(&key_path), Ok)?;
-            let root = make_cell(&store, &master, starting).await?;
+            let root = make_cell(store, &master, starting).await?;
             Ok((master, root))
         }
     }

@@ -5,7 +5,7 @@ use opalid_core::ids::{SessionId, UserId, WorkspaceId};
 use opalid_core::time::UnixTime;
 use opalid_core::token::SecretDigest;
 
-use crate::engine::tx::{Step, Tx, Value};
+use crate::engine::tx::{Row, Step, Tx, Value};
 use crate::error::StoreError;
 use crate::feed::Touched;
 use crate::steps::{Stamp, to_json};
@@ -41,26 +41,35 @@ pub struct FindSession {
     pub id: SessionId,
 }
 
+/// The columns [`read`] wants.
+macro_rules! session_columns {
+    () => {
+        "id, user_id, epoch, enabled, digest, lineage, auth_time, acr, amr, used_at, expires_at"
+    };
+}
+pub(crate) use session_columns;
+
+pub(crate) fn read(row: &Row) -> Result<SessionRow, StoreError> {
+    Ok(SessionRow {
+        id: row.id(0)?,
+        user: row.id(1)?,
+        epoch: row.epoch(2)?,
+        enabled: row.bool(3)?,
+        digest: SecretDigest(row.bytes(4)?),
+        lineage: Lineage::from_bytes(row.blob(5)?).ok_or_else(|| StoreError::Corrupt("a lineage".into()))?,
+        authentication: Authentication { auth_time: row.time(6)?, acr: row.text(7)?.into(), amr: row.json(8)? },
+        used_at: row.time(9)?,
+        expires_at: row.time(10)?,
+    })
+}
+
 impl Step for FindSession {
     type Out = Option<SessionRow>;
 
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<Self::Out, StoreError> {
-        let sql = "SELECT id, user_id, epoch, enabled, digest, lineage, auth_time, acr, amr, used_at, expires_at
-                   FROM session WHERE workspace = $1 AND id = $2";
-        let Some(row) = tx.find(sql, &[self.workspace.as_bytes().into(), self.id.as_bytes().into()]).await? else {
-            return Ok(None);
-        };
-        Ok(Some(SessionRow {
-            id: row.id(0)?,
-            user: row.id(1)?,
-            epoch: row.epoch(2)?,
-            enabled: row.bool(3)?,
-            digest: SecretDigest(row.bytes(4)?),
-            lineage: Lineage::from_bytes(row.blob(5)?).ok_or_else(|| StoreError::Corrupt("a lineage".into()))?,
-            authentication: Authentication { auth_time: row.time(6)?, acr: row.text(7)?.into(), amr: row.json(8)? },
-            used_at: row.time(9)?,
-            expires_at: row.time(10)?,
-        }))
+        let sql = concat!("SELECT ", session_columns!(), " FROM session WHERE workspace = $1 AND id = $2");
+        let row = tx.find(sql, &[self.workspace.as_bytes().into(), self.id.as_bytes().into()]).await?;
+        row.as_ref().map(read).transpose()
     }
 }
 

@@ -86,6 +86,18 @@ endpoints! {
     SelectAccount => "/sign-in/account", "GET, HEAD, POST", None;
     /// What a client may have.
     Consent => "/consent", "GET, HEAD, POST", None;
+    /// A client asks to sign the person out (OpenID RP-Initiated Logout §2).
+    Logout => "/logout", "GET, POST", None;
+    /// Goes on with a stored request to sign out.
+    ContinueLogout => "/logout/continue", "GET", None;
+    /// Whether to sign out.
+    SignOut => "/sign-out", "GET, HEAD, POST", None;
+    /// After signing out.
+    SignedOut => "/signed-out", "GET, HEAD", None;
+    /// A new password, by a one-time link.
+    SetPassword => "/set-password", "GET, HEAD, POST", None;
+    /// After setting it.
+    PasswordSet => "/set-password/done", "GET, HEAD", None;
     /// The walk through the demo; only with `--demo`.
     Demo => "/demo", "GET, HEAD, POST", None;
     /// Where the demo's application takes its codes.
@@ -211,6 +223,14 @@ async fn dispatch(call: &Call<'_>, endpoint: Endpoint) -> Reply {
         Endpoint::SelectAccount => login::select_account::show(call).await,
         Endpoint::Consent if is_post => login::consent::submit(call).await,
         Endpoint::Consent => login::consent::show(call).await,
+        Endpoint::Logout => oauth::logout::endpoint(call).await,
+        Endpoint::ContinueLogout => oauth::logout::resume(call).await,
+        Endpoint::SignOut if is_post => login::sign_out::submit(call).await,
+        Endpoint::SignOut => login::sign_out::show(call).await,
+        Endpoint::SignedOut => login::sign_out::done(call).await,
+        Endpoint::SetPassword if is_post => login::set_password::submit(call).await,
+        Endpoint::SetPassword => login::set_password::show(call).await,
+        Endpoint::PasswordSet => login::set_password::done(call),
         Endpoint::Introspect => oauth::introspect::endpoint(call).await,
         Endpoint::Token => oauth::token::endpoint(call).await,
         Endpoint::Revoke => oauth::revoke::endpoint(call).await,
