@@ -132,10 +132,15 @@ pub fn token<K, M>(
     if killed {
         return Ok(Err(Reason::Killed));
     }
-    if sealed.epoch != grant.epoch {
-        return Ok(Err(Reason::GrantCut));
+    if let Err(reason) = uncut_since(sealed.epoch, grant) {
+        return Ok(Err(reason));
     }
     lineage(&grant.lineage, now, today)
+}
+
+/// Whether a grant has not been cut since it had this epoch.
+pub fn uncut_since(epoch: Epoch, grant: &Grant) -> Result<(), Reason> {
+    if epoch == grant.epoch { Ok(()) } else { Err(Reason::GrantCut) }
 }
 
 /// Judges what all tokens of a grant share: every ancestor exists, is enabled, and has its birth epoch.

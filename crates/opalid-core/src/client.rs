@@ -104,6 +104,11 @@ pub struct Client {
 }
 
 impl Client {
+    /// What people read.
+    pub fn display_name(&self) -> &str {
+        if self.settings.name.is_empty() { &self.client_id } else { &self.settings.name }
+    }
+
     /// Whether it may use this grant type.
     pub fn may_use(&self, grant_type: GrantType) -> bool {
         self.settings.grant_types.contains(&grant_type)

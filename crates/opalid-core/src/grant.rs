@@ -200,6 +200,19 @@ impl Entitlement {
         Self { openid, resources }
     }
 
+    /// All of both.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        let mut resources = self.resources.clone();
+        for (resource, scopes) in &other.resources {
+            match resources.iter_mut().find(|(of, _)| of == resource) {
+                Some((_, known)) => *known = known.union(scopes),
+                None => resources.push((*resource, scopes.clone())),
+            }
+        }
+        Self::new(self.openid.union(&other.openid), resources)
+    }
+
     /// Whether all of `self` is in `other`.
     pub fn is_within(&self, other: &Self) -> bool {
         self.openid.is_subset(&other.openid)

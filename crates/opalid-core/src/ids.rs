@@ -73,6 +73,12 @@ macro_rules! ids {
             }
         }
 
+        impl From<$name> for [u8; 16] {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
+
         impl From<$name> for String {
             fn from(id: $name) -> String {
                 id.to_string()

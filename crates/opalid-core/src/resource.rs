@@ -28,3 +28,10 @@ pub struct Resource {
     /// Its scopes and name.
     pub settings: ResourceSettings,
 }
+
+impl Resource {
+    /// What people read.
+    pub fn display_name(&self) -> &str {
+        if self.settings.name.is_empty() { &self.uri } else { &self.settings.name }
+    }
+}

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use opalid_core::alive::{self, Reason, Standing, Verdict};
-use opalid_core::grant::{Ancestor, Entitlement, EntitlementNo, Lineage};
+use opalid_core::grant::{Ancestor, Entitlement, EntitlementNo, Epoch, Grant, Lineage};
 use opalid_core::ids::{GrantId, WorkspaceId};
 use opalid_core::time::UnixTime;
 use opalid_core::token::Reference;
@@ -93,6 +93,19 @@ impl Store {
         let standings = self.read(LoadStandings { workspace, lineage: lineage.clone() }).await?;
         self.remember(at, &standings);
         alive::lineage(lineage, now, |ancestor| Ok(standing_in(&standings, ancestor)))
+    }
+
+    /// Says whether what hangs from a grant that had this epoch (codes, chains) still stands.
+    pub async fn judge_grant(
+        &self,
+        workspace: WorkspaceId,
+        (grant, epoch): (&Grant, Epoch),
+        now: UnixTime,
+    ) -> Result<Result<(), Reason>, Outage> {
+        match alive::uncut_since(epoch, grant) {
+            Ok(()) => self.judge_lineage(workspace, &grant.lineage, now).await,
+            Err(reason) => Ok(Err(reason)),
+        }
     }
 
     /// What an entitlement still allows today; `None` if nothing.

@@ -4,6 +4,8 @@
 //! Holds: COMMIT, then memory, then the answer. A failure is an error, never "inactive" or "not found".
 
 mod check;
+#[cfg(test)]
+mod conformance;
 pub mod engine;
 mod error;
 pub mod feed;
@@ -20,15 +22,25 @@ pub use engine::sqlite::OnFatal;
 pub use engine::tx::{Row, Step, Tx, Value};
 pub use error::{Outage, StoreError};
 
+use crate::engine::postgres::Postgres;
 use crate::engine::sqlite::Sqlite;
 use crate::feed::Incarnation;
-use crate::memory::{Capacity, Memory};
+use crate::memory::{BootTime, Capacity, Memory};
 
 /// Where a store lies.
 #[derive(Debug, Clone)]
 pub enum Location {
     /// A SQLite file.
     Sqlite(PathBuf),
+    /// A PostgreSQL database; see [`Location::postgres`].
+    Postgres(Box<engine::postgres::Config>),
+}
+
+impl Location {
+    /// A PostgreSQL database by its URL. A password stands beside it, never in it.
+    pub fn postgres(url: &str, password: Option<&str>) -> Result<Self, StoreError> {
+        engine::postgres::configure(url, password).map(|config| Self::Postgres(Box::new(config)))
+    }
 }
 
 /// How a store is opened.
@@ -41,12 +53,15 @@ pub struct Opening {
     pub incarnation: [u8; 16],
     /// How much is remembered.
     pub capacity: Capacity,
+    /// The clock of leases: counts from the machine's start, suspend included.
+    pub boottime: BootTime,
     /// What to do when what is on disk is not known any more.
     pub on_fatal: OnFatal,
 }
 
 enum Engine {
     Sqlite(Sqlite),
+    Postgres(Box<Postgres>),
 }
 
 /// The store.
@@ -60,11 +75,15 @@ pub struct Store {
 impl Store {
     /// Opens or makes a store, owns it, and brings its tables up to date.
     pub async fn open(opening: Opening) -> Result<Self, StoreError> {
-        let memory = Arc::new(Memory::new(opening.capacity));
+        let memory = Arc::new(Memory::new(opening.capacity, opening.boottime));
         let fresh = Incarnation(opening.incarnation);
-        let engine = match &opening.location {
+        let engine = match opening.location {
             Location::Sqlite(path) => {
-                Engine::Sqlite(Sqlite::open(path, opening.owner, fresh, Arc::clone(&memory), opening.on_fatal)?)
+                Engine::Sqlite(Sqlite::open(&path, opening.owner, fresh, Arc::clone(&memory), opening.on_fatal)?)
+            }
+            Location::Postgres(config) => {
+                let open = Postgres::open(*config, opening.owner, fresh, Arc::clone(&memory), opening.boottime);
+                Engine::Postgres(Box::new(open.await?))
             }
         };
         Ok(Self { engine, memory, steps: AtomicU64::new(0), reads: AtomicU64::new(0) })
@@ -76,6 +95,7 @@ impl Store {
         self.steps.fetch_add(1, Ordering::Relaxed);
         match &self.engine {
             Engine::Sqlite(engine) => engine.step(step).await,
+            Engine::Postgres(engine) => engine.step(step).await,
         }
     }
 
@@ -84,6 +104,16 @@ impl Store {
         self.reads.fetch_add(1, Ordering::Relaxed);
         match &self.engine {
             Engine::Sqlite(engine) => engine.read(&step),
+            Engine::Postgres(engine) => engine.read(step).await,
+        }
+    }
+
+    /// Lets what runs end and gives the store up cleanly, so that the next server need not wait for this
+    /// one's memory. A store that is dropped without it is left as by a crash.
+    pub async fn close(&self) {
+        match &self.engine {
+            Engine::Sqlite(_) => {}
+            Engine::Postgres(engine) => engine.close().await,
         }
     }
 

@@ -4,50 +4,29 @@
 //! after it (the ring below says so, asked and inserted in one step); everything is bounded; memory that
 //! may be behind answers nothing.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+mod belief;
+mod grant;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use equivalent::Equivalent;
 use opalid_core::alive::Standing;
 use opalid_core::client::Client;
-use opalid_core::grant::{Ancestor, Entitlement, EntitlementNo, Epoch, Grant};
+use opalid_core::grant::{Ancestor, Entitlement, EntitlementNo, Epoch};
 use opalid_core::ids::{ClientId, GrantId, ResourceId, UserId, WorkspaceId};
 use opalid_core::resource::Resource;
-use opalid_core::token::Jti;
 use opalid_core::user::User;
 use quick_cache::sync::Cache;
 
 use crate::feed::{Incarnation, Position, Touched};
 use crate::keys::WorkspaceRecord;
 
-/// A grant as it is remembered: with the tokens of it that were revoked one by one.
-#[derive(Debug)]
-pub struct RememberedGrant {
-    /// The grant.
-    pub grant: Grant,
-    /// Whether it is the standing grant of its client, to which new entitlements go.
-    pub standing: bool,
-    any_killed: AtomicBool,
-    killed: Mutex<HashSet<Jti>>,
-}
-
-impl RememberedGrant {
-    /// A grant just read, with its killed tokens.
-    pub fn new(grant: Grant, standing: bool, killed: HashSet<Jti>) -> Self {
-        Self { grant, standing, any_killed: AtomicBool::new(!killed.is_empty()), killed: Mutex::new(killed) }
-    }
-
-    /// Whether this very token was revoked.
-    pub fn has_killed(&self, jti: &Jti) -> bool {
-        self.any_killed.load(Ordering::Acquire) && locked(&self.killed).contains(jti)
-    }
-
-    fn kill(&self, jti: Jti) {
-        locked(&self.killed).insert(jti);
-        self.any_killed.store(true, Ordering::Release);
-    }
-}
+pub use belief::BootTime;
+pub(crate) use belief::Doubts;
+pub use grant::RememberedGrant;
 
 /// Something known by a name within a workspace.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -110,7 +89,7 @@ struct Order {
 pub struct Memory {
     order: Mutex<Order>,
     position: AtomicU64,
-    trusted: AtomicBool,
+    belief: belief::Belief,
     incarnation: Mutex<Incarnation>,
     applied: tokio::sync::watch::Sender<Position>,
     entries: Entries,
@@ -134,7 +113,7 @@ pub struct Trusted<'m>(&'m Entries);
 
 impl Memory {
     /// An empty memory that answers nothing until [`Self::start`].
-    pub fn new(capacity: Capacity) -> Self {
+    pub fn new(capacity: Capacity, boottime: BootTime) -> Self {
         let Capacity { grants, entities } = capacity;
         let entries = Entries {
             standings: Cache::new(grants.saturating_add(entities)),
@@ -151,7 +130,7 @@ impl Memory {
         Self {
             order: Mutex::default(),
             position: AtomicU64::new(0),
-            trusted: AtomicBool::new(false),
+            belief: belief::Belief::new(boottime),
             incarnation: Mutex::new(Incarnation([0; 16])),
             applied: tokio::sync::watch::Sender::new(Position(0)),
             entries,
@@ -160,23 +139,49 @@ impl Memory {
 
     /// Begins at what stands in the store, with nothing remembered.
     pub(crate) fn start(&self, incarnation: Incarnation, position: Position) {
+        let seen = self.doubts();
+        self.restart(incarnation, position);
+        self.believe(seen);
+    }
+
+    /// Forgets everything and stands at `position`; believes no more than before.
+    pub(crate) fn restart(&self, incarnation: Incarnation, position: Position) {
         let mut order = locked(&self.order);
         *locked(&self.incarnation) = incarnation;
         self.entries.clear();
         order.ring.clear();
         order.early.clear();
         self.advance(&mut order, position);
-        self.trusted.store(true, Ordering::SeqCst);
     }
 
-    /// Answers nothing until [`Self::start`]: what was committed is not known.
+    /// Answers nothing until [`Self::believe`]: what was committed is not known.
     pub(crate) fn distrust(&self) {
-        self.trusted.store(false, Ordering::SeqCst);
+        self.belief.doubt();
+    }
+
+    /// What to take before looking at what was committed.
+    pub(crate) fn doubts(&self) -> Doubts {
+        self.belief.doubts()
+    }
+
+    /// Answers again: everything committed before `seen` was taken is applied. A later doubt stays.
+    pub(crate) fn believe(&self, seen: Doubts) {
+        self.belief.clear(seen);
+    }
+
+    /// Whether [`Self::believe`] is needed before it answers.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.belief.is_in_doubt()
+    }
+
+    /// Answers until then, by the clock it was made with; without a lease it answers as long as it believes.
+    pub(crate) fn lease_until(&self, until: Duration) {
+        self.belief.lease_until(until);
     }
 
     /// The only way to the entries: `None` while memory may be behind.
     pub fn trust(&self) -> Option<Trusted<'_>> {
-        self.trusted.load(Ordering::SeqCst).then_some(Trusted(&self.entries))
+        self.belief.holds().then_some(Trusted(&self.entries))
     }
 
     /// The position up to which changes are applied. Read it before a read begins whose result is to fill.
@@ -189,23 +194,32 @@ impl Memory {
         *locked(&self.incarnation)
     }
 
-    /// Applies committed changes; a batch that comes before its turn waits for those before it.
+    /// Applies committed changes; a batch that comes before its turn waits for those before it, and what is
+    /// applied already (read from the feed) is passed over.
     pub(crate) fn apply(&self, batch: &[(Position, Touched)]) {
         let Some((first, _)) = batch.first() else { return };
         let mut order = locked(&self.order);
         order.early.insert(*first, batch.to_vec());
-        loop {
-            let next = Position(order.position.0 + 1);
-            let Some(batch) = order.early.remove(&next) else { return };
-            for (position, touched) in batch {
-                order.ring.push_back((position, touched));
-                if order.ring.len() > RING {
-                    order.ring.pop_front();
+        while let Some(entry) = order.early.first_entry() {
+            let first = entry.key().0;
+            if first > self.position().0 + 1 {
+                return;
+            }
+            for (position, touched) in entry.remove() {
+                if position > order.position {
+                    self.apply_one(&mut order, position, touched);
                 }
-                self.entries.drop_touched(touched);
-                self.advance(&mut order, position);
             }
         }
+    }
+
+    fn apply_one(&self, order: &mut Order, position: Position, touched: Touched) {
+        order.ring.push_back((position, touched));
+        if order.ring.len() > RING {
+            order.ring.pop_front();
+        }
+        self.entries.drop_touched(touched);
+        self.advance(order, position);
     }
 
     /// Waits until everything up to `position` is applied.
@@ -391,7 +405,7 @@ mod tests {
     const OTHER: UserId = UserId::from_bytes([2; 16]);
 
     fn memory() -> Memory {
-        let memory = Memory::new(Capacity { grants: 100, entities: 100 });
+        let memory = Memory::new(Capacity { grants: 100, entities: 100 }, || Duration::ZERO);
         memory.start(Incarnation([1; 16]), Position(10));
         memory
     }
@@ -437,6 +451,18 @@ mod tests {
         assert_eq!((memory.position(), epoch(&memory, USER)), (Position(10), Some(1)));
         memory.apply(&[(Position(11), Touched::User(OTHER))]);
         assert_eq!((memory.position(), epoch(&memory, USER)), (Position(12), None));
+    }
+
+    #[test]
+    fn what_the_feed_brought_already_is_not_waited_for_when_its_batch_comes() {
+        let memory = memory();
+        memory.apply(&[(Position(13), Touched::User(OTHER)), (Position(14), Touched::User(OTHER))]);
+        memory.apply(&[(Position(11), Touched::User(OTHER))]);
+        memory.apply(&[(Position(12), Touched::User(OTHER)), (Position(13), Touched::User(OTHER))]);
+        assert_eq!(memory.position(), Position(14));
+        fill(&memory, memory.position(), USER, 1);
+        memory.apply(&[(Position(14), Touched::User(USER)), (Position(15), Touched::User(OTHER))]);
+        assert_eq!((memory.position(), epoch(&memory, USER)), (Position(15), Some(1)));
     }
 
     #[test]

@@ -15,6 +15,8 @@ use crate::http::Transport;
 use crate::http::client_address::Network;
 use crate::http::limits::BodyLimits;
 use crate::issuer::{BadIssuer, Issuer};
+use crate::login::password_hash::PasswordHasher;
+use crate::login::throttle::Throttle;
 use crate::metrics::Metrics;
 use crate::random;
 use crate::telemetry::RequestIds;
@@ -23,6 +25,8 @@ use crate::telemetry::RequestIds;
 pub struct App {
     /// Durable state.
     pub store: Store,
+    /// The data folder.
+    pub data: std::path::PathBuf,
     /// Where the time of day comes from.
     pub clock: Clock,
     /// Wraps every key at rest.
@@ -37,6 +41,10 @@ pub struct App {
     pub body_limits: BodyLimits,
     /// Who may say for whom it speaks.
     pub trusted_proxies: Vec<Network>,
+    /// Hashes passwords, on threads of its own.
+    pub hasher: PasswordHasher,
+    /// Counts failed sign-ins.
+    pub throttle: Throttle,
     /// Numbers requests, for logs and error pages.
     pub request_ids: RequestIds,
     /// Counts.
@@ -96,7 +104,7 @@ impl App {
         } else {
             format!("{}/{}", self.base_url, record.workspace.name)
         };
-        let issuer = Arc::new(Issuer::open(url, Arc::clone(record), &self.master)?);
+        let issuer = Arc::new(Issuer::open((url, &self.base_url), Arc::clone(record), self.transport, &self.master)?);
         self.issuers.pin().insert(id, Arc::clone(&issuer));
         Ok(issuer)
     }

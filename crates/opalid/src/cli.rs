@@ -1,18 +1,24 @@
-//! The commands.
+//! The commands: those that open the server, and those that reach a running one through its command socket.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+mod client;
+mod events;
+mod inspect;
+mod output;
+mod reach;
+mod resource;
+mod revoke;
+mod secret;
+mod serve;
+mod session;
+mod token;
+mod user;
+mod words;
+mod workspace;
 
-use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
-use opalid_core::wrap::MasterKey;
-use opalid_store::Location;
 
-use crate::clock::Clock;
-use crate::config::{Config, ConfigFlags, Database, Settings};
-use crate::http::tls::TlsSource;
-use crate::start::{Starting, start};
-use crate::{config, serve, telemetry};
+use crate::config::ConfigFlags;
+use reach::{Alone, Managing};
 
 /// OAuth 2.x authorization server and OpenID Connect provider.
 #[derive(Debug, Parser)]
@@ -34,98 +40,50 @@ enum Command {
     },
     /// Shows or checks the configuration.
     #[command(subcommand)]
-    Config(ConfigCommand),
-}
-
-#[derive(Debug, Subcommand)]
-enum ConfigCommand {
-    /// Says what is wrong with the configuration, if anything.
-    Check {
-        #[command(flatten)]
-        flags: ConfigFlags,
-    },
-    /// Prints every setting with where its value came from.
-    Show {
-        #[command(flatten)]
-        flags: ConfigFlags,
-    },
-    /// Prints every key with its default and why.
-    Keys,
+    Config(serve::ConfigCommand),
+    /// Workspaces: issuers with their own clients, users and keys.
+    Workspace(Managing<workspace::WorkspaceCommand>),
+    /// Clients: who asks for tokens.
+    Client(Managing<client::ClientCommand>),
+    /// Resources: what tokens open.
+    Resource(Managing<resource::ResourceCommand>),
+    /// Users: the accounts of people.
+    User(Managing<user::UserCommand>),
+    /// Sessions: browsers that have logged in.
+    Session(Managing<session::SessionCommand>),
+    /// Grants: authorizations given to clients.
+    Grant(Managing<session::GrantCommand>),
+    /// Kills tokens, alone or with everything below something.
+    Revoke(Managing<revoke::RevokeCommand>),
+    /// Says what a token refers to, how everything it hangs from stands, and why it is dead if it is.
+    Inspect(Alone<inspect::InspectCommand>),
+    /// Shows what happened, the newest last.
+    Events(Alone<events::EventsCommand>),
+    /// Gets an access token for a client, by its secret.
+    Token(Alone<token::TokenCommand>),
 }
 
 /// Runs the command that was given.
 pub fn main() -> anyhow::Result<()> {
-    match Cli::parse().command {
-        Command::Serve { demo, flags } => {
-            let config = effective(&Settings::new(flags.sources(demo)?))?;
-            serve_with(config, demo)
-        }
-        Command::Config(ConfigCommand::Check { flags }) => {
-            effective(&Settings::new(flags.sources(false)?))?;
-            println!("The configuration is good.");
-            Ok(())
-        }
-        Command::Config(ConfigCommand::Show { flags }) => {
-            print!("{}", Settings::new(flags.sources(false)?).show());
-            Ok(())
-        }
-        Command::Config(ConfigCommand::Keys) => {
-            print!("{}", config::show::describe());
-            Ok(())
-        }
-    }
-}
-
-fn effective(settings: &Settings) -> anyhow::Result<Config> {
-    settings.config().map_err(|mistakes| {
-        let lines: Vec<String> = mistakes.iter().map(|mistake| format!("  {mistake}")).collect();
-        anyhow::anyhow!("the configuration is not good:\n{}", lines.join("\n"))
-    })
-}
-
-fn serve_with(config: Config, demo: bool) -> anyhow::Result<()> {
-    telemetry::begin(config.log_format, &config.log_level)?;
-    if demo
-        && !(config.issuer.is_loopback() && config.listen.iter().all(crate::http::listen::ListenAddress::is_loopback))
-    {
-        bail!("--demo is for this machine alone: its issuer and every listen address must be loopback");
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(config.workers)
-        .enable_all()
-        .build()
-        .context("cannot start threads")?;
-    runtime.block_on(async move {
-        let tls = match &config.tls {
-            Some(files) => Some(TlsSource::from_files(&files.certificate, &files.key)?),
-            None => None,
-        };
-        let (listen, metrics_listen) = (config.listen.clone(), config.metrics_listen.clone());
-        let app = start(starting(config, demo)?).await?;
-        serve::run(app, &listen, metrics_listen.as_slice(), tls).await
-    })
-}
-
-fn starting(config: Config, demo: bool) -> anyhow::Result<Starting> {
-    let master_key = match &config.master_key {
-        Some(secret) => Some(MasterKey::from_text(secret.expose().trim_end()).context("master_key")?),
-        None => None,
+    let done = match Cli::parse().command {
+        Command::Serve { demo, flags } => serve::run(demo, flags),
+        Command::Config(command) => command.run(),
+        Command::Workspace(managing) => managing.run(),
+        Command::Client(managing) => managing.run(),
+        Command::Resource(managing) => managing.run(),
+        Command::User(managing) => managing.run(),
+        Command::Session(managing) => managing.run(),
+        Command::Grant(managing) => managing.run(),
+        Command::Revoke(managing) => managing.run(),
+        Command::Inspect(alone) => alone.run(),
+        Command::Events(alone) => alone.run(),
+        Command::Token(alone) => alone.run(),
     };
-    let location = match config.database {
-        Database::Sqlite => None,
-        Database::Postgres(_) => bail!("PostgreSQL is not there yet"),
-    };
-    Ok(Starting {
-        data: PathBuf::from(&config.data),
-        location: location.map(|never: Location| never),
-        master_key,
-        issuer: config.issuer.as_str().to_owned(),
-        clock: Clock::System,
-        trusted_proxies: config.trusted_proxies,
-        demo,
-        on_fatal: Arc::new(|why: &str| {
-            tracing::error!("{why}");
-            std::process::exit(70);
-        }),
-    })
+    done.or_else(forgive_closed_pipe)
+}
+
+/// Who pipes a list into `head` has seen enough.
+fn forgive_closed_pipe(error: anyhow::Error) -> anyhow::Result<()> {
+    let closed = |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
+    if error.downcast_ref().is_some_and(closed) { Ok(()) } else { Err(error) }
 }

@@ -11,9 +11,11 @@ use opalid_core::token::SecretDigest;
 use opalid_core::user::username_key;
 use opalid_store::steps::client::CreateClient;
 use opalid_store::steps::resource::CreateResource;
-use opalid_store::steps::user::CreateUser;
+use opalid_store::steps::user::{CreateUser, FindCredentials};
 
 use crate::app::App;
+use crate::login::password::{ChosenPassword, Password};
+use crate::random;
 
 /// The name of the demo workspace; its issuer is the root.
 pub const WORKSPACE: &str = "demo";
@@ -58,8 +60,11 @@ pub async fn seed(app: &App) -> anyhow::Result<()> {
         ..ClientSettings::default()
     };
     create_client(app, RESOURCE_SERVER, server, Some(RESOURCE_SERVER_SECRET)).await?;
-    for (name, _password) in USERS {
-        create_user(app, name).await?;
+    for (name, password) in USERS {
+        let known = FindCredentials { workspace: app.root, username_key: username_key(name)? };
+        if app.store.read(known).await?.is_none() {
+            create_user(app, name, password).await?;
+        }
     }
     Ok(())
 }
@@ -81,7 +86,7 @@ async fn create_client(
     Ok(())
 }
 
-async fn create_user(app: &App, name: &str) -> anyhow::Result<()> {
+async fn create_user(app: &App, name: &str, password: &str) -> anyhow::Result<()> {
     let claims = StandardClaims {
         name: Some(format!("{} Demo", capital(name))),
         given_name: Some(capital(name)),
@@ -91,13 +96,15 @@ async fn create_user(app: &App, name: &str) -> anyhow::Result<()> {
         email_verified: true,
         ..StandardClaims::default()
     };
+    let password = ChosenPassword::new(Password::new(password.to_owned()), name)?;
+    let hash = app.hasher.hash(&password, random::bytes()).await?;
     let step = CreateUser {
         stamp: app.stamp(app.root, "demo"),
         id: UserId::from_bytes(app.new_id()),
         username: name.into(),
         username_key: username_key(name)?,
         admin: false,
-        password_hash: None,
+        password_hash: Some(hash.to_text()),
         claims,
     };
     app.store.run(step).await?;

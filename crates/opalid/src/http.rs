@@ -10,6 +10,7 @@ pub mod cookies;
 pub mod cors;
 pub mod limits;
 pub mod listen;
+pub mod page;
 pub mod reply;
 pub mod routes;
 pub mod security_headers;

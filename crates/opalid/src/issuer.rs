@@ -3,14 +3,20 @@
 use std::fmt;
 use std::sync::Arc;
 
+use aws_lc_rs::hmac;
 use opalid_core::ids::WorkspaceId;
 use opalid_core::jwt::{PublicKeys, SigningAlgorithm, SigningKey};
+use opalid_core::refresh::Limits;
 use opalid_core::token::Sealer;
 use opalid_core::workspace::{Workspace, WorkspaceSettings};
 use opalid_core::wrap::MasterKey;
 use opalid_store::keys::{KeyPurpose, KeyState, WorkspaceKey, WorkspaceRecord};
 use zeroize::Zeroizing;
 
+use crate::http::Transport;
+use crate::http::cookies::CookieNames;
+use crate::login::csrf::FormTokens;
+use crate::login::device::Devices;
 use crate::random;
 
 /// Keys that cannot be used.
@@ -48,7 +54,11 @@ pub struct Issuer {
     /// Derives the successors of refresh tokens; the current one first.
     pub refresh_keys: Vec<NumberedKey>,
     /// Binds forms to their browser.
-    pub page_key: NumberedKey,
+    pub forms: FormTokens,
+    /// Knows browsers that signed a person in before.
+    pub devices: Devices,
+    /// The names of its cookies.
+    pub cookies: CookieNames,
     /// Signs ID tokens.
     pub signing: Vec<SigningKey>,
     /// What verifies them: the JWK Set.
@@ -62,8 +72,13 @@ impl fmt::Debug for Issuer {
 }
 
 impl Issuer {
-    /// Opens the keys of a workspace.
-    pub fn open(url: String, record: Arc<WorkspaceRecord>, master: &MasterKey) -> Result<Self, BadIssuer> {
+    /// Opens the keys of a workspace. `origin` is that of its pages.
+    pub fn open(
+        (url, origin): (String, &str),
+        record: Arc<WorkspaceRecord>,
+        transport: Transport,
+        master: &MasterKey,
+    ) -> Result<Self, BadIssuer> {
         let id = record.workspace.id;
         let mut signing = Vec::new();
         for key in record.keys.iter().filter(|key| key.purpose == KeyPurpose::Signing) {
@@ -76,13 +91,15 @@ impl Issuer {
         }
         let public = signing.iter().map(SigningKey::public_key).collect::<Result<Vec<_>, _>>();
         let public = PublicKeys::new(public.map_err(|error| BadIssuer::Unusable(error.to_string()))?);
-        let page_key = ring(&record, KeyPurpose::Page, master)?.into_iter().next();
+        let page_key = ring(&record, KeyPurpose::Page, master)?.into_iter().next().ok_or(BadIssuer::Missing("page"))?;
         Ok(Self {
             url,
             sealer: sealer(&record, KeyPurpose::Sealing, master)?,
             row_sealer: sealer(&record, KeyPurpose::Row, master)?,
             refresh_keys: ring(&record, KeyPurpose::Refresh, master)?,
-            page_key: page_key.ok_or(BadIssuer::Missing("page"))?,
+            forms: FormTokens::new(&derive(&page_key, b"forms")?, origin),
+            devices: Devices::new(&derive(&page_key, b"devices")?),
+            cookies: CookieNames::new(transport, &record.workspace.name),
             signing,
             public,
             record,
@@ -104,6 +121,11 @@ impl Issuer {
         &self.record.workspace.settings
     }
 
+    /// How long refresh chains live and forgive.
+    pub fn refresh_limits(&self) -> Limits {
+        Limits { idle: self.settings().refresh_idle, grace: self.settings().refresh_grace }
+    }
+
     /// What people read.
     pub fn display_name(&self) -> &str {
         let settings = self.settings();
@@ -114,6 +136,12 @@ impl Issuer {
     pub fn signing_key(&self, algorithm: SigningAlgorithm) -> Option<&SigningKey> {
         self.signing.iter().find(|key| key.algorithm() == algorithm)
     }
+}
+
+/// A key for one use of a key: HMAC-SHA256 of the use.
+fn derive(key: &NumberedKey, usage: &[u8]) -> Result<[u8; 32], BadIssuer> {
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key.bytes), usage);
+    tag.as_ref().try_into().map_err(|_| BadIssuer::Unusable("page".into()))
 }
 
 /// The keys of one purpose, the current one first.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context;
+use opalid_store::steps::list::{ListUsers, Part};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -12,6 +13,7 @@ use crate::http::limits::{ConnectionLimits, raise_descriptor_limit};
 use crate::http::listen::{self, ListenAddress};
 use crate::http::routes;
 use crate::http::tls::TlsSource;
+use crate::manage::socket::{self, CommandSocket};
 use crate::metrics::serve_metrics;
 
 /// Answers on `sockets` until `stop` is true.
@@ -35,28 +37,38 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let sockets = listen::bind(addresses).context("cannot listen")?;
     let metrics_sockets = listen::bind(metrics).context("cannot listen for /metrics (metrics_listen)")?;
+    let commands = CommandSocket::bind(&app.data)?;
     let app = Arc::new(app);
     // Before it says that it is ready: from then on a signal has to find somebody who listens to it.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    print_start(&app);
+    print_start(&app).await?;
     let (stopping, stop) = watch::channel(false);
+    let commanded = tokio::spawn(socket::serve(Arc::clone(&app), commands, stop.clone()));
     tokio::spawn(serve_metrics(metrics_sockets, Arc::clone(&app.metrics), stop.clone()));
-    let server = tokio::spawn(serve(app, sockets, tls, stop));
+    let server = tokio::spawn(serve(Arc::clone(&app), sockets, tls, stop));
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
     eprintln!("stopping: no new connections, finishing what is under way");
     stopping.send_replace(true);
-    server.await.context("the server ended badly")
+    commanded.await.context("the command socket ended badly")?;
+    server.await.context("the server ended badly")?;
+    app.store.close().await;
+    Ok(())
 }
 
-fn print_start(app: &App) {
+async fn print_start(app: &App) -> anyhow::Result<()> {
     let issuer = &app.base_url;
     println!("Opalid is ready. Issuer: {issuer}");
     if !app.demo {
-        return;
+        let newest = Part { workspace: app.root, before: None, limit: 1 };
+        if app.store.read(ListUsers(newest)).await?.is_empty() {
+            let data = app.data.display();
+            println!("Nobody can sign in yet. The first administrator: opalid user create --admin NAME --data {data}");
+        }
+        return Ok(());
     }
     println!("Sign in: {issuer}/demo as alice (alice-demo-password) or bob (bob-demo-password)");
     println!("Get an opaque token, introspect it, revoke it, introspect it again:\n");
@@ -64,4 +76,5 @@ fn print_start(app: &App) {
         println!("{line}");
     }
     println!();
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,13 +16,15 @@ use opalid_store::steps::workspace::CreateWorkspace;
 use opalid_store::{Location, OnFatal, Opening, Store};
 
 use crate::app::App;
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::demo;
 use crate::http::Transport;
 use crate::http::client_address::Network;
 use crate::http::limits::BodyLimits;
 use crate::http::routes::Endpoint;
 use crate::issuer::first_keys;
+use crate::login::password_hash::{HasherSettings, PasswordHasher};
+use crate::login::throttle::Throttle;
 use crate::metrics::Metrics;
 use crate::random;
 use crate::telemetry::RequestIds;
@@ -41,6 +43,8 @@ pub struct Starting {
     pub issuer: String,
     /// Where the time of day comes from.
     pub clock: Clock,
+    /// How passwords are hashed.
+    pub hasher: HasherSettings,
     /// Seed a demo workspace.
     pub demo: bool,
     /// What to do when what is on disk is not known any more.
@@ -54,19 +58,56 @@ const KEY_CHECK: &str = "cell/key-check";
 pub async fn start(mut starting: Starting) -> anyhow::Result<App> {
     let given = starting.master_key.take();
     let data = &starting.data;
-    fs::create_dir_all(data).with_context(|| format!("cannot make the data folder {}", data.display()))?;
-    let key_path = data.join("master.key");
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data)
+        .with_context(|| format!("cannot make the data folder {}", data.display()))?;
     let location = starting.location.clone().unwrap_or_else(|| Location::Sqlite(data.join("opalid.db")));
     let opening = Opening {
         location,
         owner: random::bytes(),
         incarnation: random::bytes(),
         capacity: opalid_store::memory::Capacity::default(),
+        boottime: clock::boottime,
         on_fatal: Arc::clone(&starting.on_fatal),
     };
     let store = Store::open(opening).await?;
+    let (master, root) = unlock(&store, &starting, given).await?;
+    let transport = if starting.issuer.starts_with("https://") { Transport::Https } else { Transport::LoopbackHttp };
+    let app = App {
+        store,
+        data: starting.data,
+        master,
+        base_url: starting.issuer,
+        transport,
+        root,
+        body_limits: BodyLimits::default(),
+        demo: starting.demo,
+        hasher: PasswordHasher::start(starting.hasher)?,
+        throttle: if starting.demo { Throttle::off() } else { Throttle::new(&random::bytes()) },
+        trusted_proxies: starting.trusted_proxies,
+        request_ids: RequestIds::new(),
+        metrics: Arc::new(Metrics::new(&Endpoint::names(), starting.clock.now())),
+        clock: starting.clock,
+        issuers: papaya::HashMap::new(),
+    };
+    if starting.demo {
+        demo::seed(&app).await?;
+    }
+    Ok(app)
+}
+
+/// Opens what the store holds with its master key; makes both when the store is new.
+async fn unlock(
+    store: &Store,
+    starting: &Starting,
+    given: Option<MasterKey>,
+) -> anyhow::Result<(MasterKey, WorkspaceId)> {
+    let data = &starting.data;
+    let key_path = data.join("master.key");
     let cell = store.read(FindCell).await?;
-    let (master, root) = match cell {
+    match cell {
         Some(cell) => {
             let master = given.map_or_else(|| load_master_key(&key_path), Ok)?;
             if master.unwrap(KEY_CHECK, &cell.key_check).is_err() {
@@ -81,33 +122,14 @@ pub async fn start(mut starting: Starting) -> anyhow::Result<App> {
                     data.display()
                 );
             }
-            (master, cell.root_workspace.context("the store has no root workspace")?)
+            Ok((master, cell.root_workspace.context("the store has no root workspace")?))
         }
         None => {
             let master = given.map_or_else(|| load_or_make_master_key(&key_path), Ok)?;
-            let root = make_cell(&store, &master, &starting).await?;
-            (master, root)
+            let root = make_cell(store, &master, starting).await?;
+            Ok((master, root))
         }
-    };
-    let transport = if starting.issuer.starts_with("https://") { Transport::Https } else { Transport::LoopbackHttp };
-    let app = App {
-        store,
-        master,
-        base_url: starting.issuer,
-        transport,
-        root,
-        body_limits: BodyLimits::default(),
-        demo: starting.demo,
-        trusted_proxies: starting.trusted_proxies,
-        request_ids: RequestIds::new(),
-        metrics: Arc::new(Metrics::new(&Endpoint::names(), starting.clock.now())),
-        clock: starting.clock,
-        issuers: papaya::HashMap::new(),
-    };
-    if starting.demo {
-        demo::seed(&app).await?;
     }
-    Ok(app)
 }
 
 /// Makes the root workspace, then the cell, which says that the store is whole: a start that ends in between

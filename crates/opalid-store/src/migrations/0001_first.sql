@@ -1,7 +1,10 @@
 CREATE TABLE cell (
     one {int} PRIMARY KEY, key_check {blob} NOT NULL, root_workspace {blob}, demo {int} NOT NULL, created_at {int} NOT NULL
 );
-CREATE TABLE feed_head (one {int} PRIMARY KEY, incarnation {blob} NOT NULL, n {int} NOT NULL, owner {blob} NOT NULL);
+CREATE TABLE feed_head (
+    one {int} PRIMARY KEY, incarnation {blob} NOT NULL, n {int} NOT NULL, owner {blob} NOT NULL,
+    left_cleanly {int} NOT NULL DEFAULT 0
+);
 CREATE TABLE feed (
     n {int} PRIMARY KEY, workspace {blob} NOT NULL, kind {int} NOT NULL, id {blob} NOT NULL, jti {blob},
     reason {text} NOT NULL, at {int} NOT NULL

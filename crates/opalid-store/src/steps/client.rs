@@ -28,7 +28,7 @@ pub struct FindClient {
     pub by: ByClient,
 }
 
-fn read(row: &Row, workspace: WorkspaceId) -> Result<Client, StoreError> {
+pub(crate) fn read(row: &Row, workspace: WorkspaceId) -> Result<Client, StoreError> {
     Ok(Client {
         id: row.id(0)?,
         workspace,

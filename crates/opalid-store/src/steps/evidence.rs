@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use opalid_core::alive::Standing;
 use opalid_core::grant::{Ancestor, Authentication, Entitlement, Grant, Guard, Lineage};
-use opalid_core::ids::{GrantId, WorkspaceId};
+use opalid_core::ids::{GrantId, SessionId, WorkspaceId};
 use opalid_core::token::Jti;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,9 @@ pub struct GrantFacts {
     /// How the person was authenticated; none for client_credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authentication: Option<Authentication>,
+    /// The session it came of, as clients see it (`sid`); an offline grant does not hang from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionId>,
 }
 
 /// A grant as its row has it.

@@ -42,6 +42,39 @@ impl Step for FindUser {
     }
 }
 
+/// What a sign-in needs of a user, read at once: the hash, and the epochs that everything signed in now is
+/// born under. They are read before the hash is checked, so that a ban in between kills what is being made.
+#[derive(Debug)]
+pub struct Credentials {
+    /// The user.
+    pub user: User,
+    /// The password's PHC string, if one is set.
+    pub password_hash: Option<String>,
+}
+
+/// Reads a user by what they typed.
+pub struct FindCredentials {
+    /// Where.
+    pub workspace: WorkspaceId,
+    /// The form under which usernames are unique.
+    pub username_key: String,
+}
+
+impl Step for FindCredentials {
+    type Out = Option<Credentials>;
+
+    async fn run<T: Tx>(&self, tx: &mut T) -> Result<Self::Out, StoreError> {
+        let sql = "SELECT id, username, epoch, credentials, enabled, admin, claims, password_hash FROM users
+                   WHERE workspace = $1 AND username_key = $2";
+        let row = tx.find(sql, &[self.workspace.as_bytes().into(), self.username_key.as_str().into()]).await?;
+        row.map(|row| {
+            let password_hash = row.opt(7, |row, at| row.text(at).map(str::to_owned))?;
+            Ok(Credentials { user: read(&row, self.workspace)?, password_hash })
+        })
+        .transpose()
+    }
+}
+
 /// Makes a user. `false` if the name is taken.
 pub struct CreateUser {
     /// When, where, by whom.

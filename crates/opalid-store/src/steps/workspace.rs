@@ -118,3 +118,23 @@ async fn insert_key<T: Tx>(tx: &mut T, stamp: &Stamp, key: &WorkspaceKey) -> Res
     ];
     tx.send(sql, &values).await
 }
+
+/// Kills everything in a workspace: everyone signs in again. `false` if there is no such workspace.
+pub struct RevokeWorkspace {
+    /// When, and by whom; its `workspace` is which.
+    pub stamp: Stamp,
+}
+
+impl Step for RevokeWorkspace {
+    type Out = bool;
+    const ENTERS_FEED: bool = true;
+
+    async fn run<T: Tx>(&self, tx: &mut T) -> Result<bool, StoreError> {
+        let id = self.stamp.workspace;
+        let sql = "UPDATE workspace SET epoch = epoch + 1 WHERE id = $1 RETURNING name";
+        let Some(row) = tx.find(sql, &[id.as_bytes().into()]).await? else { return Ok(false) };
+        self.stamp.change(tx, Touched::Workspace(id), "workspace.revoked");
+        self.stamp.audit(tx, "workspace.revoked", format!("workspace {}", row.text(0)?), "");
+        Ok(true)
+    }
+}

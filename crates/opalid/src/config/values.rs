@@ -162,6 +162,13 @@ impl FromStr for LogFormat {
 }
 
 impl Settings {
+    /// The data folder alone, for commands that reach a running server there.
+    pub fn data(&self) -> Result<PathBuf, ConfigError> {
+        let mut reader = Reader { settings: self, mistakes: Vec::new() };
+        let data = reader.one("data", path).unwrap_or_default();
+        reader.mistakes.pop().map_or(Ok(data), Err)
+    }
+
     /// The checked configuration, or every mistake.
     pub fn config(&self) -> Result<Config, Vec<ConfigError>> {
         let mut reader = Reader { settings: self, mistakes: self.mistakes.clone() };

@@ -12,6 +12,7 @@ use opalid_core::time::UnixTime;
 
 use crate::app::App;
 use crate::issuer::Issuer;
+use crate::telemetry::RequestId;
 
 /// A request at an issuer.
 pub struct Call<'a> {
@@ -25,6 +26,8 @@ pub struct Call<'a> {
     pub parts: &'a Parts,
     /// The body; empty for GET.
     pub body: Bytes,
+    /// Its number, in logs and on error pages.
+    pub request_id: RequestId,
     /// Whose request it is, behind trusted proxies too.
     pub address: IpAddr,
 }

@@ -143,3 +143,15 @@ pub fn public_json(value: &impl Serialize) -> Reply {
     reply.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
     reply
 }
+
+/// A static file: kept for good under its version, else asked for again.
+pub fn asset(asset: &'static crate::pages::assets::Asset, version: Option<&str>) -> Reply {
+    let mut reply = with_body(StatusCode::OK, asset.content_type, Bytes::from_static(asset.body));
+    let kept = if version == Some(&*asset.version) { "public, max-age=31536000, immutable" } else { "no-cache" };
+    reply.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(kept));
+    if let Ok(etag) = HeaderValue::from_str(&asset.etag) {
+        reply.headers_mut().insert(http::header::ETAG, etag);
+    }
+    reply.headers_mut().insert(http::header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    reply
+}

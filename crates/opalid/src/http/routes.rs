@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::{Method, StatusCode};
 use opalid_core::error::{ErrorCode, OAuthError};
 use opalid_core::workspace::check_workspace_name;
+use opalid_store::steps::cell::FindCell;
 
 use crate::app::App;
 use crate::http::body::read_body;
@@ -18,7 +19,7 @@ use crate::http::client_address::client_address;
 use crate::http::cors::{self, CorsEndpoint};
 use crate::http::listen::Request;
 use crate::http::reply::{self, Reply};
-use crate::oauth;
+use crate::{login, oauth, pages};
 
 macro_rules! endpoints {
     ($($(#[$doc:meta])* $name:ident => $path:literal, $methods:literal, $cors:expr;)*) => {
@@ -66,6 +67,34 @@ endpoints! {
     Revoke => "/revoke", "POST", Some(CorsEndpoint::Revocation);
     /// The public keys (RFC 7517).
     Jwks => "/jwks", "GET, HEAD", Some(CorsEndpoint::Jwks);
+    /// Userinfo (OpenID Core §5.3).
+    Userinfo => "/userinfo", "GET, HEAD, POST", Some(CorsEndpoint::Userinfo);
+    /// The authorization endpoint (RFC 6749 §3.1).
+    Authorize => "/authorize", "GET, HEAD, POST", None;
+    /// Goes on with a stored request.
+    ContinueAuthorize => "/authorize/continue", "GET, HEAD", None;
+    /// Name and password.
+    SignIn => "/sign-in", "GET, HEAD, POST", None;
+    /// This account or another.
+    SelectAccount => "/sign-in/account", "GET, HEAD, POST", None;
+    /// What a client may have.
+    Consent => "/consent", "GET, HEAD, POST", None;
+    /// A client asks to sign the person out (OpenID RP-Initiated Logout §2).
+    Logout => "/logout", "GET, POST", None;
+    /// Goes on with a stored request to sign out.
+    ContinueLogout => "/logout/continue", "GET", None;
+    /// Whether to sign out.
+    SignOut => "/sign-out", "GET, HEAD, POST", None;
+    /// After signing out.
+    SignedOut => "/signed-out", "GET, HEAD", None;
+    /// A new password, by a one-time link.
+    SetPassword => "/set-password", "GET, HEAD, POST", None;
+    /// After setting it.
+    PasswordSet => "/set-password/done", "GET, HEAD", None;
+    /// Whether the process answers.
+    Healthz => "/healthz", "GET, HEAD", None;
+    /// Whether it can do its work: the store answers.
+    Readyz => "/readyz", "GET, HEAD", None;
     /// OpenID Discovery.
     OpenIdConfiguration => "/.well-known/openid-configuration", "GET, HEAD", Some(CorsEndpoint::Metadata);
     /// OAuth server metadata (RFC 8414).
@@ -95,12 +124,15 @@ pub fn find(path: &str) -> Option<Place<'_>> {
     let name = inner.split('/').next().unwrap_or(inner);
     check_workspace_name(name).ok()?;
     let rest = inner.strip_prefix(name)?;
-    Endpoint::at(if rest.is_empty() { "/" } else { rest }).map(|endpoint| Place { workspace: Some(name), endpoint })
+    let found = Endpoint::at(if rest.is_empty() { "/" } else { rest });
+    found
+        .filter(|endpoint| !matches!(endpoint, Endpoint::Healthz | Endpoint::Readyz))
+        .map(|endpoint| Place { workspace: Some(name), endpoint })
 }
 
 /// Answers one request.
 pub async fn answer(app: Arc<App>, request: Request, peer: SocketAddr) -> Reply {
-    let Some(place) = find(request.uri().path()) else { return reply::empty(StatusCode::NOT_FOUND) };
+    let Some(place) = find(request.uri().path()) else { return asset(&request) };
     let cors = place.endpoint.cors();
     if let Some(endpoint) = cors
         && cors::is_preflight(request.method(), request.headers())
@@ -117,6 +149,18 @@ pub async fn answer(app: Arc<App>, request: Request, peer: SocketAddr) -> Reply 
         cors::allow_any_origin(reply.headers_mut());
     }
     reply
+}
+
+/// Style sheet, script and icon of the pages; or 404.
+fn asset(request: &Request) -> Reply {
+    let Some(asset) = pages::assets::find_asset(request.uri().path()) else {
+        return reply::empty(StatusCode::NOT_FOUND);
+    };
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        return reply::method_not_allowed("GET, HEAD");
+    }
+    let version = request.uri().query().and_then(|query| query.strip_prefix("v="));
+    reply::asset(asset, version)
 }
 
 async fn at_issuer(
@@ -146,17 +190,48 @@ async fn at_issuer(
         Bytes::new()
     };
     let address = client_address(peer.ip(), &parts.headers, &app.trusted_proxies);
-    let call = Call { app, issuer: &issuer, now: app.now(), parts: &parts, body, address };
+    let call =
+        Call { app, issuer: &issuer, now: app.now(), parts: &parts, body, address, request_id: app.request_ids.next() };
     dispatch(&call, endpoint).await
 }
 
 async fn dispatch(call: &Call<'_>, endpoint: Endpoint) -> Reply {
+    let is_post = call.parts.method == Method::POST;
     match endpoint {
+        Endpoint::Healthz => reply::with_no_store("text/plain; charset=utf-8", "ok\n"),
+        Endpoint::Readyz => ready(call).await,
+        Endpoint::Userinfo => oauth::userinfo::endpoint(call).await,
+        Endpoint::Authorize => oauth::authorize::endpoint(call).await,
+        Endpoint::ContinueAuthorize => oauth::authorize::resume(call).await,
+        Endpoint::SignIn if is_post => login::sign_in::submit(call).await,
+        Endpoint::SignIn => login::sign_in::show(call).await,
+        Endpoint::SelectAccount if is_post => login::select_account::submit(call).await,
+        Endpoint::SelectAccount => login::select_account::show(call).await,
+        Endpoint::Consent if is_post => login::consent::submit(call).await,
+        Endpoint::Consent => login::consent::show(call).await,
+        Endpoint::Logout => oauth::logout::endpoint(call).await,
+        Endpoint::ContinueLogout => oauth::logout::resume(call).await,
+        Endpoint::SignOut if is_post => login::sign_out::submit(call).await,
+        Endpoint::SignOut => login::sign_out::show(call).await,
+        Endpoint::SignedOut => login::sign_out::done(call).await,
+        Endpoint::SetPassword if is_post => login::set_password::submit(call).await,
+        Endpoint::SetPassword => login::set_password::show(call).await,
+        Endpoint::PasswordSet => login::set_password::done(call),
         Endpoint::Introspect => oauth::introspect::endpoint(call).await,
         Endpoint::Token => oauth::token::endpoint(call).await,
         Endpoint::Revoke => oauth::revoke::endpoint(call).await,
         Endpoint::Jwks => oauth::jwks::endpoint(call),
         Endpoint::OpenIdConfiguration | Endpoint::ServerMetadata => oauth::metadata::endpoint(call),
+    }
+}
+
+async fn ready(call: &Call<'_>) -> Reply {
+    match call.app.store.read(FindCell).await {
+        Ok(_) => reply::with_no_store("text/plain; charset=utf-8", "ready\n"),
+        Err(error) => {
+            tracing::warn!(%error, "not ready");
+            reply::empty(StatusCode::SERVICE_UNAVAILABLE)
+        }
     }
 }
 

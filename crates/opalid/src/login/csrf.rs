@@ -20,6 +20,8 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 pub enum FormPurpose {
     /// Signs in.
     SignIn,
+    /// Chooses an account.
+    SelectAccount,
     /// Allows or denies a client.
     Consent,
     /// Confirms that one wants to sign out.
@@ -32,6 +34,7 @@ impl FormPurpose {
     const fn name(self) -> &'static [u8] {
         match self {
             Self::SignIn => b"sign-in",
+            Self::SelectAccount => b"select-account",
             Self::Consent => b"consent",
             Self::SignOut => b"sign-out",
             Self::SetPassword => b"set-password",

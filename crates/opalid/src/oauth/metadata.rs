@@ -15,10 +15,13 @@ use crate::http::routes::Endpoint;
 #[derive(Serialize)]
 struct Metadata<'a> {
     issuer: &'a str,
+    authorization_endpoint: String,
+    userinfo_endpoint: String,
     token_endpoint: String,
     jwks_uri: String,
     introspection_endpoint: String,
     revocation_endpoint: String,
+    end_session_endpoint: String,
     scopes_supported: Vec<&'static str>,
     response_types_supported: Vec<&'static str>,
     response_modes_supported: Vec<&'static str>,
@@ -49,10 +52,13 @@ pub fn endpoint(call: &Call<'_>) -> Reply {
     let own_claims = ["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash"];
     reply::public_json(&Metadata {
         issuer,
+        authorization_endpoint: at(Endpoint::Authorize),
+        userinfo_endpoint: at(Endpoint::Userinfo),
         token_endpoint: at(Endpoint::Token),
         jwks_uri: at(Endpoint::Jwks),
         introspection_endpoint: at(Endpoint::Introspect),
         revocation_endpoint: at(Endpoint::Revoke),
+        end_session_endpoint: at(Endpoint::Logout),
         scopes_supported: OpenIdScope::ALL.iter().map(|scope| scope.wire_name()).collect(),
         response_types_supported: ResponseType::ALL.iter().map(|kind| kind.wire_name()).collect(),
         response_modes_supported: ResponseMode::ALL.iter().map(|mode| mode.wire_name()).collect(),

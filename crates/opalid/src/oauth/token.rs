@@ -3,8 +3,10 @@
 //! Takes: a form and client credentials. Gives: tokens, or an error in JSON.
 //! Holds: a grant type only decides; one function mints.
 
+pub mod authorization_code;
 pub mod client_credentials;
 pub mod mint;
+pub mod refresh_token;
 
 use opalid_core::error::{ErrorCode, OAuthError};
 use opalid_core::request::TokenRequest;
@@ -31,9 +33,8 @@ async fn answer(call: &Call<'_>) -> Result<mint::Tokens, OAuthError> {
     }
     let minting = match request {
         TokenRequest::ClientCredentials(request) => client_credentials::entitle(call, &client, request).await?,
-        TokenRequest::AuthorizationCode(_) | TokenRequest::RefreshToken(_) => {
-            return Err(OAuthError::new(ErrorCode::UnsupportedGrantType, "not offered yet"));
-        }
+        TokenRequest::AuthorizationCode(request) => authorization_code::entitle(call, &client, request).await?,
+        TokenRequest::RefreshToken(request) => refresh_token::entitle(call, &client, request).await?,
     };
-    Ok(mint::tokens(call, minting))
+    mint::tokens(call, &client, minting)
 }

@@ -1,6 +1,7 @@
 //! The pages as a person would meet them, for the browser check in `tests/ui`.
 
 use super::*;
+use crate::login::password::PasswordRefused;
 
 const WORKSPACE: &str = "Opalid demo";
 const CLIENT: &str = "Tide Tables";
@@ -39,7 +40,7 @@ fn people() -> Vec<(&'static str, String)> {
         action: "/-/set-password",
         csrf: CSRF,
         login: "alice",
-        shortest: 10,
+        shortest: 8,
         problem,
     };
     vec![
@@ -49,7 +50,7 @@ fn people() -> Vec<(&'static str, String)> {
         ("sign-in-again", again.render().unwrap()),
         ("sign-in-plain", plain.render().unwrap()),
         ("set-password", set(None).render().unwrap()),
-        ("set-password-failed", set(Some(SetPasswordProblem::TooShort { shortest: 10 })).render().unwrap()),
+        ("set-password-failed", set(Some(SetPasswordProblem::Refused(PasswordRefused::TooShort))).render().unwrap()),
         ("password-set", PasswordSet { workspace: WORKSPACE, sign_in_url: Some("/demo") }.render().unwrap()),
         ("password-set-plain", PasswordSet { workspace: WORKSPACE, sign_in_url: None }.render().unwrap()),
     ]

@@ -17,10 +17,14 @@ const NO_CLIENT: Expected = Expected::Refused(
 enum Expected {
     /// This status and body.
     Refused(&'static str),
+    /// A page of ours with this status, which leads nowhere.
+    Page(u16),
+    /// 303 to this page of ours.
+    Goes(&'static str),
     /// 200 for anyone; why that is right.
     Public(&'static str),
 }
-use Expected::Public;
+use Expected::{Goes, Page, Public};
 
 /// What each route answers to each method; to all others 405, with `Allow`.
 const TABLE: &[(&str, &[(&str, Expected)])] = &[
@@ -28,9 +32,26 @@ const TABLE: &[(&str, &[(&str, Expected)])] = &[
     ("/token", &[("POST", NO_CLIENT)]),
     ("/revoke", &[("POST", NO_CLIENT)]),
     ("/jwks", &[("GET", Public("public keys")), ("HEAD", Public("public keys"))]),
+    ("/userinfo", &[("GET", NO_TOKEN), ("HEAD", NO_TOKEN), ("POST", NO_TOKEN)]),
+    ("/authorize", PAGES),
+    ("/authorize/continue", &[("GET", Page(400)), ("HEAD", Page(400))]),
+    ("/sign-in", PAGES),
+    ("/sign-in/account", PAGES),
+    ("/consent", PAGES),
+    ("/logout", &[("GET", Goes("/sign-out")), ("POST", Goes("/sign-out"))]),
+    ("/logout/continue", &[("GET", Goes("/sign-out"))]),
+    ("/sign-out", &[("GET", Goes("/signed-out")), ("HEAD", Goes("/signed-out")), ("POST", Goes("/signed-out"))]),
+    ("/signed-out", &[("GET", Public("says so")), ("HEAD", Public("says so"))]),
+    ("/set-password", PAGES),
+    ("/set-password/done", &[("GET", Public("says so")), ("HEAD", Public("says so"))]),
+    ("/healthz", &[("GET", Public("for probes")), ("HEAD", Public("for probes"))]),
+    ("/readyz", &[("GET", Public("for probes")), ("HEAD", Public("for probes"))]),
     ("/.well-known/openid-configuration", METADATA),
     ("/.well-known/oauth-authorization-server", METADATA),
 ];
+const NO_TOKEN: Expected = Expected::Refused("401");
+const PAGES: &[(&str, Expected)] = &[("GET", Page(400)), ("HEAD", Page(400)), ("POST", Page(400))];
+const ROOT_ALONE: [&str; 2] = ["/healthz", "/readyz"];
 const METADATA: &[(&str, Expected)] =
     &[("GET", Public("what a client reads before it has anything")), ("HEAD", Public("the same"))];
 
@@ -55,6 +76,10 @@ async fn every_route_was_called_without_credentials() {
     for at in ["", "/acme"] {
         for endpoint in Endpoint::ALL {
             let (path, expected) = TABLE.iter().find(|(path, _)| *path == endpoint.path()).unwrap();
+            if !at.is_empty() && ROOT_ALONE.contains(path) {
+                assert_eq!(server.get(&format!("{at}{path}")).await.status, 404, "{at}{path}");
+                continue;
+            }
             for method in METHODS {
                 let answer = server.request(method, &format!("{at}{path}"), &[FORM], b"").await;
                 let seen = server.portless(&answer.seen());
@@ -64,6 +89,20 @@ async fn every_route_was_called_without_credentials() {
                         assert_eq!(answer.header("allow"), Some(endpoint.methods()), "{method} {at}{path}");
                     }
                     Some(Expected::Refused(expected)) => assert_eq!(seen, *expected, "{method} {at}{path}"),
+                    Some(Page(status)) => {
+                        assert_eq!(answer.status, *status, "{method} {at}{path}");
+                        assert_eq!(
+                            answer.header("content-type"),
+                            Some("text/html; charset=utf-8"),
+                            "{method} {at}{path}"
+                        );
+                        assert_eq!(answer.header("location"), None, "{method} {at}{path}");
+                    }
+                    Some(Goes(to)) => {
+                        assert_eq!(answer.status, 303, "{method} {at}{path}");
+                        let expected = format!("{}{at}{to}", server.issuer);
+                        assert_eq!(answer.header("location"), Some(expected.as_str()), "{method} {at}{path}");
+                    }
                     Some(Public(why)) => assert_eq!(answer.status, 200, "{method} {at}{path} is open to all: {why}"),
                 }
                 assert!(answer.all("set-cookie").is_empty(), "{method} {at}{path}");

@@ -9,8 +9,14 @@ const ORIGIN: (&str, &str) = ("origin", "https://app.example");
 const ALLOW_ORIGIN: &str = "access-control-allow-origin";
 
 /// The endpoints that scripts of other origins may call; a new one is not among them until it is written here.
-const OPEN_TO_SCRIPTS: [&str; 5] =
-    ["/token", "/revoke", "/jwks", "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"];
+const OPEN_TO_SCRIPTS: [&str; 6] = [
+    "/userinfo",
+    "/token",
+    "/revoke",
+    "/jwks",
+    "/.well-known/openid-configuration",
+    "/.well-known/oauth-authorization-server",
+];
 
 #[tokio::test]
 async fn a_preflight_is_answered_at_the_open_endpoints_and_nowhere_else() {

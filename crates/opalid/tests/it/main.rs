@@ -16,6 +16,7 @@ mod paste;
 mod restart;
 mod revoke;
 mod support;
+mod tidy;
 mod token;
 mod well_known;
 mod workspaces;

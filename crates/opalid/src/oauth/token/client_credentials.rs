@@ -9,10 +9,10 @@ use opalid_core::ids::GrantId;
 use opalid_core::request::ClientCredentialsRequest;
 use opalid_store::steps::standing::{NewGrant, StandingEntitlement};
 
+use crate::entitle;
 use crate::http::call::Call;
 use crate::http::client_auth::AuthenticatedClient;
 use crate::http::reply;
-use crate::oauth::entitle;
 use crate::oauth::token::mint::Minting;
 use crate::random;
 
@@ -39,5 +39,5 @@ pub async fn entitle(
     let (grant, number) = standing.ok_or_else(|| {
         OAuthError::new(ErrorCode::InvalidScope, "this client has asked for too many different combinations of scopes")
     })?;
-    Ok(Minting { grant, number, entitlement })
+    Ok(Minting { grant, number, entitlement, id_token: None, refresh_token: None })
 }

@@ -4,14 +4,22 @@
 
 use std::sync::Arc;
 
-use opalid_core::grant::{Entitlement, EntitlementNo};
+use opalid_core::client::Client;
+use opalid_core::error::{ErrorCode, OAuthError};
+use opalid_core::grant::{Authentication, Entitlement, EntitlementNo, Grant};
+use opalid_core::ids::{SessionId, UserId};
+use opalid_core::jwt::{IdTokenClaims, TYP_JWT, at_hash};
+use opalid_core::scope::OpenIdScope;
 use opalid_core::time::Seconds;
 use opalid_core::token::{Access, Jti, Sealed};
 use opalid_store::memory::RememberedGrant;
+use opalid_store::steps::evidence::GrantFacts;
 use serde::Serialize;
 
+use crate::entitle::scope_of;
 use crate::http::call::Call;
-use crate::oauth::entitle::scope_of;
+use crate::http::reply;
+use crate::metrics::Minted;
 use crate::random;
 
 /// What a grant type decided.
@@ -22,6 +30,43 @@ pub struct Minting {
     pub number: EntitlementNo,
     /// What that allows.
     pub entitlement: Entitlement,
+    /// For an ID token, if there is a person and `openid` was granted.
+    pub id_token: Option<IdTokenWish>,
+    /// The refresh token to go on with, already sealed.
+    pub refresh_token: Option<String>,
+}
+
+/// The grant that a token is to hang from, as a transaction saw it; `None` if it was cut since, because a token
+/// minted with today's epoch would outlive that.
+pub async fn hang_from(
+    call: &Call<'_>,
+    seen: &Grant,
+    number: EntitlementNo,
+) -> Result<Option<Arc<RememberedGrant>>, OAuthError> {
+    let store = &call.app.store;
+    let fits =
+        |found: &Arc<RememberedGrant>| found.grant.epoch == seen.epoch && found.grant.entitlement(number).is_some();
+    if let Some(known) = store.memory().trust().and_then(|memory| memory.grant(seen.id)).filter(fits) {
+        return Ok(Some(known));
+    }
+    let read = store.load_evidence(call.issuer.id(), seen.id).await.map_err(|error| reply::outage(&error))?;
+    Ok(read.map(|evidence| evidence.grant).filter(fits))
+}
+
+/// What an ID token says of a sign-in.
+pub struct IdTokenWish {
+    user: UserId,
+    session: Option<SessionId>,
+    authentication: Authentication,
+    nonce: Option<String>,
+}
+
+impl IdTokenWish {
+    /// From the facts of a person's grant; `None` without a person.
+    pub fn new(grant: &Grant, facts: &GrantFacts, nonce: Option<String>) -> Option<Self> {
+        let authentication = facts.authentication.clone()?;
+        Some(Self { user: grant.user?, session: facts.session, authentication, nonce })
+    }
 }
 
 /// The answer of the token endpoint.
@@ -31,11 +76,15 @@ pub struct Tokens {
     token_type: &'static str,
     expires_in: u32,
     scope: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<String>,
 }
 
-/// Mints an access token.
-pub fn tokens(call: &Call<'_>, minting: Minting) -> Tokens {
-    let Minting { grant, number, entitlement } = minting;
+/// Mints what was decided.
+pub fn tokens(call: &Call<'_>, client: &Client, minting: Minting) -> Result<Tokens, OAuthError> {
+    let Minting { grant, number, entitlement, id_token, refresh_token } = minting;
     let valid_for: Seconds = call.issuer.settings().access_token_lifetime;
     let sealed = Sealed {
         grant: grant.grant.id,
@@ -46,10 +95,42 @@ pub fn tokens(call: &Call<'_>, minting: Minting) -> Tokens {
         expires_at: call.now.plus(valid_for),
         confirmation: None,
     };
-    Tokens {
-        access_token: call.issuer.sealer.seal::<Access>(&sealed, Jti(random::bytes())),
-        token_type: "Bearer",
-        expires_in: valid_for.0,
-        scope: scope_of(&entitlement).to_string(),
-    }
+    let access_token = call.issuer.sealer.seal::<Access>(&sealed, Jti(random::bytes()));
+    call.app.metrics.minted.count(Minted::Access);
+    let id_token = match id_token.filter(|_| entitlement.openid.has(OpenIdScope::OpenId)) {
+        Some(wish) => Some(sign_id_token(call, client, wish, &access_token)?),
+        None => None,
+    };
+    let scope = scope_of(&entitlement).to_string();
+    Ok(Tokens { access_token, token_type: "Bearer", expires_in: valid_for.0, scope, id_token, refresh_token })
+}
+
+/// An ID token (OpenID Core §2).
+fn sign_id_token(
+    call: &Call<'_>,
+    client: &Client,
+    wish: IdTokenWish,
+    access_token: &str,
+) -> Result<String, OAuthError> {
+    let settings = call.issuer.settings();
+    let algorithm = client.settings.id_token_signed_response_alg.unwrap_or(settings.id_token_signing_alg);
+    let cannot =
+        |cause: String| OAuthError::new(ErrorCode::ServerError, "the ID token cannot be signed").because(cause);
+    let key =
+        call.issuer.signing_key(algorithm).ok_or_else(|| cannot(format!("no key for {}", algorithm.wire_name())))?;
+    let claims = IdTokenClaims {
+        iss: call.issuer.url.clone(),
+        sub: wish.user.to_string(),
+        aud: client.client_id.clone(),
+        exp: call.now.plus(settings.id_token_lifetime),
+        iat: call.now,
+        auth_time: wish.authentication.auth_time,
+        nonce: wish.nonce,
+        acr: Some(wish.authentication.acr),
+        amr: wish.authentication.amr,
+        sid: wish.session.map(|session| session.to_string()),
+        at_hash: Some(at_hash(algorithm, access_token)),
+    };
+    call.app.metrics.minted.count(Minted::Id);
+    key.sign(TYP_JWT, &claims).map_err(|error| cannot(error.to_string()))
 }

@@ -91,3 +91,26 @@ pub fn no_target(client: &Client) -> OAuthError {
 pub fn scope_of(entitlement: &Entitlement) -> Scopes {
     entitlement.resources.iter().fold(entitlement.openid.clone(), |all, (_, scopes)| all.union(scopes))
 }
+
+/// For a person's grant: OpenID scopes, and one resource with its scopes.
+pub async fn for_person(
+    call: &Call<'_>,
+    client: &Client,
+    scope: &Scopes,
+    resources: &[ResourceUri],
+) -> Result<Entitlement, OAuthError> {
+    let is_openid = |name: &str| OpenIdScope::from_wire(name).is_some();
+    let openid = scope.filter(is_openid);
+    let with_openid = openid.has(OpenIdScope::OpenId);
+    let rest = scope.filter(|name| !is_openid(name));
+    let unknown = if with_openid { Unknown::Ignored } else { Unknown::Refused };
+    let Some(resource) = target(call, client, resources).await? else {
+        return if with_openid { Ok(Entitlement::new(openid, Vec::new())) } else { Err(no_target(client)) };
+    };
+    let scopes = if scope.is_empty() || !rest.is_empty() {
+        scopes_of(client, &resource, &rest, unknown)?
+    } else {
+        Scopes::default()
+    };
+    Ok(Entitlement::new(openid, vec![(resource.id, scopes)]))
+}

@@ -1,0 +1,195 @@
+//! Connections: opened within bounds, their settings made ours, their errors translated.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_postgres::config::SslMode;
+use tokio_postgres::error::{DbError, Severity, SqlState};
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Config, NoTls, Statement};
+
+use crate::engine::tx::{Row, Value};
+use crate::error::StoreError;
+
+/// How long a connection may take to stand.
+const CONNECT_WITHIN: Duration = Duration::from_millis(700);
+
+/// What every connection sets for itself, whatever the server or its role says.
+///
+/// Statements have no time-out outside transactions: one that struck `BEGIN` would leave what was sent right
+/// behind it to run on its own. Each transaction sets its own, longer than any caller waits.
+const SETTINGS: &str = "
+    SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off;
+    SET default_transaction_deferrable = off; SET client_encoding = 'UTF8'; SET statement_timeout = 0;
+    SET lock_timeout = 300; SET idle_in_transaction_session_timeout = 5000; SET idle_session_timeout = 0;
+    SELECT set_config('synchronous_commit', 'on', false)
+     WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')";
+
+/// One connection and the statements prepared on it.
+pub(super) struct Session {
+    pub client: Arc<Client>,
+    statements: HashMap<(&'static str, bool), Statement>,
+}
+
+/// Reads a database URL. A password in it is refused: it would show in the list of processes.
+pub(crate) fn configure(url: &str, password: Option<&str>) -> Result<Config, StoreError> {
+    let mut config: Config = url
+        .parse()
+        .map_err(|_| StoreError::Refused("the database is not a URL that starts with postgres://".into()))?;
+    if config.get_password().is_some() {
+        return Err(StoreError::Refused(
+            "the database URL holds a password; give it through a file or a variable of its own".into(),
+        ));
+    }
+    if let Some(password) = password {
+        config.password(password);
+    }
+    if config.get_ssl_mode() == SslMode::Require {
+        return Err(StoreError::Refused(
+            "sslmode=require: this version speaks no TLS to PostgreSQL; use a socket or a private network".into(),
+        ));
+    }
+    config
+        .ssl_mode(SslMode::Disable)
+        .application_name("opalid")
+        .connect_timeout(CONNECT_WITHIN)
+        .keepalives_idle(Duration::from_secs(5))
+        .tcp_user_timeout(Duration::from_secs(5))
+        .target_session_attrs(tokio_postgres::config::TargetSessionAttrs::ReadWrite);
+    Ok(config)
+}
+
+impl Session {
+    /// Connects.
+    pub async fn open(config: &Config) -> Result<Self, StoreError> {
+        let opened = tokio::time::timeout(CONNECT_WITHIN, async {
+            let (client, connection) = config.connect(NoTls).await?;
+            // Ends when the client is dropped or the server goes.
+            tokio::spawn(connection);
+            client.batch_execute(SETTINGS).await?;
+            Ok(client)
+        });
+        let client = opened.await.map_err(|_| slow())?.map_err(|error| match translate(&error) {
+            StoreError::Statement(why) => StoreError::Unavailable(why),
+            other => other,
+        })?;
+        Ok(Self { client: Arc::new(client), statements: HashMap::new() })
+    }
+
+    /// Whether the server is gone.
+    pub fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+
+    /// The prepared form of a statement, if it is known.
+    pub fn known(&self, sql: &'static str, locking: bool) -> Option<Statement> {
+        self.statements.get(&(sql, locking)).cloned()
+    }
+
+    /// Prepares a statement; parameters have the types of their values.
+    pub async fn prepare(
+        &mut self,
+        sql: &'static str,
+        locking: bool,
+        values: &[Value],
+    ) -> Result<Statement, tokio_postgres::Error> {
+        let types: Vec<Type> = values.iter().map(type_of).collect();
+        let statement = if locking {
+            self.client.prepare_typed(&format!("{sql} FOR UPDATE"), &types).await?
+        } else {
+            self.client.prepare_typed(sql, &types).await?
+        };
+        self.statements.insert((sql, locking), statement.clone());
+        Ok(statement)
+    }
+
+    /// Runs one statement in a transaction of its own.
+    pub async fn query(&mut self, sql: &'static str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
+        let statement = self.prepare(sql, false, values).await.map_err(|error| translate(&error))?;
+        let rows = self.client.query_raw(&statement, values.iter()).await;
+        let rows = rows.map_err(|error| translate(&error))?;
+        let rows: Vec<_> = futures_util::TryStreamExt::try_collect(rows).await.map_err(|error| translate(&error))?;
+        rows.iter().map(|row| own(row).map_err(|error| translate(&error))).collect()
+    }
+}
+
+const fn type_of(value: &Value) -> Type {
+    match value {
+        Value::Null => Type::UNKNOWN,
+        Value::Int(_) => Type::INT8,
+        Value::Text(_) => Type::TEXT,
+        Value::Blob(_) => Type::BYTEA,
+    }
+}
+
+/// A row as steps see it.
+pub(super) fn own(row: &tokio_postgres::Row) -> Result<Row, tokio_postgres::Error> {
+    (0..row.len()).map(|at| row.try_get(at)).collect::<Result<_, _>>().map(Row)
+}
+
+/// Fails after `within`: nobody waits for a slow server for long.
+pub(super) async fn bounded<T>(
+    within: Duration,
+    work: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    tokio::time::timeout(within, work).await.map_err(|_| slow())?
+}
+
+fn slow() -> StoreError {
+    StoreError::Unavailable("the database did not answer in time".into())
+}
+
+/// Whether the server said that it did nothing: only then is it known what became of a COMMIT.
+pub(super) fn is_certain(error: &tokio_postgres::Error) -> bool {
+    error.as_db_error().is_some_and(|error| error.parsed_severity() == Some(Severity::Error))
+}
+
+/// What an error means to a step.
+pub(super) fn translate(error: &tokio_postgres::Error) -> StoreError {
+    let Some(reported) = error.as_db_error() else {
+        let text = std::error::Error::source(error).map_or_else(|| error.to_string(), |s| format!("{error}: {s}"));
+        return if error.is_closed() { StoreError::Unavailable(text) } else { StoreError::Statement(text) };
+    };
+    let text = describe(reported);
+    let code = reported.code();
+    // Waiting too long for a lock is most often a deadlock that the server has not looked for yet: its own
+    // search begins later than anyone here waits.
+    let met = [SqlState::T_R_DEADLOCK_DETECTED, SqlState::T_R_SERIALIZATION_FAILURE, SqlState::LOCK_NOT_AVAILABLE];
+    if met.contains(code) {
+        return StoreError::Serialization(text);
+    }
+    if [SqlState::DATA_CORRUPTED, SqlState::INDEX_CORRUPTED].contains(code) {
+        return StoreError::Corrupt(text);
+    }
+    // Connection, rights to connect, resources, locks, an operator's hand, the system; a server that only
+    // reads; a transaction that was ended for idling.
+    let class = code.code().get(..2).unwrap_or_default();
+    let passing = ["08", "28", "53", "55", "57", "58", "3D"].contains(&class)
+        || [SqlState::READ_ONLY_SQL_TRANSACTION, SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT].contains(code);
+    if passing { StoreError::Unavailable(text) } else { StoreError::Statement(text) }
+}
+
+fn describe(error: &DbError) -> String {
+    format!("PostgreSQL {}: {}", error.code().code(), error.message())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_in_the_url_is_refused() {
+        let refused = configure("postgres://opalid:secret@localhost/opalid", None).unwrap_err();
+        assert!(matches!(&refused, StoreError::Refused(why) if !why.contains("secret")), "{refused}");
+        let config = configure("postgres://opalid@localhost/opalid", Some("secret")).unwrap();
+        assert!(!format!("{config:?}").contains("secret"));
+    }
+
+    #[test]
+    fn asking_for_tls_is_refused_rather_than_ignored() {
+        let refused = configure("postgres://opalid@localhost/opalid?sslmode=require", None);
+        assert!(matches!(refused, Err(StoreError::Refused(_))));
+    }
+}

@@ -1,0 +1,218 @@
+//! PostgreSQL: a transaction per step on a small pool; steps that always enter the feed in groups.
+//!
+//! Takes: steps. Gives: each its own result, once COMMIT has been answered and memory has changed.
+//! Holds: a step runs detached from its caller; nobody waits longer than [`STEP_WITHIN`] for a server that
+//! is gone or slow; a COMMIT without an answer is `Unavailable`, and memory answers nothing until the feed
+//! has been read past it; who does not own the store commits no change.
+
+mod connect;
+mod group;
+mod keeper;
+mod pool;
+mod start;
+mod tx;
+mod value;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc, oneshot};
+pub use tokio_postgres::Config;
+
+use self::connect::bounded;
+use self::group::{Done, Job, StepJob};
+use self::pool::Pool;
+use self::tx::PgTx;
+use crate::engine::tx::Step;
+use crate::error::StoreError;
+use crate::feed::Incarnation;
+use crate::memory::{BootTime, Memory};
+
+pub(crate) use self::connect::configure;
+#[cfg(test)]
+pub(crate) use self::keeper::LOCK_KEY;
+
+/// How long a step may take before its caller is told that the store is not available.
+const STEP_WITHIN: Duration = Duration::from_millis(900);
+/// How often a step runs that meets other transactions.
+const RUNS_MAX: usize = 5;
+const QUEUE_MAX: usize = 16 * 1024;
+
+/// The engine.
+pub struct Postgres {
+    shared: Arc<Shared>,
+    /// Empty once the store is closed.
+    doors: Mutex<Option<Doors>>,
+}
+
+struct Doors {
+    group: mpsc::Sender<Box<dyn Job>>,
+    grouping: tokio::task::JoinHandle<()>,
+    stop: oneshot::Sender<oneshot::Sender<()>>,
+}
+
+/// What all tasks of the engine share.
+pub(super) struct Shared {
+    config: Config,
+    owner: [u8; 16],
+    memory: Arc<Memory>,
+    boottime: BootTime,
+    pool: Pool,
+    /// Held by a step that runs again.
+    alone: tokio::sync::Mutex<()>,
+    /// Wakes the keeper after a COMMIT without an answer.
+    doubt: Notify,
+    /// In milliseconds of [`BootTime`]: no change is settled before.
+    settles_at: AtomicU64,
+}
+
+impl Shared {
+    fn settle_no_sooner_than(&self, at: Duration) {
+        self.settles_at.fetch_max(u64::try_from(at.as_millis()).unwrap_or(u64::MAX), Ordering::SeqCst);
+    }
+
+    /// Waits until no former owner of the store can answer from its memory any more.
+    async fn settled(&self) {
+        loop {
+            let until = Duration::from_millis(self.settles_at.load(Ordering::SeqCst));
+            let left = until.saturating_sub((self.boottime)());
+            if left.is_zero() {
+                return;
+            }
+            tokio::time::sleep(left.min(Duration::from_millis(50))).await;
+        }
+    }
+}
+
+impl Postgres {
+    /// Connects, owns the database, brings its tables up to date.
+    pub(crate) async fn open(
+        config: Config,
+        owner: [u8; 16],
+        fresh: Incarnation,
+        memory: Arc<Memory>,
+        boottime: BootTime,
+    ) -> Result<Self, StoreError> {
+        let pool = Pool::new(config.clone());
+        let settles_at = AtomicU64::new(0);
+        let (alone, doubt) = (tokio::sync::Mutex::new(()), Notify::new());
+        let shared = Arc::new(Shared { config, owner, memory, boottime, pool, alone, doubt, settles_at });
+        let session = start::start(&shared.config).await?;
+        let session = keeper::take_over(&shared, session, fresh).await?;
+        let (stop, stopped) = oneshot::channel();
+        tokio::spawn(keeper::keep(Arc::clone(&shared), session, stopped));
+        let (group, waiting) = mpsc::channel(QUEUE_MAX);
+        let grouping = tokio::spawn(group::run(Arc::clone(&shared), waiting));
+        Ok(Self { shared, doors: Mutex::new(Some(Doors { group, grouping, stop })) })
+    }
+
+    /// Runs a step; answers after COMMIT, and after memory has changed.
+    pub(crate) async fn step<S: Step>(&self, step: S) -> Result<S::Out, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        if S::ENTERS_FEED {
+            let full = || StoreError::Unavailable("too many steps are waiting".into());
+            self.group()?.try_send(Box::new(StepJob::new(step, reply))).map_err(|_| full())?;
+        } else {
+            let shared = Arc::clone(&self.shared);
+            tokio::spawn(async move { drop(reply.send(bounded(STEP_WITHIN, shared.write(&step)).await)) });
+        }
+        // Detached: who waits no more because of the time is told apart from who hung up, whose step still runs.
+        let shared = Arc::clone(&self.shared);
+        tokio::spawn(async move { shared.answered(answer).await }).await.map_err(|_| closed())?
+    }
+
+    /// Runs a step that only reads.
+    pub(crate) async fn read<S: Step>(&self, step: S) -> Result<S::Out, StoreError> {
+        let shared = Arc::clone(&self.shared);
+        let reading = tokio::spawn(async move { bounded(STEP_WITHIN, shared.read(&step)).await });
+        reading.await.map_err(|_| closed())?
+    }
+
+    /// Lets what runs end, gives up the store cleanly. Nothing is answered afterwards.
+    pub(crate) async fn close(&self) {
+        let doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(Doors { group, grouping, stop }) = doors else { return };
+        drop(group);
+        let ended = async {
+            drop(grouping.await);
+            self.shared.pool.close().await;
+        };
+        drop(tokio::time::timeout(STEP_WITHIN * 2, ended).await);
+        let (left, leaving) = oneshot::channel();
+        if stop.send(left).is_ok() {
+            drop(leaving.await);
+        }
+    }
+
+    fn group(&self) -> Result<mpsc::Sender<Box<dyn Job>>, StoreError> {
+        let doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
+        doors.as_ref().map(|doors| doors.group.clone()).ok_or_else(closed)
+    }
+}
+
+impl Shared {
+    /// What a step gave, once memory has followed and no former owner can answer without it.
+    async fn answered<T>(&self, answer: oneshot::Receiver<Done<T>>) -> Result<T, StoreError> {
+        let done = bounded(STEP_WITHIN, async {
+            let (out, position) = answer.await.map_err(|_| closed())??;
+            if let Some(position) = position {
+                self.memory.applied(position).await;
+            }
+            Ok((out, position.is_some()))
+        });
+        let (out, entered) = done.await.map_err(met)?;
+        if entered {
+            self.settled().await;
+        }
+        Ok(out)
+    }
+
+    /// A step in a transaction of its own, run again when it meets another.
+    async fn write<S: Step>(self: &Arc<Self>, step: &S) -> Done<S::Out> {
+        let mut done = self.write_once(step).await;
+        for _ in 1..RUNS_MAX {
+            if !matches!(done, Err(StoreError::Serialization(_))) {
+                break;
+            }
+            // Two that met would meet again if both ran again at once.
+            let _alone = self.alone.lock().await;
+            done = self.write_once(step).await;
+        }
+        done
+    }
+
+    async fn write_once<S: Step>(self: &Arc<Self>, step: &S) -> Done<S::Out> {
+        let (_permit, session) = self.pool.take().await?;
+        let mut tx = PgTx::begin(session, tx::WRITE).await;
+        let done = match step.run(&mut tx).await {
+            Ok(out) => tx.finish(self).await.map(|position| (out, position)),
+            Err(error) => Err(error),
+        };
+        self.pool.put(if done.is_ok() { tx.into_session() } else { tx.roll_back().await });
+        done
+    }
+
+    async fn read<S: Step>(&self, step: &S) -> Result<S::Out, StoreError> {
+        let (_permit, session) = self.pool.take().await?;
+        let mut tx = PgTx::begin(session, tx::READ).await;
+        let done = match step.run(&mut tx).await {
+            Ok(out) => tx.end_read().await.map(|()| out),
+            Err(error) => Err(error),
+        };
+        self.pool.put(if done.is_ok() { tx.into_session() } else { tx.roll_back().await });
+        done
+    }
+}
+
+fn closed() -> StoreError {
+    StoreError::Unavailable("the store is closed".into())
+}
+
+/// Who met others again and again is told to come back later.
+fn met(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Serialization(why) => StoreError::Unavailable(why),
+        other => other,
+    }
+}

@@ -1,0 +1,81 @@
+//! Starting on a database: only a real PostgreSQL, only alone, with its tables up to date.
+
+use tokio_postgres::Config;
+
+use super::connect::{Session, translate};
+use super::keeper;
+use crate::engine::migrate::{self, Dialect};
+use crate::error::StoreError;
+
+const DIALECT: Dialect = Dialect { int: "BIGINT", blob: "BYTEA", text: "TEXT COLLATE \"C\"", clustered: "" };
+
+/// Names by which look-alikes give themselves away in `version()`.
+const LOOK_ALIKES: &[&str] =
+    &["-YB-", "Cockroach", "Redshift", "Greenplum", "openGauss", "QuestDB", "Materialize", "CrateDB", "RisingWave"];
+
+/// Connects, refuses what is not PostgreSQL or not free, and brings the tables up to date. The session
+/// holds the lock.
+pub(super) async fn start(config: &Config) -> Result<Session, StoreError> {
+    let mut session = Session::open(config).await?;
+    let sql = "SELECT version(), current_setting('server_version_num'), current_setting('server_encoding')";
+    let rows = session.query(sql, &[]).await?;
+    let row = rows.first().ok_or_else(|| StoreError::Corrupt("no answer to version()".into()))?;
+    check_version(row.text(0)?, row.text(1)?)?;
+    if row.text(2)? != "UTF8" {
+        return Err(StoreError::Refused(format!("the database's encoding is {}; it has to be UTF8", row.text(2)?)));
+    }
+    keeper::lock(&mut session).await?;
+    let mut second = Session::open(config).await?;
+    if keeper::try_lock(&mut second).await? {
+        return Err(StoreError::Refused(
+            "this database's advisory locks keep nobody out (a look-alike of PostgreSQL, or a pooler in between)"
+                .into(),
+        ));
+    }
+    drop(second);
+    migrate(&mut session).await?;
+    Ok(session)
+}
+
+fn check_version(version: &str, number: &str) -> Result<(), StoreError> {
+    let real = version.starts_with("PostgreSQL ") && !LOOK_ALIKES.iter().any(|name| version.contains(name));
+    if !real {
+        return Err(StoreError::Refused(format!("this is not PostgreSQL: {version}")));
+    }
+    if number.parse().unwrap_or(0) < 150_000 {
+        return Err(StoreError::Refused(format!("PostgreSQL 15 or later is needed; this is {version}")));
+    }
+    Ok(())
+}
+
+/// Under the lock: nobody else migrates.
+async fn migrate(session: &mut Session) -> Result<(), StoreError> {
+    let made = "CREATE TABLE IF NOT EXISTS migration (number BIGINT PRIMARY KEY, checksum BYTEA NOT NULL)";
+    session.client.batch_execute(made).await.map_err(|error| translate(&error))?;
+    let rows = session.query("SELECT number, checksum FROM migration ORDER BY number", &[]).await?;
+    let applied =
+        rows.iter().map(|row| Ok((row.u32(0)?, row.blob(1)?.to_vec()))).collect::<Result<Vec<_>, StoreError>>()?;
+    for migration in migrate::pending(&DIALECT, &applied)? {
+        let checksum: String = migration.checksum.iter().map(|byte| format!("{byte:02x}")).collect();
+        let sql = format!(
+            "BEGIN; {} INSERT INTO migration (number, checksum) VALUES ({}, '\\x{checksum}'); COMMIT",
+            migration.sql, migration.number
+        );
+        session.client.batch_execute(&sql).await.map_err(|error| translate(&error))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn look_alikes_and_old_versions_are_refused() {
+        let refused = |version, number| matches!(check_version(version, number), Err(StoreError::Refused(_)));
+        assert!(refused("CockroachDB CCL v23.1.11 (x86_64-pc-linux-gnu)", "130000"));
+        assert!(refused("PostgreSQL 15.2-YB-2.25.0.0-b0 on x86_64-pc-linux-gnu", "150002"));
+        assert!(refused("PostgreSQL 14.9 on x86_64-pc-linux-gnu", "140009"));
+        assert!(!refused("PostgreSQL 15.18 (Debian 15.18-0+deb12u1) on x86_64-pc-linux-gnu", "150018"));
+    }
+}

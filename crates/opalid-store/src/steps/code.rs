@@ -1,0 +1,196 @@
+//! Authorization codes: issued with their grant, redeemed once.
+//!
+//! Holds: single use is a conditional UPDATE; refresh, revocation and redemption on one grant are ordered by
+//! its row (lock order grant, chain, feed head); a replay cuts the grant in the same transaction.
+
+use opalid_core::code::{CodeBinding, Unbound};
+use opalid_core::grant::{Entitlement, Grant};
+use opalid_core::ids::{ClientId, CodeId, SessionId, WorkspaceId};
+use opalid_core::pkce::CodeVerifier;
+use opalid_core::time::UnixTime;
+use opalid_core::token::SecretDigest;
+use std::sync::Arc;
+
+use crate::engine::tx::{Step, Tx, Value};
+use crate::error::StoreError;
+use crate::steps::evidence::GrantFacts;
+use crate::steps::refresh::{NewChain, insert_chain};
+use crate::steps::revoke::{cut, lock_grant};
+use crate::steps::standing::insert_grant;
+use crate::steps::{Stamp, to_json};
+
+/// Makes a grant and its code.
+pub struct IssueCode {
+    /// When, where, by whom.
+    pub stamp: Stamp,
+    /// The grant, with the entitlement that the code gives as its first.
+    pub grant: Grant,
+    /// How the person was authenticated.
+    pub facts: GrantFacts,
+    /// The code's row.
+    pub id: CodeId,
+    /// The digest of its secret.
+    pub digest: SecretDigest,
+    /// What it is bound to.
+    pub binding: CodeBinding,
+    /// Until when it can be redeemed.
+    pub expires_at: UnixTime,
+    /// The session that was used for it.
+    pub session: SessionId,
+}
+
+impl Step for IssueCode {
+    type Out = ();
+
+    async fn run<T: Tx>(&self, tx: &mut T) -> Result<(), StoreError> {
+        let workspace: Value = self.stamp.workspace.as_bytes().into();
+        insert_grant(tx, &self.stamp, &self.grant, None, &self.facts).await?;
+        let used = "UPDATE session SET used_at = $1 WHERE workspace = $2 AND id = $3";
+        tx.send(used, &[self.stamp.now.into(), workspace.clone(), self.session.as_bytes().into()]).await?;
+        let sql = "INSERT INTO code (workspace, id, grant_id, grant_epoch, digest, client, binding, expires_at)
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+        let values: [Value; 8] = [
+            workspace,
+            self.id.as_bytes().into(),
+            self.grant.id.as_bytes().into(),
+            self.grant.epoch.into(),
+            (&self.digest.0).into(),
+            self.grant.client.as_bytes().into(),
+            to_json(&self.binding)?.into(),
+            self.expires_at.into(),
+        ];
+        tx.run(sql, &values).await?;
+        let user = self.grant.user.map_or_else(String::new, |user| format!("user {user}"));
+        self.stamp.audit(tx, "grant.made", format!("grant {}", self.grant.id), user);
+        Ok(())
+    }
+}
+
+/// Redeems a code.
+pub struct RedeemCode {
+    /// When, where, by whom.
+    pub stamp: Stamp,
+    /// The code's row.
+    pub id: CodeId,
+    /// The digest of the secret that was presented.
+    pub digest: SecretDigest,
+    /// Who presents it.
+    pub client: ClientId,
+    /// The redirect URI that came with it.
+    pub redirect_uri: Option<String>,
+    /// The verifier that came with it.
+    pub verifier: Option<CodeVerifier>,
+    /// The refresh chain to begin with it, if the client is to get a refresh token.
+    pub chain: Option<NewChain>,
+}
+
+/// What a redeemed code gives.
+#[derive(Debug)]
+pub struct Redemption {
+    /// The grant it came with.
+    pub grant: Grant,
+    /// How the person was authenticated.
+    pub facts: GrantFacts,
+    /// What it was bound to.
+    pub binding: CodeBinding,
+    /// What it gives.
+    pub entitlement: Arc<Entitlement>,
+}
+
+/// What became of a code.
+#[derive(Debug)]
+pub enum RedeemedCode {
+    /// First use; marked as used in the same transaction.
+    Fresh(Box<Redemption>),
+    /// Second use: the grant and its tokens are revoked with it (RFC 6749 §4.1.2).
+    Replayed,
+    /// No such code, or another client's.
+    Unknown,
+    /// Its time was over.
+    Expired,
+    /// Its grant has been cut.
+    Dead,
+    /// It came with something else than it was asked for with; not used up.
+    Unbound(Unbound),
+}
+
+struct CodeRow {
+    grant: opalid_core::ids::GrantId,
+    grant_epoch: opalid_core::grant::Epoch,
+    binding: CodeBinding,
+    redeemed: bool,
+    expires_at: UnixTime,
+}
+
+impl RedeemCode {
+    async fn find<T: Tx>(&self, tx: &mut T) -> Result<Option<CodeRow>, StoreError> {
+        let sql = "SELECT grant_id, grant_epoch, digest, client, binding, redeemed_at, expires_at FROM code
+                   WHERE workspace = $1 AND id = $2";
+        let key = [self.stamp.workspace.as_bytes().into(), self.id.as_bytes().into()];
+        let Some(row) = tx.find(sql, &key).await? else { return Ok(None) };
+        let mine = SecretDigest(row.bytes(2)?).matches(&self.digest) && row.id::<ClientId>(3)? == self.client;
+        if !mine {
+            return Ok(None);
+        }
+        Ok(Some(CodeRow {
+            grant: row.id(0)?,
+            grant_epoch: row.epoch(1)?,
+            binding: row.json(4)?,
+            redeemed: !row.is_null(5),
+            expires_at: row.time(6)?,
+        }))
+    }
+
+    async fn mark<T: Tx>(&self, tx: &mut T) -> Result<bool, StoreError> {
+        let sql =
+            "UPDATE code SET redeemed_at = $1 WHERE workspace = $2 AND id = $3 AND redeemed_at IS NULL RETURNING id";
+        let values = [self.stamp.now.into(), self.stamp.workspace.as_bytes().into(), self.id.as_bytes().into()];
+        Ok(tx.find(sql, &values).await?.is_some())
+    }
+}
+
+impl Step for RedeemCode {
+    type Out = RedeemedCode;
+
+    async fn run<T: Tx>(&self, tx: &mut T) -> Result<RedeemedCode, StoreError> {
+        let Some(code) = self.find(tx).await? else { return Ok(RedeemedCode::Unknown) };
+        let Some(row) = lock_grant(tx, self.stamp.workspace, code.grant).await? else {
+            return Ok(RedeemedCode::Unknown);
+        };
+        if !code.redeemed {
+            if self.stamp.now >= code.expires_at {
+                return Ok(RedeemedCode::Expired);
+            }
+            if let Err(unbound) = code.binding.admits(self.redirect_uri.as_deref(), self.verifier.as_ref()) {
+                return Ok(RedeemedCode::Unbound(unbound));
+            }
+        }
+        if code.redeemed || !self.mark(tx).await? {
+            if row.grant.epoch == code.grant_epoch {
+                cut(tx, &self.stamp, &row, "an authorization code was used twice").await?;
+            }
+            return Ok(RedeemedCode::Replayed);
+        }
+        if row.grant.epoch != code.grant_epoch {
+            return Ok(RedeemedCode::Dead);
+        }
+        let entitlement = row.grant.entitlement(code.binding.entitlement).cloned();
+        let entitlement = entitlement.ok_or_else(|| StoreError::Corrupt("a code without an entitlement".into()))?;
+        if let Some(chain) = &self.chain {
+            insert_chain(tx, &self.stamp, &row.grant, code.binding.entitlement, chain).await?;
+        }
+        let facts = load_facts(tx, self.stamp.workspace, code.grant).await?;
+        Ok(RedeemedCode::Fresh(Box::new(Redemption { grant: row.grant, facts, binding: code.binding, entitlement })))
+    }
+}
+
+/// Reads the facts of a grant.
+pub(crate) async fn load_facts<T: Tx>(
+    tx: &mut T,
+    workspace: WorkspaceId,
+    grant: opalid_core::ids::GrantId,
+) -> Result<GrantFacts, StoreError> {
+    let sql = "SELECT facts FROM grants WHERE workspace = $1 AND id = $2";
+    let row = tx.find(sql, &[workspace.as_bytes().into(), grant.as_bytes().into()]).await?;
+    row.map(|row| row.json(0)).transpose().map(Option::unwrap_or_default)
+}

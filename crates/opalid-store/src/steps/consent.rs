@@ -1,0 +1,110 @@
+//! Consents: what a user has agreed to, remembered per client.
+
+use opalid_core::grant::{Entitlement, Epoch};
+use opalid_core::ids::{ClientId, ConsentId, UserId, WorkspaceId};
+
+use crate::engine::tx::{Step, Tx, Value};
+use crate::error::StoreError;
+use crate::feed::Touched;
+use crate::steps::{Stamp, to_json};
+
+/// A remembered consent.
+#[derive(Debug, Clone)]
+pub struct ConsentRow {
+    /// Its row.
+    pub id: ConsentId,
+    /// Its epoch today.
+    pub epoch: Epoch,
+    /// What was agreed to.
+    pub given: Entitlement,
+}
+
+/// Reads what a user has agreed to for a client.
+pub struct FindConsent {
+    /// Where.
+    pub workspace: WorkspaceId,
+    /// Who agreed.
+    pub user: UserId,
+    /// For whom.
+    pub client: ClientId,
+}
+
+impl Step for FindConsent {
+    type Out = Option<ConsentRow>;
+
+    async fn run<T: Tx>(&self, tx: &mut T) -> Result<Self::Out, StoreError> {
+        find(tx, self.workspace, self.user, self.client).await
+    }
+}
+
+async fn find<T: Tx>(
+    tx: &mut T,
+    workspace: WorkspaceId,
+    user: UserId,
+    client: ClientId,
+) -> Result<Option<ConsentRow>, StoreError> {
+    let sql = "SELECT id, epoch, given FROM consent WHERE workspace = $1 AND user_id = $2 AND client = $3";
+    let values = [workspace.as_bytes().into(), user.as_bytes().into(), client.as_bytes().into()];
+    let row = tx.find(sql, &values).await?;
+    row.map(|row| Ok(ConsentRow { id: row.id(0)?, epoch: row.epoch(1)?, given: row.json(2)? })).transpose()
+}
+
+/// Remembers that a user has agreed; added to what they had agreed to before.
+pub struct GiveConsent {
+    /// When, where, by whom.
+    pub stamp: Stamp,
+    /// The row, if there is none yet.
+    pub id: ConsentId,
+    /// Who agrees.
+    pub user: UserId,
+    /// For whom.
+    pub client: ClientId,
+    /// To what.
+    pub given: Entitlement,
+}
+
+impl Step for GiveConsent {
+    type Out = ();
+
+    async fn run<T: Tx>(&self, tx: &mut T) -> Result<(), StoreError> {
+        let before = find(tx, self.stamp.workspace, self.user, self.client).await?;
+        let given = before.map_or_else(|| self.given.clone(), |before| before.given.union(&self.given));
+        let sql = "INSERT INTO consent (workspace, id, user_id, client, epoch, given, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
+                   ON CONFLICT (workspace, user_id, client) DO UPDATE SET given = excluded.given";
+        let values: [Value; 7] = [
+            self.stamp.workspace.as_bytes().into(),
+            self.id.as_bytes().into(),
+            self.user.as_bytes().into(),
+            self.client.as_bytes().into(),
+            Epoch::FIRST.into(),
+            to_json(&given)?.into(),
+            self.stamp.now.into(),
+        ];
+        tx.run(sql, &values).await?;
+        self.stamp.audit(tx, "consent.given", format!("user {}", self.user), format!("client {}", self.client));
+        Ok(())
+    }
+}
+
+/// Takes a consent back: what hangs from it dies, and the person is asked again. `false` if there is none.
+pub struct WithdrawConsent {
+    /// When, where, by whom.
+    pub stamp: Stamp,
+    /// Which.
+    pub id: ConsentId,
+}
+
+impl Step for WithdrawConsent {
+    type Out = bool;
+    const ENTERS_FEED: bool = true;
+
+    async fn run<T: Tx>(&self, tx: &mut T) -> Result<bool, StoreError> {
+        let sql = "DELETE FROM consent WHERE workspace = $1 AND id = $2 RETURNING user_id";
+        let gone = tx.find(sql, &[self.stamp.workspace.as_bytes().into(), self.id.as_bytes().into()]).await?;
+        self.stamp.change(tx, Touched::Consent(self.id), "consent.withdrawn");
+        let Some(row) = &gone else { return Ok(false) };
+        let user: UserId = row.id(0)?;
+        self.stamp.audit(tx, "consent.withdrawn", format!("user {user}"), format!("consent {}", self.id));
+        Ok(true)
+    }
+}

@@ -1,0 +1,176 @@
+//! Sessions: browsers that have logged in.
+
+use opalid_core::grant::{Authentication, Epoch, Lineage};
+use opalid_core::ids::{SessionId, UserId, WorkspaceId};
+use opalid_core::time::UnixTime;
+use opalid_core::token::SecretDigest;
+
+use crate::engine::tx::{Row, Step, Tx, Value};
+use crate::error::StoreError;
+use crate::feed::Touched;
+use crate::steps::{Stamp, to_json};
+
+/// A session as its row has it.
+#[derive(Debug, Clone)]
+pub struct SessionRow {
+    /// Its row.
+    pub id: SessionId,
+    /// Who logged in.
+    pub user: UserId,
+    /// Its epoch today.
+    pub epoch: Epoch,
+    /// Whether it still stands.
+    pub enabled: bool,
+    /// The digest of the secret in its cookie.
+    pub digest: SecretDigest,
+    /// What it hangs from: workspace, user and credentials, with the epochs read beside the password hash.
+    pub lineage: Lineage,
+    /// How the person was authenticated.
+    pub authentication: Authentication,
+    /// When it was last used.
+    pub used_at: UnixTime,
+    /// Its absolute end.
+    pub expires_at: UnixTime,
+}
+
+/// Reads a session.
+pub struct FindSession {
+    /// Where.
+    pub workspace: WorkspaceId,
+    /// Which.
+    pub id: SessionId,
+}
+
+/// The columns [`read`] wants.
+macro_rules! session_columns {
+    () => {
+        "id, user_id, epoch, enabled, digest, lineage, auth_time, acr, amr, used_at, expires_at"
+    };
+}
+pub(crate) use session_columns;
+
+pub(crate) fn read(row: &Row) -> Result<SessionRow, StoreError> {
+    Ok(SessionRow {
+        id: row.id(0)?,
+        user: row.id(1)?,
+        epoch: row.epoch(2)?,
+        enabled: row.bool(3)?,
+        digest: SecretDigest(row.bytes(4)?),
+        lineage: Lineage::from_bytes(row.blob(5)?).ok_or_else(|| StoreError::Corrupt("a lineage".into()))?,
+        authentication: Authentication { auth_time: row.time(6)?, acr: row.text(7)?.into(), amr: row.json(8)? },
+        used_at: row.time(9)?,
+        expires_at: row.time(10)?,
+    })
+}
+
+impl Step for FindSession {
+    type Out = Option<SessionRow>;
+
+    async fn run<T: Tx>(&self, tx: &mut T) -> Result<Self::Out, StoreError> {
+        let sql = concat!("SELECT ", session_columns!(), " FROM session WHERE workspace = $1 AND id = $2");
+        let row = tx.find(sql, &[self.workspace.as_bytes().into(), self.id.as_bytes().into()]).await?;
+        row.as_ref().map(read).transpose()
+    }
+}
+
+/// Starts a session, or renews the one of the same user in the same browser: a new secret either way. The
+/// session of another user in that browser ends with it.
+pub struct StartSession {
+    /// When, where, by whom.
+    pub stamp: Stamp,
+    /// The row, if it is made anew.
+    pub id: SessionId,
+    /// Who logged in.
+    pub user: UserId,
+    /// The digest of the new cookie's secret.
+    pub digest: SecretDigest,
+    /// What it hangs from.
+    pub lineage: Lineage,
+    /// How the person was authenticated.
+    pub authentication: Authentication,
+    /// Its absolute end.
+    pub expires_at: UnixTime,
+    /// The session this browser had.
+    pub previous: Option<SessionId>,
+}
+
+impl StartSession {
+    async fn renew<T: Tx>(&self, tx: &mut T, previous: SessionId) -> Result<bool, StoreError> {
+        let sql = "UPDATE session SET digest = $1, lineage = $2, auth_time = $3, acr = $4, amr = $5, used_at = $6
+                   WHERE workspace = $7 AND id = $8 AND user_id = $9 AND enabled = 1 AND expires_at > $10 RETURNING id";
+        let values: [Value; 10] = [
+            (&self.digest.0).into(),
+            self.lineage.to_bytes().into(),
+            self.authentication.auth_time.into(),
+            self.authentication.acr.as_str().into(),
+            to_json(&self.authentication.amr)?.into(),
+            self.stamp.now.into(),
+            self.stamp.workspace.as_bytes().into(),
+            previous.as_bytes().into(),
+            self.user.as_bytes().into(),
+            self.stamp.now.into(),
+        ];
+        Ok(tx.find(sql, &values).await?.is_some())
+    }
+}
+
+impl Step for StartSession {
+    type Out = SessionId;
+
+    async fn run<T: Tx>(&self, tx: &mut T) -> Result<SessionId, StoreError> {
+        if let Some(previous) = self.previous {
+            if self.renew(tx, previous).await? {
+                self.stamp.audit(tx, "session.renewed", format!("user {}", self.user), format!("session {previous}"));
+                return Ok(previous);
+            }
+            end(tx, &self.stamp, previous).await?;
+        }
+        let sql = "INSERT INTO session (workspace, id, user_id, epoch, enabled, digest, lineage, auth_time, acr, amr,
+                       created_at, used_at, expires_at) VALUES ($1, $2, $3, $4, 1, $5, $6, $7, $8, $9, $10, $11, $12)";
+        let values: [Value; 12] = [
+            self.stamp.workspace.as_bytes().into(),
+            self.id.as_bytes().into(),
+            self.user.as_bytes().into(),
+            Epoch::FIRST.into(),
+            (&self.digest.0).into(),
+            self.lineage.to_bytes().into(),
+            self.authentication.auth_time.into(),
+            self.authentication.acr.as_str().into(),
+            to_json(&self.authentication.amr)?.into(),
+            self.stamp.now.into(),
+            self.stamp.now.into(),
+            self.expires_at.into(),
+        ];
+        tx.run(sql, &values).await?;
+        self.stamp.audit(tx, "session.started", format!("user {}", self.user), format!("session {}", self.id));
+        Ok(self.id)
+    }
+}
+
+/// Ends a session: everything bound to it dies. `false` if it had ended before.
+pub struct EndSession {
+    /// When, where, by whom.
+    pub stamp: Stamp,
+    /// Which.
+    pub id: SessionId,
+}
+
+impl Step for EndSession {
+    type Out = bool;
+    const ENTERS_FEED: bool = true;
+
+    async fn run<T: Tx>(&self, tx: &mut T) -> Result<bool, StoreError> {
+        end(tx, &self.stamp, self.id).await
+    }
+}
+
+async fn end<T: Tx>(tx: &mut T, stamp: &Stamp, id: SessionId) -> Result<bool, StoreError> {
+    let sql = "UPDATE session SET epoch = epoch + 1, enabled = 0 WHERE workspace = $1 AND id = $2 AND enabled = 1 RETURNING user_id";
+    let ended = tx.find(sql, &[stamp.workspace.as_bytes().into(), id.as_bytes().into()]).await?;
+    // Entered again when it had ended before: who repeats it waits for it like the first.
+    stamp.change(tx, Touched::Session(id), "session.ended");
+    let Some(row) = &ended else { return Ok(false) };
+    let user: UserId = row.id(0)?;
+    stamp.audit(tx, "session.ended", format!("user {user}"), format!("session {id}"));
+    Ok(true)
+}

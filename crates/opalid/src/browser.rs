@@ -1,0 +1,100 @@
+//! The browser in front of us: its session, and the forms that were made for it.
+
+use http::HeaderValue;
+use http::header::SET_COOKIE;
+use opalid_core::form::Form;
+use opalid_core::grant::{Ancestor, Birth, Lineage};
+use opalid_core::ids::SessionId;
+use opalid_core::token::{PresentedToken, RowSecret, SessionCookie};
+use opalid_store::Outage;
+use opalid_store::steps::session::{EndSession, FindSession, SessionRow};
+
+use crate::http::call::Call;
+use crate::http::cookies::{CookiePurpose, browser_value};
+use crate::http::reply::Reply;
+use crate::login::csrf::{Forged, FormPurpose};
+use crate::pages::CSRF_FIELD;
+use crate::random;
+
+/// The session that this browser has, if it stands: its secret matches, it has not ended, and neither has
+/// anything it hangs from.
+pub async fn session(call: &Call<'_>) -> Result<Option<SessionRow>, Outage> {
+    let Some(cookie) = call.issuer.cookies.find(&call.parts.headers, CookiePurpose::Session) else { return Ok(None) };
+    let Ok(secret) = call.issuer.row_sealer.open_row::<SessionCookie>(PresentedToken::new(cookie)) else {
+        return Ok(None);
+    };
+    let workspace = call.issuer.id();
+    let found = call.app.store.read(FindSession { workspace, id: SessionId::from_bytes(secret.row) }).await?;
+    let Some(session) = found.filter(|session| session.digest.matches(&secret.digest())) else { return Ok(None) };
+    let stands = call.app.store.judge_lineage(workspace, &lineage(&session), call.now).await?.is_ok();
+    Ok(stands.then_some(session))
+}
+
+/// What hangs from a session hangs from the session and from all that hangs from.
+pub fn lineage(session: &SessionRow) -> Lineage {
+    let own = Birth { ancestor: Ancestor::Session(session.id), epoch: session.epoch };
+    Lineage::new(session.lineage.births().iter().copied().chain([own]))
+}
+
+/// Gives the browser the cookie of a session.
+pub fn set_session(call: &Call<'_>, reply: &mut Reply, secret: &RowSecret<SessionCookie>) {
+    let value = call.issuer.row_sealer.seal_row(secret, random::bytes());
+    set(reply, call.issuer.cookies.set(CookiePurpose::Session, &value, None));
+}
+
+/// Ends a session on its person's own wish: everything bound to it is dead when this returns.
+pub async fn end_session(call: &Call<'_>, session: &SessionRow) -> Result<(), Outage> {
+    let stamp = call.app.stamp(call.issuer.id(), format!("user {}", session.user));
+    call.app.store.run(EndSession { stamp, id: session.id }).await.map(drop)
+}
+
+/// Takes the session cookie away.
+pub fn delete_session(call: &Call<'_>, reply: &mut Reply) {
+    set(reply, call.issuer.cookies.delete(CookiePurpose::Session));
+}
+
+/// Adds a `Set-Cookie`.
+pub fn set(reply: &mut Reply, cookie: Result<HeaderValue, crate::http::cookies::NotACookieValue>) {
+    match cookie {
+        Ok(cookie) => drop(reply.headers_mut().append(SET_COOKIE, cookie)),
+        Err(error) => tracing::error!(%error, "a cookie could not be written"),
+    }
+}
+
+/// The hidden field of a form for this browser; `finish` also sets the cookie that the field is bound to.
+pub struct FormToken {
+    /// The field's value.
+    pub csrf: String,
+    fresh: Option<HeaderValue>,
+}
+
+impl FormToken {
+    /// Makes the field of a form for `request`.
+    pub fn new(call: &Call<'_>, purpose: FormPurpose, request: &str) -> Self {
+        let known = call.issuer.cookies.find(&call.parts.headers, CookiePurpose::Browser).map(str::to_owned);
+        let (browser, fresh) = match known {
+            Some(browser) => (browser, None),
+            None => {
+                let browser = browser_value(random::bytes());
+                let cookie = call.issuer.cookies.set(CookiePurpose::Browser, &browser, None).ok();
+                (browser, cookie)
+            }
+        };
+        Self { csrf: call.issuer.forms.token(&browser, purpose, request), fresh }
+    }
+
+    /// Adds the cookie, where the browser has none yet.
+    pub fn finish(self, mut reply: Reply) -> Reply {
+        if let Some(cookie) = self.fresh {
+            reply.headers_mut().append(SET_COOKIE, cookie);
+        }
+        reply
+    }
+}
+
+/// Whether a form came from its own page in this browser.
+pub fn check_form(call: &Call<'_>, form: &Form<'_>, purpose: FormPurpose, request: &str) -> Result<(), Forged> {
+    call.issuer.forms.check_origin(&call.parts.headers)?;
+    let browser = call.issuer.cookies.find(&call.parts.headers, CookiePurpose::Browser);
+    call.issuer.forms.check(browser, purpose, request, form.one(CSRF_FIELD).unwrap_or_default())
+}

@@ -1,0 +1,167 @@
+//! Reaching the running server: where it is, what is asked, how the answer is printed.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+
+use super::output::{Format, Output};
+use crate::config::{Settings, Sources, process_environment};
+use crate::manage::socket::{Line, connect};
+use crate::manage::{Command, Paging, Reply, Request};
+
+/// The longest line of an answer.
+const LINE_MAX: u64 = 256 * 1024 * 1024;
+
+/// Where the server is, and how to print.
+#[derive(Debug, Args)]
+pub struct Reach {
+    /// The data folder of the running server [default: ./opalid-data, or the setting `data`]
+    #[arg(long, global = true, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The server's configuration file, for its data folder
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The workspace to work in [default: the root workspace]
+    #[arg(short, long, global = true, value_name = "NAME")]
+    workspace: Option<String>,
+    /// How to print
+    #[arg(short, long, global = true, value_enum, default_value_t)]
+    output: Format,
+}
+
+/// A group of commands that reach the server.
+#[derive(Debug, Args)]
+pub struct Managing<C: Subcommand> {
+    #[command(flatten)]
+    reach: Reach,
+    #[command(subcommand)]
+    command: C,
+}
+
+/// One command that reaches the server.
+#[derive(Debug, Args)]
+pub struct Alone<C: Args> {
+    #[command(flatten)]
+    reach: Reach,
+    #[command(flatten)]
+    command: C,
+}
+
+impl<C: Args + Reaching> Alone<C> {
+    /// Runs the command.
+    pub fn run(self) -> anyhow::Result<()> {
+        self.command.run(&self.reach.server()?)
+    }
+}
+
+/// A command that reaches the server.
+pub trait Reaching {
+    /// Asks, and prints.
+    fn run(self, server: &Server) -> anyhow::Result<()>;
+}
+
+impl<C: Subcommand + Reaching> Managing<C> {
+    /// Runs the command.
+    pub fn run(self) -> anyhow::Result<()> {
+        self.command.run(&self.reach.server()?)
+    }
+}
+
+impl Reach {
+    /// The server there.
+    pub fn server(self) -> anyhow::Result<Server> {
+        let data = match self.data {
+            Some(data) => data,
+            None => Settings::new(Sources::read(self.config, process_environment(), [].into(), false)?).data()?,
+        };
+        Ok(Server { data, workspace: self.workspace, output: Output::new(self.output) })
+    }
+}
+
+/// The server of a data folder, and where its answers are printed.
+pub struct Server {
+    data: PathBuf,
+    workspace: Option<String>,
+    /// Where to print.
+    pub output: Output,
+}
+
+impl Server {
+    /// Asks one thing and prints the reply.
+    pub fn show(&self, command: Command) -> anyhow::Result<()> {
+        self.output.print(&self.ask(command)?)
+    }
+
+    /// Asks one thing in the workspace of `-w`.
+    pub fn ask(&self, command: Command) -> anyhow::Result<Reply> {
+        self.ask_in(None, command)
+    }
+
+    /// Asks one thing in a workspace; none is that of `-w`.
+    pub fn ask_in(&self, workspace: Option<String>, command: Command) -> anyhow::Result<Reply> {
+        self.stream_in(workspace, command)?
+            .next()
+            .unwrap_or_else(|| bail!("the server hung up without an answer; see its log"))
+    }
+
+    /// Asks for something that has several answers.
+    pub fn stream_in(
+        &self,
+        workspace: Option<String>,
+        command: Command,
+    ) -> anyhow::Result<impl Iterator<Item = anyhow::Result<Reply>> + use<>> {
+        let mut stream = connect(&self.data).map_err(|error| unreachable(&self.data, error))?;
+        let request = Request { workspace: workspace.or_else(|| self.workspace.clone()), command };
+        let mut line = serde_json::to_vec(&request)?;
+        line.push(b'\n');
+        stream.write_all(&line).context("the server hung up")?;
+        let mut lines = BufReader::new(stream);
+        Ok(std::iter::from_fn(move || read_line(&mut lines).transpose()))
+    }
+}
+
+fn read_line(lines: &mut impl BufRead) -> anyhow::Result<Option<Reply>> {
+    let mut line = Vec::new();
+    lines.take(LINE_MAX).read_until(b'\n', &mut line).context("the server's answer broke off")?;
+    if line.is_empty() {
+        return Ok(None);
+    }
+    match serde_json::from_slice(&line).context("the server's answer is not one that this opalid knows")? {
+        Line::Ok(reply) => Ok(Some(reply)),
+        Line::Error(error) => Err(error.into()),
+    }
+}
+
+/// Says what to do when no server can be reached.
+fn unreachable(data: &Path, error: std::io::Error) -> anyhow::Error {
+    let folder = data.display();
+    match error.kind() {
+        std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => anyhow::anyhow!(
+            "no server runs on the data folder {folder}; start it with: opalid serve --data {folder} (or name the \
+             folder of a running one with --data DIR)"
+        ),
+        std::io::ErrorKind::PermissionDenied => anyhow::anyhow!(
+            "this user may not command the server on {folder}; run the command as the user that the server runs as"
+        ),
+        _ => anyhow::Error::new(error).context(format!("cannot reach the server on the data folder {folder}")),
+    }
+}
+
+/// Which part of a long list.
+#[derive(Debug, Clone, Args)]
+pub struct Part {
+    /// Go on after this row of the part before
+    #[arg(long, value_name = "ID")]
+    after: Option<String>,
+    /// How many rows, 1,000 at most
+    #[arg(long, value_name = "COUNT", default_value_t = 50)]
+    limit: u32,
+}
+
+impl From<Part> for Paging {
+    fn from(part: Part) -> Self {
+        Self { after: part.after, limit: Some(part.limit) }
+    }
+}

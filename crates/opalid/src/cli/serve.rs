@@ -1,0 +1,111 @@
+//! `opalid serve` and `opalid config`: what opens the server.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use clap::Subcommand;
+use opalid_core::wrap::MasterKey;
+use opalid_store::Location;
+
+use crate::clock::Clock;
+use crate::config::{Config, ConfigFlags, Database, Settings};
+use crate::http::tls::TlsSource;
+use crate::login::password_hash::HasherSettings;
+use crate::start::{Starting, start};
+use crate::{config, serve, telemetry};
+
+/// What can be asked of the configuration.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Says what is wrong with the configuration, if anything.
+    Check {
+        #[command(flatten)]
+        flags: ConfigFlags,
+    },
+    /// Prints every setting with where its value came from.
+    Show {
+        #[command(flatten)]
+        flags: ConfigFlags,
+    },
+    /// Prints every key with its default and why.
+    Keys,
+}
+
+/// Runs the server.
+pub fn run(demo: bool, flags: ConfigFlags) -> anyhow::Result<()> {
+    let config = effective(&Settings::new(flags.sources(demo)?))?;
+    serve_with(config, demo)
+}
+
+impl ConfigCommand {
+    /// Answers it.
+    pub fn run(self) -> anyhow::Result<()> {
+        match self {
+            Self::Check { flags } => {
+                effective(&Settings::new(flags.sources(false)?))?;
+                println!("The configuration is good.");
+            }
+            Self::Show { flags } => print!("{}", Settings::new(flags.sources(false)?).show()),
+            Self::Keys => print!("{}", config::show::describe()),
+        }
+        Ok(())
+    }
+}
+
+fn effective(settings: &Settings) -> anyhow::Result<Config> {
+    settings.config().map_err(|mistakes| {
+        let lines: Vec<String> = mistakes.iter().map(|mistake| format!("  {mistake}")).collect();
+        anyhow::anyhow!("the configuration is not good:\n{}", lines.join("\n"))
+    })
+}
+
+fn serve_with(config: Config, demo: bool) -> anyhow::Result<()> {
+    telemetry::begin(config.log_format, &config.log_level)?;
+    if demo
+        && !(config.issuer.is_loopback() && config.listen.iter().all(crate::http::listen::ListenAddress::is_loopback))
+    {
+        bail!("--demo is for this machine alone: its issuer and every listen address must be loopback");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(config.workers)
+        .enable_all()
+        .build()
+        .context("cannot start threads")?;
+    runtime.block_on(async move {
+        let tls = match &config.tls {
+            Some(files) => Some(TlsSource::from_files(&files.certificate, &files.key)?),
+            None => None,
+        };
+        let (listen, metrics_listen) = (config.listen.clone(), config.metrics_listen);
+        let app = start(starting(config, demo)?).await?;
+        serve::run(app, &listen, metrics_listen.as_slice(), tls).await
+    })
+}
+
+fn starting(config: Config, demo: bool) -> anyhow::Result<Starting> {
+    let master_key = match &config.master_key {
+        Some(secret) => Some(MasterKey::from_text(secret.expose().trim_end()).context("master_key")?),
+        None => None,
+    };
+    let location = match &config.database {
+        Database::Sqlite => None,
+        Database::Postgres(url) => {
+            Some(Location::postgres(url, config.database_password.as_ref().map(config::Secret::expose))?)
+        }
+    };
+    Ok(Starting {
+        data: PathBuf::from(&config.data),
+        location,
+        master_key,
+        issuer: config.issuer.as_str().to_owned(),
+        clock: Clock::System,
+        hasher: HasherSettings::for_cores(config.workers),
+        trusted_proxies: config.trusted_proxies,
+        demo,
+        on_fatal: Arc::new(|why: &str| {
+            tracing::error!("{why}");
+            std::process::exit(70);
+        }),
+    })
+}

@@ -1,0 +1,50 @@
+//! `opalid workspace`.
+
+use clap::Subcommand;
+
+use super::output::{Table, service};
+use super::reach::{Reaching, Server};
+use crate::manage::workspaces::{WorkspaceDetail, WorkspaceRow};
+use crate::manage::{Command, Page};
+
+/// What can be asked about workspaces.
+#[derive(Debug, Subcommand)]
+pub enum WorkspaceCommand {
+    /// Lists all workspaces.
+    List,
+    /// Shows one workspace with its settings.
+    Show {
+        /// Its name [default: that of -w, else the root workspace]
+        name: Option<String>,
+    },
+}
+
+impl Reaching for WorkspaceCommand {
+    fn run(self, server: &Server) -> anyhow::Result<()> {
+        let reply = match self {
+            Self::List => server.ask_in(None, Command::ListWorkspaces {})?,
+            Self::Show { name } => server.ask_in(name, Command::ShowWorkspace {})?,
+        };
+        server.output.print(&reply)
+    }
+}
+
+pub(super) fn table(page: &Page<WorkspaceRow>) -> String {
+    let mut table = Table::new(["NAME", "ISSUER", "STATE", "EPOCH"]);
+    for row in &page.rows {
+        table.row([row.name.clone(), row.issuer.clone(), service(row.enabled), row.epoch.0.to_string()]);
+    }
+    table.page(page.next.as_deref())
+}
+
+pub(super) fn facts(detail: &WorkspaceDetail) -> String {
+    let row = &detail.row;
+    let mut table = Table::of_facts();
+    table.row(["name".into(), row.name.clone()]);
+    table.row(["id".into(), row.id.to_string()]);
+    table.row(["issuer".into(), row.issuer.clone()]);
+    table.row(["state".into(), service(row.enabled)]);
+    table.row(["epoch".into(), row.epoch.0.to_string()]);
+    table.settings(&detail.settings);
+    table.text()
+}

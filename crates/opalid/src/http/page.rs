@@ -1,0 +1,49 @@
+//! Pages for people: rendered, with the headers every page carries.
+
+use http::StatusCode;
+use opalid_core::error::{ErrorCode, OAuthError};
+
+use crate::http::call::Call;
+use crate::http::reply::{self, Reply};
+use crate::http::security_headers::{self, Forms};
+use crate::pages::{ErrorPage, Template};
+
+/// A page with 200.
+pub fn page(call: &Call<'_>, template: &impl Template, forms: Forms) -> Reply {
+    page_with(call, StatusCode::OK, template, forms)
+}
+
+/// A page with another status.
+pub fn page_with(call: &Call<'_>, status: StatusCode, template: &impl Template, forms: Forms) -> Reply {
+    match template.render() {
+        Ok(html) => {
+            let mut reply = reply::with_body(status, "text/html; charset=utf-8", html);
+            security_headers::add(reply.headers_mut(), call.app.transport, forms);
+            reply
+        }
+        Err(error) => {
+            tracing::error!(%error, "a page could not be rendered");
+            reply::empty(StatusCode::INTERNAL_SERVER_ERROR)
+        }
+    }
+}
+
+/// What a person sees instead of a redirect that must not happen.
+pub fn error_page(call: &Call<'_>, error: &OAuthError, advice: &str) -> Reply {
+    reply::log(error);
+    let status = StatusCode::from_u16(error.code.status()).unwrap_or(StatusCode::BAD_REQUEST);
+    let request_id = call.request_id.to_string();
+    let page = ErrorPage {
+        workspace: call.issuer.display_name(),
+        what: &error.description,
+        advice,
+        code: error.code.wire_name(),
+        request_id: &request_id,
+    };
+    page_with(call, status, &page, Forms::StayHere)
+}
+
+/// The page for a form that did not come from its own page, or a request that is gone.
+pub fn start_again(call: &Call<'_>, what: impl Into<std::borrow::Cow<'static, str>>) -> Reply {
+    error_page(call, &OAuthError::new(ErrorCode::InvalidRequest, what), "Go back to the application and start again.")
+}

@@ -1,0 +1,144 @@
+//! The consent page: what a client wants, for whom, how long.
+
+use opalid_core::client::Client;
+use opalid_core::error::OAuthError;
+use opalid_core::grant::Entitlement;
+use opalid_core::ids::ConsentId;
+use opalid_core::scope::OpenIdScope;
+use opalid_store::steps::consent::GiveConsent;
+use opalid_store::steps::session::SessionRow;
+use std::sync::Arc;
+
+use crate::browser::{self, FormToken};
+use crate::entitle;
+use crate::http::call::Call;
+use crate::http::page;
+use crate::http::reply::{self, Reply};
+use crate::http::routes::Endpoint;
+use crate::http::security_headers::Forms;
+use crate::login::csrf::FormPurpose;
+use crate::pages::{Consent, ScopeGroup};
+use crate::pending::{Decision, Pending};
+
+const ADVICE: &str = "Go back to the application and start again.";
+
+/// What the page is about.
+struct Wish {
+    pending: Pending,
+    session: SessionRow,
+    client: Arc<Client>,
+    entitlement: Entitlement,
+}
+
+/// GET /consent.
+pub async fn show(call: &Call<'_>) -> Reply {
+    match wish(call).await {
+        Ok(Ok(wish)) => match consent_page(call, &wish).await {
+            Ok(reply) => reply,
+            Err(error) => page::error_page(call, &error, ADVICE),
+        },
+        Ok(Err(elsewhere)) => elsewhere,
+        Err(error) => page::error_page(call, &error, ADVICE),
+    }
+}
+
+/// POST /consent.
+pub async fn submit(call: &Call<'_>) -> Reply {
+    let wish = match wish(call).await {
+        Ok(Ok(wish)) => wish,
+        Ok(Err(elsewhere)) => return elsewhere,
+        Err(error) => return page::error_page(call, &error, ADVICE),
+    };
+    match decide(call, wish).await {
+        Ok(reply) => reply,
+        Err(error) => page::error_page(call, &error, ADVICE),
+    }
+}
+
+async fn wish(call: &Call<'_>) -> Result<Result<Wish, Reply>, OAuthError> {
+    let outage = |error| reply::outage(&error);
+    let Some(pending) = Pending::find(call).await.map_err(outage)? else {
+        return Ok(Err(page::start_again(call, "This sign-in took too long, or is over.")));
+    };
+    let Some(session) = browser::session(call).await.map_err(outage)? else {
+        return Ok(Err(reply::see_other(&pending.url(call, Endpoint::SignIn))));
+    };
+    let client = call.app.store.find_client(call.issuer.id(), &pending.request.client_id).await.map_err(outage)?;
+    let Some(client) = client else {
+        return Ok(Err(page::start_again(call, "This application is not known any more.")));
+    };
+    let entitlement = entitle::for_person(call, &client, &pending.request.scope, &pending.request.resources).await?;
+    Ok(Ok(Wish { pending, session, client, entitlement }))
+}
+
+async fn consent_page(call: &Call<'_>, wish: &Wish) -> Result<Reply, OAuthError> {
+    let outage = |error| reply::outage(&error);
+    let user = call.app.store.find_user(call.issuer.id(), wish.session.user).await.map_err(outage)?;
+    let openid: Vec<&str> = OpenIdScope::ALL
+        .iter()
+        .filter(|scope| wish.entitlement.openid.has(**scope))
+        .map(|scope| in_words(*scope))
+        .collect();
+    let mut resources = Vec::with_capacity(wish.entitlement.resources.len());
+    for (id, scopes) in &wish.entitlement.resources {
+        if let Some(resource) = call.app.store.find_resource_by_id(call.issuer.id(), *id).await.map_err(outage)? {
+            resources.push((resource, scopes));
+        }
+    }
+    let account = ScopeGroup { resource: "Your account", scopes: openid };
+    let apis = resources.iter().filter(|(_, scopes)| !scopes.is_empty());
+    let apis = apis
+        .map(|(resource, scopes)| ScopeGroup { resource: resource.display_name(), scopes: scopes.iter().collect() });
+    let groups = (!account.scopes.is_empty()).then_some(account.clone()).into_iter().chain(apis).collect();
+    let offline = wish.entitlement.openid.has(OpenIdScope::OfflineAccess);
+    let token = FormToken::new(call, FormPurpose::Consent, &wish.pending.id.to_string());
+    let action = wish.pending.url(call, Endpoint::Consent);
+    let page = Consent {
+        workspace: call.issuer.display_name(),
+        action: &action,
+        csrf: &token.csrf,
+        client: wish.client.display_name(),
+        client_host: wish.client.settings.client_uri.as_deref().and_then(host),
+        user: user.as_deref().map_or("", |user| &user.username),
+        groups,
+        lasts: if offline { "until you take it back, also while you are away" } else { "until you sign out" },
+        remembered: true,
+    };
+    let reply = page::page(call, &page, Forms::MayEndAtClient);
+    Ok(token.finish(reply))
+}
+
+async fn decide(call: &Call<'_>, wish: Wish) -> Result<Reply, OAuthError> {
+    let Wish { mut pending, session, client, entitlement } = wish;
+    let form = call.form()?;
+    if let Err(forged) = browser::check_form(call, &form, FormPurpose::Consent, &pending.id.to_string()) {
+        return Ok(page::start_again(call, forged.to_string()));
+    }
+    let decision = if form.one("decision") == Some("allow") { Decision::Allow } else { Decision::Deny };
+    if decision == Decision::Allow {
+        let step = GiveConsent {
+            stamp: call.app.stamp(call.issuer.id(), format!("user {}", session.user)),
+            id: ConsentId::from_bytes(call.app.new_id()),
+            user: session.user,
+            client: client.id,
+            given: entitlement,
+        };
+        call.app.store.run(step).await.map_err(|error| reply::outage(&error))?;
+    }
+    pending.decision = Some((session.id, decision));
+    pending.save(call).await.map_err(|error| reply::outage(&error))?;
+    Ok(reply::see_other(&pending.continue_url(call)))
+}
+
+const fn in_words(scope: OpenIdScope) -> &'static str {
+    match scope {
+        OpenIdScope::OpenId => "Know who you are",
+        OpenIdScope::Profile => "See your profile: your name and what you have told about yourself",
+        OpenIdScope::Email => "See your e-mail address",
+        OpenIdScope::OfflineAccess => "Keep this access while you are away",
+    }
+}
+
+fn host(uri: &str) -> Option<&str> {
+    uri.split_once("://").and_then(|(_, rest)| rest.split(['/', '?', '#']).next())
+}

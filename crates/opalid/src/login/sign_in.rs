@@ -1,0 +1,165 @@
+//! The sign-in page: a name and a password.
+//!
+//! Takes: a stored request, a form. Gives: a session, and the way back to the request.
+//! Holds: known and unknown users cost equally many argon2 runs and are told the same; epochs are read beside
+//! the hash, before it is checked; a new session has a new secret; only failures count against anybody.
+
+use opalid_core::error::OAuthError;
+use opalid_core::form::Form;
+use opalid_core::grant::{Ancestor, Authentication, Birth, Lineage};
+use opalid_core::ids::SessionId;
+use opalid_core::time::Seconds;
+use opalid_core::token::{RowSecret, SessionCookie};
+use opalid_core::user::{User, username_key};
+use opalid_store::steps::session::StartSession;
+use opalid_store::steps::user::{Credentials, FindCredentials};
+
+use crate::browser::{self, FormToken};
+use crate::http::call::Call;
+use crate::http::cookies::CookiePurpose;
+use crate::http::page;
+use crate::http::reply::{self, Reply};
+use crate::http::routes::Endpoint;
+use crate::http::security_headers::Forms;
+use crate::login::csrf::FormPurpose;
+use crate::login::password::Password;
+use crate::login::password_hash::PhcString;
+use crate::login::throttle::Candidate;
+use crate::metrics;
+use crate::pages::{SignIn, SignInProblem};
+use crate::pending::Pending;
+use crate::random;
+
+const ADVICE: &str = "Try again in a moment.";
+/// How long a browser is known to have signed a person in before.
+const DEVICE_KNOWN: Seconds = Seconds(365 * 24 * 3600);
+
+/// GET /sign-in.
+pub async fn show(call: &Call<'_>) -> Reply {
+    match Pending::find(call).await {
+        Ok(Some(pending)) => form_page(call, &pending, None, None).await,
+        Ok(None) => page::start_again(call, "This sign-in took too long, or is over."),
+        Err(error) => page::error_page(call, &reply::outage(&error), ADVICE),
+    }
+}
+
+/// POST /sign-in.
+pub async fn submit(call: &Call<'_>) -> Reply {
+    let pending = match Pending::find(call).await {
+        Ok(Some(pending)) => pending,
+        Ok(None) => return page::start_again(call, "This sign-in took too long, or is over."),
+        Err(error) => return page::error_page(call, &reply::outage(&error), ADVICE),
+    };
+    let form = match call.form() {
+        Ok(form) => form,
+        Err(error) => return page::error_page(call, &error, ADVICE),
+    };
+    if let Err(forged) = browser::check_form(call, &form, FormPurpose::SignIn, &pending.id.to_string()) {
+        return page::start_again(call, forged.to_string());
+    }
+    match sign_in(call, &form, pending.clone()).await {
+        Ok(Ok(reply)) => reply,
+        Ok(Err(problem)) => form_page(call, &pending, form.one("login"), Some(problem)).await,
+        Err(error) => page::error_page(call, &error, ADVICE),
+    }
+}
+
+async fn form_page(call: &Call<'_>, pending: &Pending, typed: Option<&str>, problem: Option<SignInProblem>) -> Reply {
+    let id = pending.id.to_string();
+    let token = FormToken::new(call, FormPurpose::SignIn, &id);
+    let client = call.app.store.find_client(call.issuer.id(), &pending.request.client_id).await.ok().flatten();
+    let signed_in = match browser::session(call).await {
+        Ok(Some(session)) => call.app.store.find_user(call.issuer.id(), session.user).await.ok().flatten(),
+        _ => None,
+    };
+    let action = pending.url(call, Endpoint::SignIn);
+    let page = SignIn {
+        workspace: call.issuer.display_name(),
+        client: client.as_deref().map(opalid_core::client::Client::display_name),
+        action: &action,
+        csrf: &token.csrf,
+        login: typed.or(pending.request.login_hint.as_deref()).unwrap_or_default(),
+        signed_in_as: signed_in.as_deref().map(|user| user.username.as_str()),
+        problem,
+    };
+    let reply = page::page(call, &page, Forms::MayEndAtClient);
+    token.finish(reply)
+}
+
+async fn sign_in(
+    call: &Call<'_>,
+    form: &Form<'_>,
+    pending: Pending,
+) -> Result<Result<Reply, SignInProblem>, OAuthError> {
+    let typed = form.one("login").unwrap_or_default();
+    let key = username_key(typed.trim()).unwrap_or_default();
+    let password = Password::new(form.one("password").unwrap_or_default().to_owned());
+    let device_cookie = call.issuer.cookies.find(&call.parts.headers, CookiePurpose::Device);
+    let workspace = call.issuer.id();
+    let device = device_cookie.and_then(|cookie| call.issuer.devices.find(cookie, workspace, &key));
+    let candidate = Candidate { workspace, login_name: &key, address: call.address, device };
+    let attempt = match call.app.throttle.check(call.now, &candidate) {
+        Ok(attempt) => attempt,
+        Err(wait) => {
+            call.app.metrics.sign_ins.count(metrics::SignIn::BackedOff);
+            return Ok(Err(SignInProblem::TooManyTries { wait: u64::from(wait.0.0) }));
+        }
+    };
+    let Some(user) = check_password(call, key.clone(), &password).await? else {
+        attempt.failed(call.now);
+        call.app.metrics.sign_ins.count(metrics::SignIn::Wrong);
+        return Ok(Err(SignInProblem::WrongCredentials));
+    };
+    attempt.succeeded();
+    call.app.metrics.sign_ins.count(metrics::SignIn::Success);
+    let mut reply = start_session(call, &user, pending).await?;
+    let remembered = call.issuer.devices.remember(device_cookie, workspace, &key, random::bytes());
+    browser::set(&mut reply, call.issuer.cookies.set(CookiePurpose::Device, &remembered, Some(DEVICE_KNOWN)));
+    Ok(Ok(reply))
+}
+
+/// The user, if name and password are right and the account is in service. One argon2 run either way.
+async fn check_password(
+    call: &Call<'_>,
+    username_key: String,
+    password: &Password,
+) -> Result<Option<User>, OAuthError> {
+    let step = FindCredentials { workspace: call.issuer.id(), username_key };
+    let found = call.app.store.read(step).await.map_err(|error| reply::outage(&error))?;
+    let stored =
+        found.as_ref().and_then(|found| found.password_hash.as_deref()).and_then(|hash| PhcString::parse(hash).ok());
+    let right = call.app.hasher.verify(stored.as_ref(), password).await.map_err(|busy| {
+        OAuthError::new(opalid_core::error::ErrorCode::ServerBusy, "too many people are signing in right now")
+            .because(busy)
+    })?;
+    Ok(found.map(|Credentials { user, .. }| user).filter(|user| right && user.enabled))
+}
+
+async fn start_session(call: &Call<'_>, user: &User, mut pending: Pending) -> Result<Reply, OAuthError> {
+    let previous = browser::session(call).await.map_err(|error| reply::outage(&error))?;
+    let same = previous.as_ref().filter(|session| session.user == user.id).map(|session| session.id);
+    let previous = previous.map(|session| session.id);
+    let id = same.unwrap_or_else(|| SessionId::from_bytes(call.app.new_id()));
+    let secret = RowSecret::<SessionCookie>::new(*id.as_bytes(), 0, random::bytes());
+    let births = [
+        Birth { ancestor: Ancestor::Workspace(call.issuer.id()), epoch: call.issuer.workspace().epoch },
+        Birth { ancestor: Ancestor::User(user.id), epoch: user.epoch },
+        Birth { ancestor: Ancestor::Credentials(user.id), epoch: user.credentials },
+    ];
+    let step = StartSession {
+        stamp: call.app.stamp(call.issuer.id(), format!("user {}", user.id)),
+        id,
+        user: user.id,
+        digest: secret.digest(),
+        lineage: Lineage::new(births),
+        authentication: Authentication { auth_time: call.now, acr: "1".into(), amr: vec!["pwd".into()] },
+        expires_at: call.now.plus(call.issuer.settings().session_absolute),
+        previous,
+    };
+    call.app.store.run(step).await.map_err(|error| reply::outage(&error))?;
+    pending.signed_in = Some(id);
+    pending.save(call).await.map_err(|error| reply::outage(&error))?;
+    let mut reply = reply::see_other(&pending.continue_url(call));
+    browser::set_session(call, &mut reply, &secret);
+    Ok(reply)
+}

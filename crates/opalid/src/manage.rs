@@ -1,0 +1,336 @@
+//! What operators ask of a running server, and what it answers.
+//!
+//! Takes: a [`Request`], from whoever has been let in: over the command socket file permissions decide that.
+//! Gives: a typed [`Reply`] or a [`ManageError`] that says what to do.
+//! Holds: an unknown field is refused; every change is a step of the store and is audited as `operator`'s.
+//! Not here: how requests travel (`socket`) and how replies look to a person (`cli`).
+
+pub mod clients;
+pub mod events;
+pub mod inspect;
+pub mod resources;
+mod revoke;
+pub mod sessions;
+pub mod socket;
+pub mod users;
+pub mod workspaces;
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use opalid_core::ids::WorkspaceId;
+use opalid_store::keys::WorkspaceRecord;
+use opalid_store::steps::Stamp;
+use opalid_store::steps::client::ClientEvent;
+use opalid_store::steps::list::Part;
+use opalid_store::steps::user::UserEvent;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::app::{App, IssuerError};
+
+/// Who the audit log says it was.
+pub const INITIATOR: &str = "operator";
+
+/// One thing asked of the server.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// The name of the workspace it is about; the root's if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workspace: Option<String>,
+    /// What to do there.
+    pub command: Command,
+}
+
+/// What can be asked. Variants have braces even when empty, for only those refuse unknown fields.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
+#[expect(missing_docs, reason = "each variant says what it does, and fields are named as everywhere")]
+pub enum Command {
+    /// All workspaces.
+    ListWorkspaces {},
+    /// The workspace of the request.
+    ShowWorkspace {},
+    /// Clients.
+    ListClients { paging: Paging },
+    /// One client.
+    ShowClient { client_id: String },
+    /// Takes a client out of service.
+    SuspendClient { client_id: String },
+    /// Puts it back.
+    ResumeClient { client_id: String },
+    /// Resources.
+    ListResources { paging: Paging },
+    /// One resource.
+    ShowResource { uri: String },
+    /// Users.
+    ListUsers { paging: Paging },
+    /// One user.
+    ShowUser { username: String },
+    /// Makes a user, and a link to set the password if wished.
+    CreateUser { username: String, admin: bool, link: bool },
+    /// Takes a user out of service.
+    SuspendUser { username: String },
+    /// Puts them back.
+    ResumeUser { username: String },
+    /// Sets a user's password.
+    SetPassword { username: String, password: Handed },
+    /// Makes a link with which the user sets it.
+    LinkPassword { username: String },
+    /// Sessions, of one user or of all.
+    ListSessions { user: Option<String>, paging: Paging },
+    /// Grants, of one user, one client or all.
+    ListGrants { user: Option<String>, client: Option<String>, paging: Paging },
+    /// Kills everything in the workspace.
+    RevokeWorkspace {},
+    /// Kills everything of a user.
+    RevokeUser { username: String },
+    /// Kills everything a client was given.
+    RevokeClient { client_id: String },
+    /// Ends a session.
+    RevokeSession { id: String },
+    /// Cuts a grant.
+    RevokeGrant { id: String },
+    /// Kills an access token, or cuts the grant of a refresh token or code.
+    RevokeToken { token: Handed },
+    /// Says what a token is, and why it is dead if it is.
+    Inspect { token: Handed },
+    /// What happened; with `follow`, also what happens from now on, where the way here can stay open.
+    Events { follow: bool, paging: Paging },
+}
+
+/// What the server answers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "reply", content = "is", rename_all = "snake_case")]
+pub enum Reply {
+    /// Workspaces.
+    Workspaces(Page<workspaces::WorkspaceRow>),
+    /// One workspace.
+    Workspace(Box<workspaces::WorkspaceDetail>),
+    /// Clients.
+    Clients(Page<clients::ClientRow>),
+    /// One client.
+    Client(Box<clients::ClientDetail>),
+    /// Resources.
+    Resources(Page<resources::ResourceRow>),
+    /// One resource.
+    Resource(Box<resources::ResourceDetail>),
+    /// Users.
+    Users(Page<users::UserRow>),
+    /// One user.
+    User(Box<users::UserDetail>),
+    /// A link to set a password.
+    Link(Box<users::LinkMade>),
+    /// Sessions.
+    Sessions(Page<sessions::SessionEntry>),
+    /// Grants.
+    Grants(Page<sessions::GrantEntry>),
+    /// What a token is.
+    Inspected(Box<inspect::Inspection>),
+    /// What happened.
+    Events(Page<events::Event>),
+    /// It is done.
+    Done {
+        /// What, in words.
+        message: String,
+    },
+}
+
+impl Reply {
+    pub(crate) const fn done(message: String) -> Self {
+        Self::Done { message }
+    }
+}
+
+/// A secret on its way between the command line and the server: sent and never shown.
+#[derive(Clone, Deserialize)]
+#[serde(from = "String")]
+pub struct Handed(Zeroizing<String>);
+
+impl From<String> for Handed {
+    fn from(text: String) -> Self {
+        Self::new(text)
+    }
+}
+
+impl Serialize for Handed {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl Handed {
+    /// Takes it over.
+    pub fn new(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+
+    /// The text, for the one call that needs it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Handed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Handed(…)")
+    }
+}
+
+/// Which part of a long list.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Paging {
+    /// What the part before named as `next`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// How many rows; 50 if absent, 1,000 at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
+impl Paging {
+    /// How many rows.
+    pub fn limit(&self) -> usize {
+        usize::try_from(self.limit.unwrap_or(50).clamp(1, 1_000)).unwrap_or(50)
+    }
+}
+
+/// Part of a long list.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Page<T> {
+    /// The rows.
+    pub rows: Vec<T>,
+    /// What to give as `after` for the next part; nothing after the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// A page of rows of which one more than wanted was read, to see whether there are more.
+    fn new(mut rows: Vec<T>, paging: &Paging, id: impl Fn(&T) -> String) -> Self {
+        let more = rows.len() > paging.limit();
+        rows.truncate(paging.limit());
+        let next = rows.last().filter(|_| more).map(id);
+        Self { rows, next }
+    }
+}
+
+/// Why there is no reply, in words that say what to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(tag = "kind", content = "message", rename_all = "snake_case")]
+pub enum ManageError {
+    /// The request is not one.
+    #[error("{0}")]
+    NotUnderstood(String),
+    /// What it names does not exist.
+    #[error("{0}")]
+    Unknown(String),
+    /// It cannot be done as asked.
+    #[error("{0}")]
+    Refused(String),
+    /// The server could not do it now; nothing is known to have changed.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+impl From<opalid_store::StoreError> for ManageError {
+    fn from(error: opalid_store::StoreError) -> Self {
+        Self::Unavailable(format!("{error}; try again when it is back"))
+    }
+}
+
+impl From<IssuerError> for ManageError {
+    fn from(error: IssuerError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+/// A request on its way: the workspace it is about, as it was read.
+pub struct Operation<'a> {
+    /// What every request shares.
+    pub app: &'a App,
+    /// The workspace.
+    pub record: Arc<WorkspaceRecord>,
+}
+
+impl<'a> Operation<'a> {
+    async fn begin(app: &'a App, workspace: Option<&str>) -> Result<Self, ManageError> {
+        let found = match workspace {
+            None => app.store.find_workspace_by_id(app.root).await?,
+            Some(name) => app.store.find_workspace(name).await?,
+        };
+        let record = found.ok_or_else(|| {
+            let name = workspace.unwrap_or("the root");
+            ManageError::Unknown(format!("there is no workspace {name:?}; see: opalid workspace list"))
+        })?;
+        Ok(Self { app, record })
+    }
+
+    /// The row of its workspace.
+    pub fn workspace(&self) -> WorkspaceId {
+        self.record.workspace.id
+    }
+
+    /// The stamp of a step that an operator takes now.
+    pub fn stamp(&self) -> Stamp {
+        self.app.stamp(self.workspace(), INITIATOR)
+    }
+
+    /// The part of a list that is asked for, and one row more.
+    fn part<Id: FromStr>(&self, paging: &Paging) -> Result<Part<Id>, ManageError> {
+        let parse = |text: &String| text.parse::<Id>().ok();
+        let before = paging.after.as_ref().map(parse);
+        if matches!(before, Some(None)) {
+            return Err(ManageError::Refused("--after takes what the list before named for the next ones".into()));
+        }
+        let limit = u32::try_from(paging.limit()).unwrap_or(50) + 1;
+        Ok(Part { workspace: self.workspace(), before: before.flatten(), limit })
+    }
+
+    /// What is named does not exist here.
+    fn unknown(&self, what: &str, name: impl fmt::Display) -> ManageError {
+        let workspace = &self.record.workspace.name;
+        ManageError::Unknown(format!("workspace {workspace} has no {what} {name}; see: opalid {what} list"))
+    }
+}
+
+/// Does what is asked.
+pub async fn handle(app: &App, request: Request) -> Result<Reply, ManageError> {
+    let operation = Operation::begin(app, request.workspace.as_deref()).await?;
+    let at = &operation;
+    match request.command {
+        Command::ListWorkspaces {} => workspaces::list(at).await,
+        Command::ShowWorkspace {} => workspaces::show(at).await,
+        Command::ListClients { paging } => clients::list(at, &paging).await,
+        Command::ShowClient { client_id } => clients::show(at, &client_id).await,
+        Command::SuspendClient { client_id } => clients::touch(at, &client_id, ClientEvent::Suspended).await,
+        Command::ResumeClient { client_id } => clients::touch(at, &client_id, ClientEvent::Resumed).await,
+        Command::RevokeClient { client_id } => clients::touch(at, &client_id, ClientEvent::Revoked).await,
+        Command::ListResources { paging } => resources::list(at, &paging).await,
+        Command::ShowResource { uri } => resources::show(at, &uri).await,
+        Command::ListUsers { paging } => users::list(at, &paging).await,
+        Command::ShowUser { username } => users::show(at, &username).await,
+        Command::CreateUser { username, admin, link } => users::create(at, &username, (admin, link)).await,
+        Command::SuspendUser { username } => users::touch(at, &username, UserEvent::Suspended).await,
+        Command::ResumeUser { username } => users::touch(at, &username, UserEvent::Resumed).await,
+        Command::RevokeUser { username } => users::touch(at, &username, UserEvent::Revoked).await,
+        Command::SetPassword { username, password } => users::set_password(at, &username, &password).await,
+        Command::LinkPassword { username } => users::make_link(at, &username).await,
+        Command::ListSessions { user, paging } => sessions::list(at, user.as_deref(), &paging).await,
+        Command::ListGrants { user, client, paging } => {
+            sessions::list_grants(at, (user.as_deref(), client.as_deref()), &paging).await
+        }
+        Command::RevokeWorkspace {} => revoke::workspace(at).await,
+        Command::RevokeSession { id } => revoke::session(at, &id).await,
+        Command::RevokeGrant { id } => revoke::grant(at, &id).await,
+        Command::RevokeToken { token } => revoke::token(at, &token).await,
+        Command::Inspect { token } => inspect::inspect(at, &token).await,
+        Command::Events { paging, .. } => events::list(at, &paging).await,
+    }
+}
+
+#[cfg(test)]
+mod tests;

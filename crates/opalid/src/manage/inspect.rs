@@ -1,0 +1,327 @@
+//! The inspector: what a token refers to, how everything it hangs from stands, and why it is dead if it is.
+//!
+//! Holds: whether it lives is `core::alive`'s to say, as for every other caller; here it is only put in words.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use opalid_core::alive::{Reason, Standing, Verdict};
+use opalid_core::grant::{Ancestor, EntitlementNo, Epoch, Grant};
+use opalid_core::ids::{ChainId, CodeId, GrantId};
+use opalid_core::scope::Scopes;
+use opalid_core::time::UnixTime;
+use opalid_core::token::{Access, Code, Kind, PresentedToken, Refresh, RowSecret, Unopened};
+use opalid_store::steps::evidence::LoadStandings;
+use opalid_store::steps::inspect::{InspectChain, InspectCode};
+use opalid_store::steps::list::{FindGrant, ListedGrant};
+use serde::{Deserialize, Serialize};
+
+use super::sessions::{GrantEntry, entry, username};
+use super::{Handed, ManageError, Operation, Reply};
+
+/// What there is to say of a token.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Inspection {
+    /// Which kind it is.
+    pub kind: String,
+    /// Whether it is alive.
+    pub active: bool,
+    /// Why not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// The number of the key it was sealed under.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<u8>,
+    /// More facts, each with its name; times are in `times`.
+    pub facts: Vec<(String, String)>,
+    /// Points in time, each with its name.
+    pub times: Vec<(String, UnixTime)>,
+    /// The grant it hangs from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<GrantEntry>,
+    /// What it may do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub may: Vec<Permitted>,
+    /// Everything it hangs from, its grant first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ancestors: Vec<AncestorState>,
+}
+
+/// Scopes of one resource.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Permitted {
+    /// The resource's URI, or the issuer.
+    pub resource: String,
+    /// What the token was given.
+    pub scopes: Scopes,
+    /// What of it is allowed today; nothing if the resource is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub today: Option<Scopes>,
+}
+
+/// How something that a token hangs from stands.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AncestorState {
+    /// What it is.
+    pub kind: String,
+    /// Its name, where people know one; else its id.
+    pub name: String,
+    /// Its epoch when the token's authority was presented.
+    pub born_under: Epoch,
+    /// Its epoch today; nothing if it is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub today: Option<Epoch>,
+    /// Whether it is in service today.
+    pub enabled: bool,
+    /// Its end, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_at: Option<UnixTime>,
+}
+
+impl Inspection {
+    fn of<K: Kind>(kind: &str, token: PresentedToken<'_>, text: &Handed) -> Self {
+        debug_assert!(token.looks_like::<K>());
+        let key = text.expose().get(K::PREFIX.len()..K::PREFIX.len() + 4);
+        let key = key.and_then(|head| URL_SAFE_NO_PAD.decode(head).ok()?.first().copied());
+        Self {
+            kind: kind.into(),
+            active: false,
+            why: None,
+            key,
+            facts: Vec::new(),
+            times: Vec::new(),
+            grant: None,
+            may: Vec::new(),
+            ancestors: Vec::new(),
+        }
+    }
+
+    fn fact(&mut self, name: &str, value: impl std::fmt::Display) {
+        self.facts.push((name.into(), value.to_string()));
+    }
+
+    fn time(&mut self, name: &str, at: UnixTime) {
+        self.times.push((name.into(), at));
+    }
+
+    /// It did not open: the envelope says why.
+    fn unopened(mut self, unopened: Unopened, workspace: &str) -> Self {
+        self.fact(
+            "opens",
+            match unopened {
+                Unopened::Malformed => "no: it has not the form of this kind (cut, or characters added?)".to_owned(),
+                Unopened::UnknownKey(number) => {
+                    format!("no: workspace {workspace} has no key {number} (another workspace's? try -w NAME)")
+                }
+                Unopened::Forged => {
+                    format!("no: changed on the way, or of another workspace than {workspace} (try -w NAME)")
+                }
+            },
+        );
+        self.judged(Err(Reason::NotOurs))
+    }
+
+    fn judged(mut self, judged: Result<(), Reason>) -> Self {
+        self.active = judged.is_ok();
+        self.why = judged.err().map(|reason| reason.to_string());
+        self
+    }
+}
+
+/// Inspects a token of any kind.
+pub(super) async fn inspect(operation: &Operation<'_>, token: &Handed) -> Result<Reply, ManageError> {
+    let presented = PresentedToken::new(token.expose());
+    let inspection = if presented.looks_like::<Access>() {
+        access(operation, token).await?
+    } else if presented.looks_like::<Refresh>() {
+        refresh(operation, token).await?
+    } else if presented.looks_like::<Code>() {
+        code(operation, token).await?
+    } else {
+        let why = "this is no token of an Opalid server: expected one that starts with oat_, ort_ or oac_";
+        return Err(ManageError::Refused(why.into()));
+    };
+    Ok(Reply::Inspected(Box::new(inspection)))
+}
+
+async fn access(operation: &Operation<'_>, token: &Handed) -> Result<Inspection, ManageError> {
+    let (app, workspace) = (operation.app, operation.workspace());
+    let issuer = app.issuer_of(&operation.record)?;
+    let presented = PresentedToken::new(token.expose());
+    let mut inspection = Inspection::of::<Access>("access token", presented, token);
+    let reference = match issuer.sealer.open::<Access>(presented) {
+        Ok(reference) => reference,
+        Err(unopened) => return Ok(inspection.unopened(unopened, &operation.record.workspace.name)),
+    };
+    let sealed = &reference.sealed;
+    inspection.fact("jti", reference.jti);
+    inspection.fact("bound to a key", if sealed.confirmation.is_some() { "yes" } else { "no" });
+    inspection.time("issued", sealed.issued_at);
+    inspection.time("expires", sealed.expires_at);
+    let verdict = app.store.judge(workspace, &reference, app.now()).await?;
+    hang(operation, &mut inspection, (sealed.grant, sealed.epoch, sealed.entitlement)).await?;
+    Ok(inspection.judged(match verdict {
+        Verdict::Inactive(reason) => Err(reason),
+        Verdict::Active(alive) => {
+            app.store.effective(workspace, &alive.entitlement).await?.map(drop).ok_or(Reason::Narrowed)
+        }
+    }))
+}
+
+async fn refresh(operation: &Operation<'_>, token: &Handed) -> Result<Inspection, ManageError> {
+    let (store, workspace) = (&operation.app.store, operation.workspace());
+    let (mut inspection, secret) = match open_row::<Refresh>(operation, "refresh token", token)? {
+        Ok(opened) => opened,
+        Err(inspection) => return Ok(inspection),
+    };
+    let id = ChainId::from_bytes(secret.row);
+    inspection.fact("chain", id);
+    inspection.fact("generation", secret.generation);
+    let Some(chain) = store.read(InspectChain { workspace, id, digest: secret.digest() }).await? else {
+        return Ok(gone(inspection, "its chain is not in the store any more"));
+    };
+    inspection.fact("generation today", chain.generation);
+    inspection.time("chain began", chain.created_at);
+    inspection.time("last used", chain.used_at);
+    inspection.time("expires", chain.expires_at);
+    let grant = hang(operation, &mut inspection, (chain.grant, chain.grant_epoch, chain.entitlement)).await?;
+    let inspection = judge_row(operation, inspection, (grant.as_ref(), chain.grant_epoch), chain.expires_at).await?;
+    Ok(match (inspection.active, chain.is_current, chain.is_previous) {
+        (false, ..) | (true, true, _) => inspection,
+        (true, false, true) => gone(inspection, "it was replaced; it gets the same successor again for a short while"),
+        (true, false, false) => gone(inspection, "it was replaced long ago; presenting it cuts the grant"),
+    })
+}
+
+async fn code(operation: &Operation<'_>, token: &Handed) -> Result<Inspection, ManageError> {
+    let (store, workspace) = (&operation.app.store, operation.workspace());
+    let (mut inspection, secret) = match open_row::<Code>(operation, "authorization code", token)? {
+        Ok(opened) => opened,
+        Err(inspection) => return Ok(inspection),
+    };
+    let id = CodeId::from_bytes(secret.row);
+    inspection.fact("code", id);
+    let found = store.read(InspectCode { workspace, id, digest: secret.digest() }).await?;
+    let Some(code) = found.filter(|code| code.secret_matches) else {
+        return Ok(gone(inspection, "it is not in the store any more"));
+    };
+    inspection.time("expires", code.expires_at);
+    let grant = hang(operation, &mut inspection, (code.grant, code.grant_epoch, code.entitlement)).await?;
+    if let Some(at) = code.redeemed_at {
+        inspection.time("redeemed", at);
+    }
+    let inspection = judge_row(operation, inspection, (grant.as_ref(), code.grant_epoch), code.expires_at).await?;
+    let used = inspection.active && code.redeemed_at.is_some();
+    Ok(if used { gone(inspection, "it was redeemed; presenting it again cuts the grant") } else { inspection })
+}
+
+type Opened<K> = Result<(Inspection, RowSecret<K>), Inspection>;
+
+fn open_row<K: Kind>(operation: &Operation<'_>, kind: &str, token: &Handed) -> Result<Opened<K>, ManageError> {
+    let issuer = operation.app.issuer_of(&operation.record)?;
+    let presented = PresentedToken::new(token.expose());
+    let inspection = Inspection::of::<K>(kind, presented, token);
+    Ok(match issuer.row_sealer.open_row::<K>(presented) {
+        Ok(secret) => Ok((inspection, secret)),
+        Err(unopened) => Err(inspection.unopened(unopened, &operation.record.workspace.name)),
+    })
+}
+
+/// What its row, not its grant, says against it.
+fn gone(mut inspection: Inspection, why: &str) -> Inspection {
+    inspection.active = false;
+    inspection.why = Some(why.into());
+    inspection
+}
+
+async fn judge_row(
+    operation: &Operation<'_>,
+    inspection: Inspection,
+    (grant, epoch): (Option<&Grant>, Epoch),
+    expires_at: UnixTime,
+) -> Result<Inspection, ManageError> {
+    let now = operation.app.now();
+    let judged = match grant {
+        None => Err(Reason::GrantUnknown),
+        Some(_) if now >= expires_at => Err(Reason::Expired),
+        Some(grant) => operation.app.store.judge_grant(operation.workspace(), (grant, epoch), now).await?,
+    };
+    Ok(inspection.judged(judged))
+}
+
+/// Adds the grant, what of it the token carries, and everything the grant hangs from.
+async fn hang(
+    operation: &Operation<'_>,
+    inspection: &mut Inspection,
+    (id, epoch, number): (GrantId, Epoch, EntitlementNo),
+) -> Result<Option<Grant>, ManageError> {
+    let (store, workspace) = (&operation.app.store, operation.workspace());
+    let Some(listed) = store.read(FindGrant { workspace, id }).await? else {
+        inspection.fact("grant", id);
+        return Ok(None);
+    };
+    inspection.grant = Some(entry(operation, &listed).await?);
+    inspection.may = permitted(operation, &listed, number).await?;
+    let grant = &listed.grant;
+    inspection.ancestors.push(AncestorState {
+        kind: Ancestor::Grant(id).kind().into(),
+        name: id.to_string(),
+        born_under: epoch,
+        today: Some(grant.epoch),
+        enabled: true,
+        ends_at: None,
+    });
+    let standings = store.read(LoadStandings { workspace, lineage: grant.lineage.clone() }).await?;
+    for (birth, (ancestor, standing)) in grant.lineage.births().iter().zip(standings) {
+        let name = name_of(operation, ancestor).await?;
+        inspection.ancestors.push(state(ancestor, name, birth.epoch, standing));
+    }
+    Ok(Some(listed.grant))
+}
+
+fn state(ancestor: Ancestor, name: String, born_under: Epoch, standing: Option<Standing>) -> AncestorState {
+    AncestorState {
+        kind: ancestor.kind().into(),
+        name,
+        born_under,
+        today: standing.map(|standing| standing.epoch),
+        enabled: standing.is_some_and(|standing| standing.enabled),
+        ends_at: standing.and_then(|standing| standing.ends_at),
+    }
+}
+
+async fn name_of(operation: &Operation<'_>, ancestor: Ancestor) -> Result<String, ManageError> {
+    let (store, workspace) = (&operation.app.store, operation.workspace());
+    Ok(match ancestor {
+        Ancestor::Workspace(_) => operation.record.workspace.name.clone(),
+        Ancestor::Client(id) => {
+            store.find_client_by_id(workspace, id).await?.map_or_else(|| id.to_string(), |it| it.client_id.clone())
+        }
+        Ancestor::User(id) | Ancestor::Credentials(id) => username(operation, id).await?,
+        Ancestor::Session(id) => id.to_string(),
+        Ancestor::Consent(id) => id.to_string(),
+        Ancestor::Grant(id) => id.to_string(),
+    })
+}
+
+async fn permitted(
+    operation: &Operation<'_>,
+    listed: &ListedGrant,
+    number: EntitlementNo,
+) -> Result<Vec<Permitted>, ManageError> {
+    let Some(entitlement) = listed.grant.entitlement(number) else { return Ok(Vec::new()) };
+    let mut all = Vec::new();
+    if !entitlement.openid.is_empty() {
+        let issuer = operation.app.issuer_of(&operation.record)?.url.clone();
+        let scopes = entitlement.openid.clone();
+        all.push(Permitted { resource: issuer, today: Some(scopes.clone()), scopes });
+    }
+    for (id, scopes) in &entitlement.resources {
+        let found = operation.app.store.find_resource_by_id(operation.workspace(), *id).await?;
+        all.push(Permitted {
+            resource: found.as_ref().map_or_else(|| id.to_string(), |resource| resource.uri.clone()),
+            today: found.map(|resource| scopes.intersect(&resource.settings.scopes)),
+            scopes: scopes.clone(),
+        });
+    }
+    Ok(all)
+}

@@ -1,0 +1,96 @@
+//! Revocation by an operator: everything below a workspace, user, client, session or grant; one token.
+
+use std::str::FromStr;
+
+use opalid_core::ids::{ChainId, CodeId, GrantId, SessionId};
+use opalid_core::token::{Access, Code, PresentedToken, Reference, Refresh};
+use opalid_store::steps::inspect::{InspectChain, InspectCode};
+use opalid_store::steps::list::FindGrant;
+use opalid_store::steps::revoke::{CutGrant, KillToken, Revoked};
+use opalid_store::steps::session::{EndSession, FindSession};
+use opalid_store::steps::workspace::RevokeWorkspace;
+
+use super::{Handed, ManageError, Operation, Reply};
+
+pub(super) async fn workspace(operation: &Operation<'_>) -> Result<Reply, ManageError> {
+    operation.app.store.run(RevokeWorkspace { stamp: operation.stamp() }).await?;
+    let name = &operation.record.workspace.name;
+    Ok(Reply::done(format!("Everything in workspace {name} is dead: everyone signs in again.")))
+}
+
+pub(super) async fn session(operation: &Operation<'_>, id: &str) -> Result<Reply, ManageError> {
+    let id: SessionId = parse("session", id)?;
+    let step = FindSession { workspace: operation.workspace(), id };
+    if operation.app.store.read(step).await?.is_none() {
+        return Err(operation.unknown("session", id));
+    }
+    let ended = operation.app.store.run(EndSession { stamp: operation.stamp(), id }).await?;
+    Ok(Reply::done(if ended {
+        format!("Session {id} has ended; everything bound to it is dead.")
+    } else {
+        format!("Session {id} had ended before.")
+    }))
+}
+
+pub(super) async fn grant(operation: &Operation<'_>, id: &str) -> Result<Reply, ManageError> {
+    let id: GrantId = parse("grant", id)?;
+    cut(operation, id, "revoked by an operator").await?;
+    Ok(Reply::done(format!("Grant {id} is cut; all its tokens are dead.")))
+}
+
+/// An access token dies alone; a refresh token or code takes its grant with it (RFC 7009 §2.1).
+pub(super) async fn token(operation: &Operation<'_>, token: &Handed) -> Result<Reply, ManageError> {
+    let issuer = operation.app.issuer_of(&operation.record)?;
+    let presented = PresentedToken::new(token.expose());
+    if let Ok(reference) = issuer.sealer.open::<Access>(presented) {
+        return access_token(operation, &reference).await;
+    }
+    let workspace = operation.workspace();
+    let mut grant = None;
+    if let Ok(secret) = issuer.row_sealer.open_row::<Refresh>(presented) {
+        let step = InspectChain { workspace, id: ChainId::from_bytes(secret.row), digest: secret.digest() };
+        grant = operation.app.store.read(step).await?.map(|chain| chain.grant);
+    } else if let Ok(secret) = issuer.row_sealer.open_row::<Code>(presented) {
+        let step = InspectCode { workspace, id: CodeId::from_bytes(secret.row), digest: secret.digest() };
+        let found = operation.app.store.read(step).await?.filter(|code| code.secret_matches);
+        grant = found.map(|code| code.grant);
+    }
+    let name = &operation.record.workspace.name;
+    let unknown = || {
+        let hint = "a token of another workspace needs -w NAME; opalid inspect says more";
+        ManageError::Unknown(format!("workspace {name} knows no such token; {hint}"))
+    };
+    let grant = grant.ok_or_else(unknown)?;
+    cut(operation, grant, "revoked by an operator, by one of its tokens").await?;
+    Ok(Reply::done(format!("Grant {grant} is cut; all its tokens are dead.")))
+}
+
+async fn access_token(operation: &Operation<'_>, reference: &Reference<Access>) -> Result<Reply, ManageError> {
+    let sealed = &reference.sealed;
+    let found = operation.app.store.read(FindGrant { workspace: operation.workspace(), id: sealed.grant }).await?;
+    if found.is_none_or(|found| !found.grant.guard.matches(&sealed.guard)) {
+        return Err(operation.unknown("grant", sealed.grant));
+    }
+    let stamp = operation.stamp();
+    if stamp.now >= sealed.expires_at {
+        return Ok(Reply::done("The token had expired; nothing to do.".into()));
+    }
+    let step = KillToken { stamp, grant: sealed.grant, jti: reference.jti, expires_at: sealed.expires_at };
+    operation.app.store.run(step).await?;
+    Ok(Reply::done(format!("The token is dead; others of grant {} live on.", sealed.grant)))
+}
+
+async fn cut(operation: &Operation<'_>, grant: GrantId, reason: &'static str) -> Result<(), ManageError> {
+    match operation.app.store.run(CutGrant { stamp: operation.stamp(), grant, reason }).await? {
+        Revoked::Dead => Ok(()),
+        Revoked::Unknown => Err(operation.unknown("grant", grant)),
+    }
+}
+
+fn parse<Id: FromStr>(what: &str, text: &str) -> Result<Id, ManageError>
+where
+    Id::Err: std::fmt::Display,
+{
+    let refused = |error| ManageError::Refused(format!("{text:?} is {error}; see: opalid {what} list"));
+    text.parse().map_err(refused)
+}

@@ -1,0 +1,251 @@
+//! The command socket: how commands reach the server of a data folder.
+//!
+//! Takes: one [`Request`] as a line of JSON per connection. Gives: [`Line`]s of JSON, then the end.
+//! Holds: mode 0600 before anyone can reach it; one server per folder, and a socket is replaced only when its
+//! server is gone; lines, connections and patience are bounded.
+
+use std::fs::{self, DirBuilder, File, Permissions};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, watch};
+use zeroize::Zeroizing;
+
+use super::events::{Event, Follower};
+use super::{Command, ManageError, Operation, Page, Reply, Request, handle};
+use crate::app::App;
+
+/// The socket's name in the data folder.
+pub const SOCKET: &str = "command.sock";
+const LOCK: &str = "command.lock";
+const STAGING: &str = ".command.new";
+/// The longest request: an `apply` of a large file.
+pub const REQUEST_MAX: u64 = 16 * 1024 * 1024;
+const CONNECTIONS_MAX: usize = 32;
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often a follower's news are looked for.
+const POLL: Duration = Duration::from_millis(500);
+/// The longest path that every system takes for a socket.
+const PATH_MAX: usize = 100;
+
+/// What travels back.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Line {
+    /// Done.
+    Ok(Reply),
+    /// Not done.
+    Error(ManageError),
+}
+
+/// The socket of a data folder, taken. Gives the folder free when dropped.
+#[derive(Debug)]
+pub struct CommandSocket {
+    listener: UnixListener,
+    path: PathBuf,
+    _lock: File,
+}
+
+impl CommandSocket {
+    /// Takes the folder's socket; refused while another server has it.
+    pub fn bind(data: &Path) -> anyhow::Result<Self> {
+        let lock_path = data.join(LOCK);
+        let lock = File::options().create(true).truncate(false).write(true).open(&lock_path);
+        let lock = lock.with_context(|| format!("cannot open {}", lock_path.display()))?;
+        if lock.try_lock().is_err() {
+            bail!("another server has the data folder {}; stop it first, or use another --data DIR", data.display());
+        }
+        let path = data.join(SOCKET);
+        refuse_what_answers(data, &path)?;
+        let cannot = || format!("cannot make the command socket {}", path.display());
+        let listener = listen(data, &path).with_context(cannot)?;
+        Ok(Self { listener, path, _lock: lock })
+    }
+}
+
+impl Drop for CommandSocket {
+    fn drop(&mut self) {
+        drop(fs::remove_file(&self.path));
+    }
+}
+
+/// What is there already must be a socket that nobody serves.
+fn refuse_what_answers(data: &Path, path: &Path) -> anyhow::Result<()> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error).with_context(|| format!("cannot look at {}", path.display())),
+        Ok(found) if !found.file_type().is_socket() => {
+            bail!("{} is not a socket; move it away: the server needs that name", path.display())
+        }
+        Ok(_) => {}
+    }
+    match connect(data) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound) => Ok(()),
+        Err(error) => Err(error).with_context(|| format!("cannot tell whether a server answers at {}", path.display())),
+        Ok(_) => bail!("a server answers at {}; stop it first, or use another --data DIR", path.display()),
+    }
+}
+
+/// Binds in a folder that only we can enter, sets the mode there, then moves the socket to its name.
+fn listen(data: &Path, path: &Path) -> io::Result<UnixListener> {
+    let staging = data.join(STAGING);
+    if staging.exists() {
+        fs::remove_dir_all(&staging)?;
+    }
+    DirBuilder::new().mode(0o700).create(&staging)?;
+    let listener = within(&staging, UnixListener::bind)?;
+    fs::set_permissions(staging.join(SOCKET), Permissions::from_mode(0o600))?;
+    fs::rename(staging.join(SOCKET), path)?;
+    fs::remove_dir(&staging)?;
+    Ok(listener)
+}
+
+/// Connects to the server of a data folder.
+pub fn connect(data: &Path) -> io::Result<std::os::unix::net::UnixStream> {
+    within(data, std::os::unix::net::UnixStream::connect)
+}
+
+/// Calls with the path of the socket in `folder`, or with a shorter one for the same when it is too long.
+fn within<T>(folder: &Path, call: impl FnOnce(PathBuf) -> io::Result<T>) -> io::Result<T> {
+    let path = folder.join(SOCKET);
+    if path.as_os_str().len() <= PATH_MAX {
+        return call(path);
+    }
+    let folder = File::open(folder)?;
+    call(PathBuf::from(format!("/proc/self/fd/{}/{SOCKET}", folder.as_raw_fd())))
+}
+
+/// Answers commands until `stop` is true.
+pub async fn serve(app: Arc<App>, socket: CommandSocket, mut stop: watch::Receiver<bool>) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut under_way = tokio::task::JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => break,
+            Some(_) = under_way.join_next() => continue,
+            accepted = accept(&socket.listener, &room) => accepted,
+        };
+        match accepted {
+            Ok((stream, permit)) => {
+                let (app, stop) = (Arc::clone(&app), stop.clone());
+                under_way.spawn(async move {
+                    let _permit = permit;
+                    if let Err(error) = converse(&app, stream, stop).await {
+                        tracing::debug!(%error, "a command's connection broke");
+                    }
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the command socket cannot accept");
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        }
+    }
+    drop(socket);
+    while under_way.join_next().await.is_some() {}
+}
+
+async fn accept(
+    listener: &UnixListener,
+    room: &Arc<Semaphore>,
+) -> io::Result<(UnixStream, tokio::sync::OwnedSemaphorePermit)> {
+    let permit = Arc::clone(room).acquire_owned().await.map_err(io::Error::other)?;
+    let (stream, _) = listener.accept().await?;
+    Ok((stream, permit))
+}
+
+async fn converse(app: &App, stream: UnixStream, stop: watch::Receiver<bool>) -> io::Result<()> {
+    let (read, mut write) = stream.into_split();
+    let mut read = BufReader::new(read);
+    let mut line = Vec::new();
+    let mut limited = (&mut read).take(REQUEST_MAX);
+    let reading = limited.read_until(b'\n', &mut line);
+    let mut stopping = stop.clone();
+    let read_all = tokio::select! {
+        _ = stopping.wait_for(|stop| *stop) => return Ok(()),
+        read_all = tokio::time::timeout(PATIENCE, reading) => read_all,
+    };
+    match read_all {
+        Ok(Ok(_)) if line.ends_with(b"\n") => {}
+        Ok(Err(error)) => return Err(error),
+        _ => {
+            let why = format!("expected one line of JSON, at most {REQUEST_MAX} bytes long, within {PATIENCE:?}");
+            return send(&mut write, &Line::Error(ManageError::NotUnderstood(why))).await;
+        }
+    }
+    let request = match serde_json::from_slice::<Request>(&line) {
+        Ok(request) => request,
+        Err(error) => {
+            let why =
+                format!("the server does not know this command ({error}); is it older or newer than this opalid?");
+            return send(&mut write, &Line::Error(ManageError::NotUnderstood(why))).await;
+        }
+    };
+    drop(Zeroizing::new(line));
+    let news = matches!(request.command, Command::Events { follow: true, .. });
+    if news {
+        return follow(app, request, (read, write), stop).await;
+    }
+    send(&mut write, &answer(app, request).await).await
+}
+
+/// Sends the last events, then what happens, until either side has enough.
+async fn follow(
+    app: &App,
+    request: Request,
+    (mut read, mut write): (BufReader<OwnedReadHalf>, OwnedWriteHalf),
+    mut stop: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let workspace = request.workspace.clone();
+    let mut follower = Follower::default();
+    if let Err(error) = news(app, workspace.as_deref(), &mut follower).await {
+        return send(&mut write, &Line::Error(error)).await;
+    }
+    let first = answer(app, request).await;
+    if let Line::Ok(Reply::Events(page)) = &first {
+        follower.has_seen(&page.rows);
+    }
+    send(&mut write, &first).await?;
+    let mut hung_up = [0];
+    loop {
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return Ok(()),
+            _ = read.read(&mut hung_up) => return Ok(()),
+            () = tokio::time::sleep(POLL) => {}
+        }
+        match news(app, workspace.as_deref(), &mut follower).await {
+            Ok(rows) if rows.is_empty() => {}
+            Ok(rows) => send(&mut write, &Line::Ok(Reply::Events(Page { rows, next: None }))).await?,
+            Err(error) => return send(&mut write, &Line::Error(error)).await,
+        }
+    }
+}
+
+async fn news(app: &App, workspace: Option<&str>, follower: &mut Follower) -> Result<Vec<Event>, ManageError> {
+    follower.news(&Operation::begin(app, workspace).await?).await
+}
+
+async fn answer(app: &App, request: Request) -> Line {
+    match handle(app, request).await {
+        Ok(reply) => Line::Ok(reply),
+        Err(error) => Line::Error(error),
+    }
+}
+
+async fn send(write: &mut OwnedWriteHalf, line: &Line) -> io::Result<()> {
+    let mut text = serde_json::to_vec(line)?;
+    text.push(b'\n');
+    tokio::time::timeout(PATIENCE, write.write_all(&text)).await.map_err(io::Error::other)?
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,180 @@
+//! The authorization endpoint (RFC 6749 §3.1, OpenID Core §3.1.2).
+//!
+//! Takes: a client's wish, by GET or POST; or a stored one that a page has worked on.
+//! Gives: a code to the client's registered address; a page to go to; an error page when there is no address.
+//! Holds: without a `ReturnAddress` nothing is redirected. GET uses nothing up. A POST is stored and answered
+//! with a redirect, because cookies with `SameSite=Lax` do not come with a POST from elsewhere.
+
+mod answer;
+mod issue;
+mod need;
+
+use http::Method;
+use opalid_core::client::Client;
+use opalid_core::error::{ErrorCode, OAuthError};
+use opalid_core::redirect_uri::ReturnAddress;
+use opalid_core::request::{AuthorizeForm, AuthorizeRequest, GrantType, ReplyTo};
+use std::sync::Arc;
+
+use crate::http::call::Call;
+use crate::http::page;
+use crate::http::reply::{self, Reply};
+use crate::http::routes::Endpoint;
+use crate::oauth::authorize::need::Need;
+use crate::pending::{Decision, Pending};
+
+const ADVICE: &str = "Go back to the application. If it happens again, tell its developers what stands here.";
+
+/// An error that may go to the client, or must not.
+enum Refusal {
+    /// Shown here: there is no address that may be trusted.
+    Page(OAuthError),
+    /// Sent to the client.
+    Redirect(Box<Client>, ReturnAddress, ReplyTo, OAuthError),
+}
+
+/// A request whose client and return address are known good.
+struct Asked {
+    client: Arc<Client>,
+    address: ReturnAddress,
+    request: AuthorizeRequest,
+}
+
+/// GET and POST /authorize.
+pub async fn endpoint(call: &Call<'_>) -> Reply {
+    let asked = match read(call).await {
+        Ok(asked) => asked,
+        Err(refusal) => return refuse(call, refusal),
+    };
+    let is_post = call.parts.method == Method::POST;
+    let pending = Pending::new(call, asked.request.clone());
+    if is_post {
+        return match pending.save(call).await {
+            Ok(()) => reply::see_other(&pending.continue_url(call)),
+            Err(error) => page::error_page(call, &reply::outage(&error), ADVICE),
+        };
+    }
+    proceed(call, asked, pending, Stored::No).await
+}
+
+/// GET /authorize/continue: a stored request, after a page has done its part.
+pub async fn resume(call: &Call<'_>) -> Reply {
+    let pending = match Pending::find(call).await {
+        Ok(Some(pending)) => pending,
+        Ok(None) => return page::start_again(call, "This sign-in took too long, or is over."),
+        Err(error) => return page::error_page(call, &reply::outage(&error), ADVICE),
+    };
+    match recheck(call, pending.request.clone()).await {
+        Ok(asked) => proceed(call, asked, pending, Stored::Yes).await,
+        Err(refusal) => refuse(call, refusal),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stored {
+    Yes,
+    No,
+}
+
+async fn read(call: &Call<'_>) -> Result<Asked, Refusal> {
+    let bytes = if call.parts.method == Method::POST {
+        call.form().map_err(Refusal::Page)?;
+        call.body.as_ref()
+    } else {
+        call.query().as_bytes()
+    };
+    let form = AuthorizeForm::parse(bytes).map_err(Refusal::Page)?;
+    let client = client(call, form.client_id()).await?;
+    let address = form.return_address(&client.settings.redirect_uris).map_err(bad_address)?;
+    match form.request().and_then(|request| check(call, &client, request)) {
+        Ok(request) => Ok(Asked { client, address, request }),
+        Err(error) => Err(Refusal::Redirect(Box::new((*client).clone()), address, form.reply_to(), error)),
+    }
+}
+
+/// Client and address of a stored request, as they are today.
+async fn recheck(call: &Call<'_>, request: AuthorizeRequest) -> Result<Asked, Refusal> {
+    let client = client(call, &request.client_id).await?;
+    let address = request.return_address(&client.settings.redirect_uris).map_err(bad_address)?;
+    Ok(Asked { client, address, request })
+}
+
+async fn client(call: &Call<'_>, client_id: &str) -> Result<Arc<Client>, Refusal> {
+    let found = call.app.store.find_client(call.issuer.id(), client_id).await;
+    let found = found.map_err(|error| Refusal::Page(reply::outage(&error)))?;
+    found.filter(|client| client.enabled).ok_or_else(|| {
+        let description = "The application that sent you here is not known (client_id).";
+        Refusal::Page(OAuthError::new(ErrorCode::InvalidRequest, description))
+    })
+}
+
+fn bad_address(bad: opalid_core::redirect_uri::BadReturnAddress) -> Refusal {
+    Refusal::Page(OAuthError::new(ErrorCode::InvalidRequest, bad.to_string()))
+}
+
+fn check(call: &Call<'_>, client: &Client, request: AuthorizeRequest) -> Result<AuthorizeRequest, OAuthError> {
+    if !client.may_use(GrantType::AuthorizationCode) {
+        let description = "this client may not use grant_type authorization_code";
+        return Err(OAuthError::new(ErrorCode::UnauthorizedClient, description));
+    }
+    let needs_pkce = client.needs_pkce() || call.issuer.settings().require_pkce;
+    if needs_pkce && request.code_challenge.is_none() {
+        let description = "code_challenge is missing: this client must use PKCE with S256";
+        return Err(OAuthError::new(ErrorCode::InvalidRequest, description));
+    }
+    Ok(request)
+}
+
+fn refuse(call: &Call<'_>, refusal: Refusal) -> Reply {
+    match refusal {
+        Refusal::Page(error) => page::error_page(call, &error, ADVICE),
+        Refusal::Redirect(client, address, reply_to, error) => {
+            answer::error(call, &client, (&address, &reply_to), &error)
+        }
+    }
+}
+
+/// What comes next: a page, an error, or the code.
+async fn proceed(call: &Call<'_>, asked: Asked, pending: Pending, stored: Stored) -> Reply {
+    match decide(call, &asked, &pending).await {
+        Ok(Next::Code(code)) => answer::code(call, &asked.client, (&asked.address, &asked.request.reply_to), &code),
+        Ok(Next::Page(endpoint)) => {
+            if stored == Stored::No
+                && let Err(error) = pending.save(call).await
+            {
+                return page::error_page(call, &reply::outage(&error), ADVICE);
+            }
+            reply::see_other(&pending.url(call, endpoint))
+        }
+        Err(error) => answer::error(call, &asked.client, (&asked.address, &asked.request.reply_to), &error),
+    }
+}
+
+enum Next {
+    Page(Endpoint),
+    Code(String),
+}
+
+async fn decide(call: &Call<'_>, asked: &Asked, pending: &Pending) -> Result<Next, OAuthError> {
+    let silent = asked.request.prompt.is_none();
+    let situation = need::look(call, asked, pending).await?;
+    let (endpoint, error) = match situation.need {
+        None => return issue::code(call, asked, situation).await.map(Next::Code),
+        Some(Need::SignIn) => (Endpoint::SignIn, ErrorCode::LoginRequired),
+        Some(Need::SelectAccount) => (Endpoint::SelectAccount, ErrorCode::AccountSelectionRequired),
+        Some(Need::Consent) => (Endpoint::Consent, ErrorCode::ConsentRequired),
+        Some(Need::Denied) => return Err(OAuthError::new(ErrorCode::AccessDenied, "the person said no")),
+    };
+    if silent {
+        Err(OAuthError::new(error, "prompt=none, but the person has to be asked"))
+    } else {
+        Ok(Next::Page(endpoint))
+    }
+}
+
+impl Pending {
+    /// What the person decided in this session.
+    fn decision_in(&self, session: opalid_core::ids::SessionId) -> Option<Decision> {
+        self.decision.filter(|(of, _)| *of == session).map(|(_, decision)| decision)
+    }
+}

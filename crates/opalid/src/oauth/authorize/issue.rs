@@ -1,0 +1,60 @@
+//! A code, with the grant it belongs to: one transaction.
+
+use opalid_core::code::CodeBinding;
+use opalid_core::error::{ErrorCode, OAuthError};
+use opalid_core::grant::{Ancestor, Birth, EntitlementNo, Epoch, Grant, Guard, Lineage};
+use opalid_core::ids::{CodeId, GrantId};
+use opalid_core::scope::OpenIdScope;
+use opalid_core::token::{Code, RowSecret};
+use opalid_store::steps::code::IssueCode;
+use opalid_store::steps::evidence::GrantFacts;
+use std::sync::Arc;
+
+use super::Asked;
+use super::need::Situation;
+use crate::browser;
+use crate::http::call::Call;
+use crate::http::reply;
+use crate::random;
+
+/// Makes the grant and its code; gives the code.
+pub(super) async fn code(call: &Call<'_>, asked: &Asked, situation: Situation) -> Result<String, OAuthError> {
+    let nobody = || OAuthError::new(ErrorCode::ServerError, "a code for nobody");
+    let session = situation.session.as_ref().ok_or_else(nobody)?;
+    let offline = situation.entitlement.openid.has(OpenIdScope::OfflineAccess);
+    let client = Birth { ancestor: Ancestor::Client(asked.client.id), epoch: asked.client.epoch };
+    let consent = situation
+        .consent
+        .as_ref()
+        .map(|consent| Birth { ancestor: Ancestor::Consent(consent.id), epoch: consent.epoch });
+    let inherited = browser::lineage(session);
+    // An offline grant outlives the session and the credentials that made it, not the user.
+    let outlived = |birth: &Birth| matches!(birth.ancestor, Ancestor::Session(_) | Ancestor::Credentials(_));
+    let inherited = inherited.births().iter().filter(|birth| !offline || !outlived(birth)).copied();
+    let secret = RowSecret::<Code>::new(call.app.new_id(), 0, random::bytes());
+    let step = IssueCode {
+        stamp: call.app.stamp(call.issuer.id(), format!("user {}", session.user)),
+        grant: Grant {
+            id: GrantId::from_bytes(call.app.new_id()),
+            guard: Guard::new(random::bytes()),
+            epoch: Epoch::FIRST,
+            client: asked.client.id,
+            user: Some(session.user),
+            lineage: Lineage::new(inherited.chain([client]).chain(consent)),
+            entitlements: vec![Arc::new(situation.entitlement)],
+        },
+        facts: GrantFacts { authentication: Some(session.authentication.clone()), session: Some(session.id) },
+        id: CodeId::from_bytes(secret.row),
+        digest: secret.digest(),
+        binding: CodeBinding {
+            redirect_uri: asked.request.redirect_uri.clone(),
+            code_challenge: asked.request.code_challenge,
+            nonce: asked.request.nonce.clone(),
+            entitlement: EntitlementNo(0),
+        },
+        expires_at: call.now.plus(call.issuer.settings().code_lifetime),
+        session: session.id,
+    };
+    call.app.store.run(step).await.map_err(|error| reply::outage(&error))?;
+    Ok(call.issuer.row_sealer.seal_row(&secret, random::bytes()))
+}

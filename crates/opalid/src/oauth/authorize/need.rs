@@ -1,0 +1,96 @@
+//! What a request still needs of the person: a sign-in, a choice, a consent, or nothing.
+
+use opalid_core::error::{ErrorCode, OAuthError};
+use opalid_core::grant::Entitlement;
+use opalid_core::request::Prompt;
+use opalid_core::time::Seconds;
+use opalid_store::steps::consent::{ConsentRow, FindConsent};
+use opalid_store::steps::session::SessionRow;
+
+use super::Asked;
+use crate::browser;
+use crate::entitle;
+use crate::http::call::Call;
+use crate::http::reply;
+use crate::pending::{Decision, Pending};
+
+/// What is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Need {
+    /// A sign-in.
+    SignIn,
+    /// A choice between accounts.
+    SelectAccount,
+    /// A consent.
+    Consent,
+    /// Nothing more: the person said no.
+    Denied,
+}
+
+/// How things stand for a request.
+pub(super) struct Situation {
+    /// What is missing.
+    pub need: Option<Need>,
+    /// Who is here.
+    pub session: Option<SessionRow>,
+    /// What they have agreed to before.
+    pub consent: Option<ConsentRow>,
+    /// What the client would get.
+    pub entitlement: Entitlement,
+}
+
+pub(super) async fn look(call: &Call<'_>, asked: &Asked, pending: &Pending) -> Result<Situation, OAuthError> {
+    let request = &asked.request;
+    let entitlement = entitle::for_person(call, &asked.client, &request.scope, &request.resources).await?;
+    let session = browser::session(call).await.map_err(|error| reply::outage(&error))?;
+    let mut situation = Situation { need: Some(Need::SignIn), session: None, consent: None, entitlement };
+    let Some(session) = session else { return Ok(situation) };
+    let fresh = pending.signed_in == Some(session.id);
+    let hinted = is_hinted(call, asked, &session)?;
+    if fresh && !hinted {
+        let description = "another person signed in than the one in id_token_hint";
+        return Err(OAuthError::new(ErrorCode::LoginRequired, description));
+    }
+    if !fresh && (needs_sign_in(call, asked, &session) || !hinted) {
+        return Ok(situation);
+    }
+    let chosen = fresh || pending.chosen == Some(session.id);
+    if request.prompt.contains(Prompt::SelectAccount) && !chosen {
+        situation.need = Some(Need::SelectAccount);
+        return Ok(situation);
+    }
+    let find = FindConsent { workspace: call.issuer.id(), user: session.user, client: asked.client.id };
+    situation.consent = call.app.store.read(find).await.map_err(|error| reply::outage(&error))?;
+    situation.need = match pending.decision_in(session.id) {
+        Some(Decision::Deny) => Some(Need::Denied),
+        decision => needs_consent(asked, &situation, decision.is_some()).then_some(Need::Consent),
+    };
+    situation.session = Some(session);
+    Ok(situation)
+}
+
+/// Whether the person has to sign in (again): they have rested too long, were asked to, or signed in too
+/// long ago for this client.
+fn needs_sign_in(call: &Call<'_>, asked: &Asked, session: &SessionRow) -> bool {
+    let rested = call.now.since(session.used_at) > call.issuer.settings().session_idle;
+    let too_old = |age: Seconds| age == Seconds(0) || call.now.since(session.authentication.auth_time) > age;
+    rested || asked.request.prompt.contains(Prompt::Login) || asked.request.max_age.is_some_and(too_old)
+}
+
+/// Whether the person signed in is the one that `id_token_hint` names (OpenID Core §3.1.2.1).
+fn is_hinted(call: &Call<'_>, asked: &Asked, session: &SessionRow) -> Result<bool, OAuthError> {
+    let Some(hint) = &asked.request.id_token_hint else { return Ok(true) };
+    let claims = call.issuer.public.verify_id_token_hint(hint, &call.issuer.url).map_err(|error| {
+        OAuthError::new(ErrorCode::InvalidRequest, "id_token_hint is not an ID token of this issuer")
+            .because(format!("{error:?}"))
+    })?;
+    Ok(claims.sub == session.user.to_string())
+}
+
+fn needs_consent(asked: &Asked, situation: &Situation, allowed: bool) -> bool {
+    let remembered = situation.consent.as_ref().is_some_and(|consent| situation.entitlement.is_within(&consent.given));
+    if asked.request.prompt.contains(Prompt::Consent) {
+        return !allowed;
+    }
+    !asked.client.settings.first_party && !remembered
+}

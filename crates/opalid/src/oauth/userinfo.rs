@@ -1,0 +1,65 @@
+//! Userinfo (OpenID Core §5.3): who the person is, to whoever holds a live token with `openid`.
+
+use http::Method;
+use opalid_core::alive::Verdict;
+use opalid_core::error::{ErrorCode, OAuthError};
+use opalid_core::scope::OpenIdScope;
+use opalid_core::token::{Access, PresentedToken};
+use serde_json::{Map, Value};
+
+use crate::http::authorization::Authorization;
+use crate::http::call::Call;
+use crate::http::reply::{self, Reply};
+
+/// GET and POST /userinfo: the token in the header, or in the form of a POST (RFC 6750 §2).
+pub async fn endpoint(call: &Call<'_>) -> Reply {
+    let answer = match presented(call) {
+        Ok(None) => return reply::bearer_error(None, &call.issuer.url, None),
+        Ok(Some(token)) => answer(call, &token).await,
+        Err(error) => Err(error),
+    };
+    match answer {
+        Ok(claims) => reply::json(&claims),
+        Err(error) => {
+            let scope = (error.code == ErrorCode::InsufficientScope).then_some(OpenIdScope::OpenId.wire_name());
+            reply::bearer_error(Some(&error), &call.issuer.url, scope)
+        }
+    }
+}
+
+/// The one token of the request; two are an error.
+fn presented(call: &Call<'_>) -> Result<Option<String>, OAuthError> {
+    let bad = |description: String| OAuthError::new(ErrorCode::InvalidRequest, description);
+    let in_header = match Authorization::read(&call.parts.headers).map_err(|error| bad(error.to_string()))? {
+        Authorization::Bearer(token) => Some(token.as_str().to_owned()),
+        _ => None,
+    };
+    let in_form = if call.parts.method == Method::POST && !call.body.is_empty() {
+        call.form()?.one("access_token").map(str::to_owned)
+    } else {
+        None
+    };
+    match (in_header, in_form) {
+        (Some(_), Some(_)) => Err(bad("two access tokens at once: use the header or the form".into())),
+        (header, form) => Ok(header.or(form)),
+    }
+}
+
+async fn answer(call: &Call<'_>, token: &str) -> Result<Map<String, Value>, OAuthError> {
+    let invalid = || OAuthError::new(ErrorCode::InvalidToken, "the access token is not valid");
+    let outage = |error: opalid_store::Outage| reply::outage(&error);
+    let workspace = call.issuer.id();
+    let reference = call.issuer.sealer.open::<Access>(PresentedToken::new(token));
+    let reference = reference.map_err(|unopened| invalid().because(format!("{unopened:?}")))?;
+    let alive = match call.app.store.judge(workspace, &reference, call.now).await.map_err(outage)? {
+        Verdict::Active(alive) => alive,
+        Verdict::Inactive(reason) => return Err(invalid().because(reason)),
+    };
+    let scopes = &alive.entitlement.openid;
+    let user = alive.grant.grant.user.filter(|_| scopes.has(OpenIdScope::OpenId));
+    let user = user.ok_or_else(|| OAuthError::new(ErrorCode::InsufficientScope, "userinfo needs scope openid"))?;
+    let user = call.app.store.find_user(workspace, user).await.map_err(outage)?.ok_or_else(invalid)?;
+    let mut claims = user.claims.for_scopes(scopes);
+    claims.insert("sub".into(), user.id.to_string().into());
+    Ok(claims)
+}

@@ -1,0 +1,81 @@
+//! An authorization request that waits for a person: what was asked, and what has been done for it.
+//!
+//! Authorize stores it and names it in a URL; sign-in and consent note what has happened and send the browser
+//! back to [`Pending::continue_url`].
+
+use opalid_core::ids::{RequestId, SessionId};
+use opalid_core::request::AuthorizeRequest;
+use opalid_core::time::UnixTime;
+use opalid_store::Outage;
+use serde::{Deserialize, Serialize};
+
+use crate::http::call::Call;
+use crate::http::routes::Endpoint;
+use crate::waiting::{self, Waiting};
+
+/// What has become of a request so far.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Pending {
+    /// Its row.
+    #[serde(skip, default = "no_id")]
+    pub id: RequestId,
+    /// What was asked.
+    pub request: AuthorizeRequest,
+    /// When.
+    pub created_at: UnixTime,
+    /// The session that was signed in for it.
+    #[serde(default)]
+    pub signed_in: Option<SessionId>,
+    /// The session that the person chose to go on with.
+    #[serde(default)]
+    pub chosen: Option<SessionId>,
+    /// What the person said to the client's wish, in which session.
+    #[serde(default)]
+    pub decision: Option<(SessionId, Decision)>,
+}
+
+/// What a person says to a client's wish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decision {
+    /// Yes.
+    Allow,
+    /// No.
+    Deny,
+}
+
+const fn no_id() -> RequestId {
+    RequestId::from_bytes([0; 16])
+}
+
+impl Waiting for Pending {
+    const KIND: &'static str = "authorize";
+}
+
+impl Pending {
+    /// A request that just came.
+    pub fn new(call: &Call<'_>, request: AuthorizeRequest) -> Self {
+        let id = waiting::new_id(call);
+        Self { id, request, created_at: call.now, signed_in: None, chosen: None, decision: None }
+    }
+
+    /// Keeps it, as it is now.
+    pub async fn save(&self, call: &Call<'_>) -> Result<(), Outage> {
+        waiting::save(call, self.id, self, self.created_at).await
+    }
+
+    /// The request named `request` in the query, if it still waits.
+    pub async fn find(call: &Call<'_>) -> Result<Option<Self>, Outage> {
+        Ok(waiting::find::<Self>(call).await?.map(|(id, pending)| Self { id, ..pending }))
+    }
+
+    /// The URL of a page for this request.
+    pub fn url(&self, call: &Call<'_>, endpoint: Endpoint) -> String {
+        waiting::url(call, endpoint, self.id)
+    }
+
+    /// Where the browser goes once a page has done its part.
+    pub fn continue_url(&self, call: &Call<'_>) -> String {
+        self.url(call, Endpoint::ContinueAuthorize)
+    }
+}
