@@ -4,8 +4,10 @@ pub mod browser;
 pub mod folder;
 pub mod html;
 pub mod http;
+pub mod person;
 pub mod server;
 
+pub use browser::Browser;
 pub use http::basic;
 pub use server::{FORM, Server, machine, serving};
 
