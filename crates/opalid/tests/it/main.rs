@@ -15,6 +15,7 @@ mod guard;
 mod http;
 mod introspect;
 mod jwks;
+mod manage;
 mod mangled;
 mod paste;
 mod restart;
