@@ -4,7 +4,9 @@ pub mod browser;
 pub mod folder;
 pub mod html;
 pub mod http;
+pub mod person;
 pub mod server;
+pub mod visitor;
 
 pub use http::basic;
 pub use server::{FORM, Server, machine, serving};

@@ -1,7 +1,9 @@
 //! `/token`: what all grant types share, and a module for each.
 
+mod authorization_code;
 mod client_authentication;
 mod client_credentials;
+mod refresh_token;
 
 use crate::support::{CLIENT_CREDENTIALS, DEMO_API, FORM, Server, basic};
 
