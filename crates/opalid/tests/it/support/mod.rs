@@ -1,6 +1,7 @@
 //! What the tests stand on: a real server on a free loopback port, and a client that sees every byte.
 
 pub mod browser;
+pub mod demo_person;
 pub mod folder;
 pub mod html;
 pub mod http;
@@ -8,6 +9,7 @@ pub mod person;
 pub mod server;
 pub mod visitor;
 
+pub use browser::Browser;
 pub use http::basic;
 pub use server::{FORM, Server, machine, serving};
 
