@@ -3,6 +3,7 @@
 //! No I/O: no clock, no randomness, no environment; all of it comes in as arguments.
 
 pub mod alive;
+pub mod apply;
 pub mod claims;
 pub mod client;
 pub mod code;
@@ -13,6 +14,7 @@ pub mod ids;
 pub mod jwt;
 pub mod pkce;
 pub mod redirect_uri;
+pub mod refresh;
 pub mod request;
 pub mod resource;
 pub mod resource_uri;

@@ -4,6 +4,8 @@
 //! Holds: COMMIT, then memory, then the answer. A failure is an error, never "inactive" or "not found".
 
 mod check;
+#[cfg(test)]
+mod conformance;
 pub mod engine;
 mod error;
 pub mod feed;
@@ -31,7 +33,7 @@ pub enum Location {
     /// A SQLite file.
     Sqlite(PathBuf),
     /// A PostgreSQL database; see [`Location::postgres`].
-    Postgres(Box<tokio_postgres::Config>),
+    Postgres(Box<engine::postgres::Config>),
 }
 
 impl Location {

@@ -2,18 +2,23 @@
 
 pub mod cell;
 pub mod client;
+pub mod client_secret;
 pub mod code;
 pub mod consent;
+pub mod delete;
 pub mod events;
 pub mod evidence;
 pub mod inspect;
 pub mod list;
 pub mod password;
+pub mod refresh;
 pub mod request;
 pub mod resource;
 pub mod revoke;
 pub mod session;
+pub mod settings;
 pub mod standing;
+pub mod sweep;
 pub mod user;
 pub mod workspace;
 

@@ -78,21 +78,24 @@ pub struct AncestorState {
 }
 
 impl Inspection {
-    fn of<K: Kind>(kind: &str, token: PresentedToken<'_>, text: &Handed) -> Self {
-        debug_assert!(token.looks_like::<K>());
-        let key = text.expose().get(K::PREFIX.len()..K::PREFIX.len() + 4);
-        let key = key.and_then(|head| URL_SAFE_NO_PAD.decode(head).ok()?.first().copied());
+    fn of(kind: &str) -> Self {
         Self {
             kind: kind.into(),
             active: false,
             why: None,
-            key,
+            key: None,
             facts: Vec::new(),
             times: Vec::new(),
             grant: None,
             may: Vec::new(),
             ancestors: Vec::new(),
         }
+    }
+
+    /// It opened, so its first byte is the number of its key.
+    fn opened<K: Kind>(&mut self, token: &Handed) {
+        let head = token.expose().strip_prefix(K::PREFIX).and_then(|rest| rest.get(..4));
+        self.key = head.and_then(|head| URL_SAFE_NO_PAD.decode(head).ok()?.first().copied());
     }
 
     fn fact(&mut self, name: &str, value: impl std::fmt::Display) {
@@ -147,11 +150,12 @@ async fn access(operation: &Operation<'_>, token: &Handed) -> Result<Inspection,
     let (app, workspace) = (operation.app, operation.workspace());
     let issuer = app.issuer_of(&operation.record)?;
     let presented = PresentedToken::new(token.expose());
-    let mut inspection = Inspection::of::<Access>("access token", presented, token);
+    let mut inspection = Inspection::of("access token");
     let reference = match issuer.sealer.open::<Access>(presented) {
         Ok(reference) => reference,
         Err(unopened) => return Ok(inspection.unopened(unopened, &operation.record.workspace.name)),
     };
+    inspection.opened::<Access>(token);
     let sealed = &reference.sealed;
     inspection.fact("jti", reference.jti);
     inspection.fact("bound to a key", if sealed.confirmation.is_some() { "yes" } else { "no" });
@@ -219,9 +223,12 @@ type Opened<K> = Result<(Inspection, RowSecret<K>), Inspection>;
 fn open_row<K: Kind>(operation: &Operation<'_>, kind: &str, token: &Handed) -> Result<Opened<K>, ManageError> {
     let issuer = operation.app.issuer_of(&operation.record)?;
     let presented = PresentedToken::new(token.expose());
-    let inspection = Inspection::of::<K>(kind, presented, token);
+    let mut inspection = Inspection::of(kind);
     Ok(match issuer.row_sealer.open_row::<K>(presented) {
-        Ok(secret) => Ok((inspection, secret)),
+        Ok(secret) => {
+            inspection.opened::<K>(token);
+            Ok((inspection, secret))
+        }
         Err(unopened) => Err(inspection.unopened(unopened, &operation.record.workspace.name)),
     })
 }

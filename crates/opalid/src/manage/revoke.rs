@@ -19,7 +19,7 @@ pub(super) async fn workspace(operation: &Operation<'_>) -> Result<Reply, Manage
 }
 
 pub(super) async fn session(operation: &Operation<'_>, id: &str) -> Result<Reply, ManageError> {
-    let id: SessionId = parse("session", id)?;
+    let id: SessionId = parse(operation, "session", id)?;
     let step = FindSession { workspace: operation.workspace(), id };
     if operation.app.store.read(step).await?.is_none() {
         return Err(operation.unknown("session", id));
@@ -33,7 +33,7 @@ pub(super) async fn session(operation: &Operation<'_>, id: &str) -> Result<Reply
 }
 
 pub(super) async fn grant(operation: &Operation<'_>, id: &str) -> Result<Reply, ManageError> {
-    let id: GrantId = parse("grant", id)?;
+    let id: GrantId = parse(operation, "grant", id)?;
     cut(operation, id, "revoked by an operator").await?;
     Ok(Reply::done(format!("Grant {id} is cut; all its tokens are dead.")))
 }
@@ -87,10 +87,12 @@ async fn cut(operation: &Operation<'_>, grant: GrantId, reason: &'static str) ->
     }
 }
 
-fn parse<Id: FromStr>(what: &str, text: &str) -> Result<Id, ManageError>
+fn parse<Id: FromStr>(operation: &Operation<'_>, what: &str, text: &str) -> Result<Id, ManageError>
 where
     Id::Err: std::fmt::Display,
 {
-    let refused = |error| ManageError::Refused(format!("{text:?} is {error}; see: opalid {what} list"));
+    let refused = |error| {
+        ManageError::Refused(format!("{text:?} is {error}; see: {}", operation.command(&format!("{what} list"))))
+    };
     text.parse().map_err(refused)
 }

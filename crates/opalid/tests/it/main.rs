@@ -7,8 +7,24 @@
     reason = "a test may stop where it stands; clippy.toml lifts this only inside #[test] functions, not for what they call"
 )]
 
+mod authorize;
+mod conformance;
+mod consent;
+mod events;
+mod guard;
+mod http;
+mod introspect;
+mod jwks;
 mod logout;
+mod mangled;
+mod paste;
 mod restart;
+mod revoke;
 mod set_password;
+mod sign_in;
 mod support;
 mod tidy;
+mod token;
+mod userinfo;
+mod well_known;
+mod workspaces;

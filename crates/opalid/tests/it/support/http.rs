@@ -2,6 +2,7 @@
 //! nothing hidden of what came back.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -95,7 +96,8 @@ pub async fn raw(address: SocketAddr, bytes: &[u8]) -> Answer {
     // The server may answer and close before it has read everything.
     drop(stream.write_all(bytes).await);
     let mut answer = Vec::new();
-    let ended = stream.read_to_end(&mut answer).await;
+    // Not a promise about speed: a server that hangs shall fail the test, not stop the run.
+    let ended = tokio::time::timeout(Duration::from_secs(60), stream.read_to_end(&mut answer)).await;
     parse(&answer).unwrap_or_else(|| panic!("no answer ({ended:?}): {:?}", String::from_utf8_lossy(&answer)))
 }
 

@@ -4,10 +4,15 @@ pub mod browser;
 pub mod folder;
 pub mod html;
 pub mod http;
+pub mod person;
 pub mod server;
 pub mod visitor;
 
-pub use server::Server;
+pub use http::basic;
+pub use server::{FORM, Server, machine, serving};
 
 /// The confidential client of the demo, with its secret.
 pub const DEMO_API: (&str, &str) = (opalid::demo::RESOURCE_SERVER, opalid::demo::RESOURCE_SERVER_SECRET);
+
+/// The grant type of clients that ask for themselves.
+pub const CLIENT_CREDENTIALS: (&str, &str) = ("grant_type", "client_credentials");

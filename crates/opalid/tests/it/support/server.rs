@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use opalid::app::App;
 use opalid::clock::Clock;
@@ -27,6 +28,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::CLIENT_CREDENTIALS;
 use super::folder::Folder;
 use super::http::{self, Answer, basic, encode};
 
@@ -45,6 +47,7 @@ pub struct Server {
     pub address: SocketAddr,
     demo: bool,
     data: Folder,
+    place: Option<Location>,
     stopping: watch::Sender<bool>,
     running: JoinHandle<()>,
 }
@@ -64,30 +67,32 @@ impl Server {
         let socket = bind(0);
         let address = socket.local_addr().unwrap();
         let (data, clock) = (Folder::new(), Clock::manual(START));
-        let app = open(data.path(), address, &clock, demo).await;
+        let place = location().await;
+        let app = open(data.path(), address, &clock, (demo, &place)).await;
         let (stopping, running) = run(&app, socket);
-        Self { issuer: app.base_url.clone(), app, clock, address, demo, data, stopping, running }
+        Self { issuer: app.base_url.clone(), app, clock, address, demo, data, place, stopping, running }
     }
 
     /// Stops it and starts it again on the same data folder and port, with the same clock.
     pub async fn restart(self) -> Self {
-        let Stopped { clock, address, demo, data } = self.stopped().await;
+        let Stopped { clock, address, demo, data, place } = self.stopped().await;
         let socket = bind(address.port());
-        let app = open(data.path(), address, &clock, demo).await;
+        let app = open(data.path(), address, &clock, (demo, &place)).await;
         let (stopping, running) = run(&app, socket);
-        Self { issuer: app.base_url.clone(), app, clock, address, demo, data, stopping, running }
+        Self { issuer: app.base_url.clone(), app, clock, address, demo, data, place, stopping, running }
     }
 
     async fn stopped(self) -> Stopped {
         self.stopping.send_replace(true);
         self.running.await.unwrap();
         let mut app = self.app;
+        app.store.close().await;
         // The last connection's task lets go of it a moment after its socket is closed.
         while let Err(shared) = Arc::try_unwrap(app).map(drop) {
             app = shared;
             tokio::task::yield_now().await;
         }
-        Stopped { clock: self.clock, address: self.address, demo: self.demo, data: self.data }
+        Stopped { clock: self.clock, address: self.address, demo: self.demo, data: self.data, place: self.place }
     }
 
     // ---- asking ----
@@ -121,8 +126,7 @@ impl Server {
 
     /// The same at the issuer with this path, such as `/acme`.
     pub async fn token_at(&self, path: &str, client: (&str, &str)) -> String {
-        let fields = [("grant_type", "client_credentials")];
-        let answer = self.form_post_as(client, &format!("{path}/token"), &fields).await;
+        let answer = self.form_post_as(client, &format!("{path}/token"), &[CLIENT_CREDENTIALS]).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         answer.field("access_token")
     }
@@ -207,6 +211,7 @@ struct Stopped {
     address: SocketAddr,
     demo: bool,
     data: Folder,
+    place: Option<Location>,
 }
 
 /// The type of every form.
@@ -232,10 +237,10 @@ fn bind(port: u16) -> TcpListener {
     listen::bind(&[address]).unwrap().remove(0)
 }
 
-async fn open(data: &Path, address: SocketAddr, clock: &Clock, demo: bool) -> Arc<App> {
+async fn open(data: &Path, address: SocketAddr, clock: &Clock, (demo, place): (bool, &Option<Location>)) -> Arc<App> {
     let starting = Starting {
         data: data.to_owned(),
-        location: location(),
+        location: place.clone(),
         master_key: None,
         trusted_proxies: Vec::new(),
         issuer: format!("http://localhost:{}", address.port()),
@@ -251,12 +256,31 @@ async fn open(data: &Path, address: SocketAddr, clock: &Clock, demo: bool) -> Ar
     Arc::new(start(starting).await.unwrap())
 }
 
-/// Where the store lies: what OPALID_TEST_ENGINE says. One more engine is one more line here.
-fn location() -> Option<Location> {
-    match std::env::var_os("OPALID_TEST_ENGINE").as_deref().and_then(std::ffi::OsStr::to_str) {
+/// Where the store of one test lies: what OPALID_TEST_ENGINE says. One more engine is one more arm here.
+async fn location() -> Option<Location> {
+    match variable("OPALID_TEST_ENGINE").as_deref() {
         None | Some("sqlite") => None,
-        Some(other) => panic!("OPALID_TEST_ENGINE={other}: the tests know sqlite"),
+        Some("postgres") => Some(database().await),
+        Some(other) => panic!("OPALID_TEST_ENGINE={other}: the tests know sqlite and postgres"),
     }
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::vars().find(|(known, _)| known == name).map(|(_, value)| value)
+}
+
+/// A new database on the server of the tests.
+async fn database() -> Location {
+    static LAST: AtomicU64 = AtomicU64::new(1);
+    let server = variable("OPALID_TEST_POSTGRES").expect("no OPALID_TEST_POSTGRES: run ./test");
+    let name = format!("opalid_it_{}_{}", std::process::id(), LAST.fetch_add(1, Ordering::Relaxed));
+    let (client, connection) = tokio_postgres::connect(&server, tokio_postgres::NoTls).await.unwrap();
+    let connection = tokio::spawn(connection);
+    client.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
+    drop(client);
+    connection.await.unwrap().unwrap();
+    let (head, _) = server.rsplit_once('/').unwrap();
+    Location::postgres(&format!("{head}/{name}"), None).unwrap()
 }
 
 fn run(app: &Arc<App>, socket: TcpListener) -> (watch::Sender<bool>, JoinHandle<()>) {

@@ -1,0 +1,123 @@
+//! What operators declare: workspaces with their resources, clients and users, as `apply` reads them and
+//! `export` writes them.
+//!
+//! Holds: an unknown field is refused; a secret never stands in a document, only where it is to be found; an
+//! entry says all of its entry, and a kind that a workspace does not list at all is left alone.
+//! Not here: reading files and variables, and carrying out a plan.
+
+mod check;
+mod entry;
+mod plan;
+mod secret;
+
+use serde::{Deserialize, Serialize};
+
+pub use check::Problem;
+pub use plan::{Difference, Kind, NewSecret, Plan, PlanOptions, PlannedChange, Target, Verb, deletion, plan};
+pub use secret::{BadClientSecret, CLIENT_SECRET_MIN, SecretSource, check_client_secret};
+
+use crate::claims::StandardClaims;
+use crate::client::ClientSettings;
+use crate::resource::ResourceSettings;
+use crate::workspace::WorkspaceSettings;
+
+/// What is declared.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Document {
+    /// Workspaces; when none is listed, nothing is said of any.
+    #[serde(rename = "workspace", default, skip_serializing_if = "Option::is_none")]
+    pub workspaces: Option<Vec<WorkspaceEntry>>,
+}
+
+/// A workspace with what is in it. A kind that is not listed is not managed by this document.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkspaceEntry {
+    /// Its name.
+    pub name: String,
+    /// Its settings; what is absent has its default.
+    #[serde(flatten)]
+    pub settings: WorkspaceSettings,
+    /// Its resources.
+    #[serde(rename = "resource", default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Vec<ResourceEntry>>,
+    /// Its clients.
+    #[serde(rename = "client", default, skip_serializing_if = "Option::is_none")]
+    pub clients: Option<Vec<ClientEntry>>,
+    /// Its users.
+    #[serde(rename = "user", default, skip_serializing_if = "Option::is_none")]
+    pub users: Option<Vec<UserEntry>>,
+}
+
+/// A resource.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResourceEntry {
+    /// Its URI, byte for byte.
+    pub uri: String,
+    /// Its name and scopes.
+    #[serde(flatten)]
+    pub settings: ResourceSettings,
+}
+
+/// A client.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientEntry {
+    /// Its name on the wire.
+    pub client_id: String,
+    /// Where its secret is to be found. A new confidential client without one gets one that is drawn and
+    /// shown once; one that exists keeps what it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<SecretSource>,
+    /// What it may do.
+    #[serde(flatten)]
+    pub settings: ClientSettings,
+}
+
+/// A user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UserEntry {
+    /// What the person types to sign in.
+    pub username: String,
+    /// Where the first password is to be found; used when the user is made and never after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<SecretSource>,
+    /// Whether the user administers the workspace.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub admin: bool,
+    /// What is known of the person.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub claims: StandardClaims,
+}
+
+fn is_empty(claims: &StandardClaims) -> bool {
+    *claims == StandardClaims::default()
+}
+
+impl Document {
+    /// The workspaces it lists.
+    pub fn listed(&self) -> &[WorkspaceEntry] {
+        self.workspaces.as_deref().unwrap_or_default()
+    }
+
+    /// Every place where a secret is to be found, once.
+    pub fn secret_sources(&self) -> Vec<&SecretSource> {
+        let mut sources: Vec<&SecretSource> = self.listed().iter().flat_map(WorkspaceEntry::secret_sources).collect();
+        sources.sort();
+        sources.dedup();
+        sources
+    }
+}
+
+impl WorkspaceEntry {
+    fn secret_sources(&self) -> impl Iterator<Item = &SecretSource> {
+        let of_clients = self.clients.iter().flatten().filter_map(|client| client.secret.as_ref());
+        of_clients.chain(self.users.iter().flatten().filter_map(|user| user.password.as_ref()))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+//! What the four kinds of entries have in common, for comparing them.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::plan::{Kind, NewSecret, Target};
+use super::{ClientEntry, ResourceEntry, UserEntry, WorkspaceEntry};
+
+/// An entry of a document.
+pub(super) trait Entry: Clone {
+    const KIND: Kind;
+
+    /// What people call it.
+    fn name(&self) -> &str;
+
+    /// What tells it from others of its kind.
+    fn key(&self) -> String {
+        self.name().to_owned()
+    }
+
+    /// Its fields as they are compared and shown; never a secret.
+    fn fields(&self) -> Map<String, Value>;
+
+    /// What a change to it carries out.
+    fn target(&self, secret: NewSecret) -> Target;
+}
+
+fn object(value: &impl Serialize) -> Map<String, Value> {
+    match serde_json::to_value(value) {
+        Ok(Value::Object(fields)) => fields,
+        _ => Map::new(),
+    }
+}
+
+impl Entry for WorkspaceEntry {
+    const KIND: Kind = Kind::Workspace;
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn fields(&self) -> Map<String, Value> {
+        object(&self.settings)
+    }
+
+    fn target(&self, _: NewSecret) -> Target {
+        Target::Workspace(Box::new(self.settings.clone()))
+    }
+}
+
+impl Entry for ResourceEntry {
+    const KIND: Kind = Kind::Resource;
+
+    fn name(&self) -> &str {
+        &self.uri
+    }
+
+    fn fields(&self) -> Map<String, Value> {
+        object(&self.settings)
+    }
+
+    fn target(&self, _: NewSecret) -> Target {
+        Target::Resource(self.settings.clone())
+    }
+}
+
+impl Entry for ClientEntry {
+    const KIND: Kind = Kind::Client;
+
+    fn name(&self) -> &str {
+        &self.client_id
+    }
+
+    fn fields(&self) -> Map<String, Value> {
+        object(&self.settings)
+    }
+
+    fn target(&self, secret: NewSecret) -> Target {
+        Target::Client(Box::new(self.settings.clone()), secret)
+    }
+}
+
+impl Entry for UserEntry {
+    const KIND: Kind = Kind::User;
+
+    fn name(&self) -> &str {
+        &self.username
+    }
+
+    fn key(&self) -> String {
+        self.username.to_lowercase()
+    }
+
+    fn fields(&self) -> Map<String, Value> {
+        let mut fields = object(&self.claims);
+        fields = fields.into_iter().map(|(name, value)| (format!("claims.{name}"), value)).collect();
+        fields.insert("username".into(), self.username.as_str().into());
+        if self.admin {
+            fields.insert("admin".into(), true.into());
+        }
+        fields
+    }
+
+    fn target(&self, _: NewSecret) -> Target {
+        Target::User(Box::new(self.clone()))
+    }
+}

@@ -1,0 +1,198 @@
+//! Sweeping: rows that can never count again go, a few at a time, by key range.
+//!
+//! Holds: what is swept is dead by other rules already (expired, or what it hung from is gone), so that
+//! nothing enters the feed and no answer changes. Keys are time-ordered: a sweep goes through a table from
+//! its start and begins again at its end.
+//! Not here: when sweeps run. The server calls `Sweep` for one table after another, a batch every few
+//! seconds, handing each table's `next` to its next batch.
+
+use opalid_core::time::{Seconds, UnixTime};
+
+use crate::engine::tx::{Step, Tx, Value};
+use crate::error::StoreError;
+
+/// How long a row is kept beyond its end: clocks step back, and a code that comes a second time still cuts
+/// its grant.
+pub const KEPT: Seconds = Seconds(24 * 3600);
+
+/// Where a sweep stands: the last key it looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SweepPosition {
+    workspace: [u8; 16],
+    id: [u8; 16],
+}
+
+/// What is swept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SweptTable {
+    /// Sign-in requests that nobody came back to.
+    Requests,
+    /// Authorization codes, some time after they expired.
+    Codes,
+    /// Refresh chains that are over.
+    Chains,
+    /// Sessions that are over, or whose user is gone.
+    Sessions,
+    /// One-time links that are over, or whose user is gone.
+    PasswordLinks,
+    /// Consents whose user or client is gone.
+    Consents,
+    /// Grants whose user or client is gone.
+    Grants,
+    /// Clients whose workspace is gone.
+    Clients,
+    /// Resources whose workspace is gone.
+    Resources,
+    /// Users whose workspace is gone.
+    Users,
+}
+
+macro_rules! swept {
+    ($table:literal, $over:expr) => {
+        (
+            concat!(
+                "SELECT workspace, id FROM ",
+                $table,
+                " WHERE (workspace, id) > ($1, $2) ORDER BY workspace, id LIMIT $3"
+            ),
+            concat!(
+                "DELETE FROM ",
+                $table,
+                " WHERE (workspace, id) > ($1, $2) AND (workspace, id) <= ($3, $4) AND (",
+                $over,
+                ") RETURNING id"
+            ),
+        )
+    };
+}
+macro_rules! no_user {
+    ($of:literal) => {
+        concat!(
+            "NOT EXISTS (SELECT 1 FROM users WHERE users.workspace = ",
+            $of,
+            ".workspace AND users.id = ",
+            $of,
+            ".user_id)"
+        )
+    };
+}
+macro_rules! no_client {
+    ($of:literal) => {
+        concat!(
+            "NOT EXISTS (SELECT 1 FROM client WHERE client.workspace = ",
+            $of,
+            ".workspace AND client.id = ",
+            $of,
+            ".client)"
+        )
+    };
+}
+macro_rules! no_workspace {
+    ($of:literal) => {
+        concat!("created_at < $5 AND NOT EXISTS (SELECT 1 FROM workspace WHERE workspace.id = ", $of, ".workspace)")
+    };
+}
+
+impl SweptTable {
+    /// All of them.
+    pub const ALL: &[Self] = &[
+        Self::Requests,
+        Self::Codes,
+        Self::Chains,
+        Self::Sessions,
+        Self::PasswordLinks,
+        Self::Consents,
+        Self::Grants,
+        Self::Clients,
+        Self::Resources,
+        Self::Users,
+    ];
+
+    /// How to find the next keys, and how to remove what is over among them.
+    const fn sql(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Requests => swept!("request", "expires_at < $5"),
+            Self::Codes => swept!("code", "expires_at < $5"),
+            Self::Chains => swept!("chain", "expires_at < $5"),
+            Self::Sessions => swept!("session", concat!("expires_at < $5 OR ", no_user!("session"))),
+            Self::PasswordLinks => swept!("password_link", concat!("expires_at < $5 OR ", no_user!("password_link"))),
+            Self::Consents => swept!(
+                "consent",
+                concat!("created_at < $5 AND (", no_user!("consent"), " OR ", no_client!("consent"), ")")
+            ),
+            Self::Grants => swept!(
+                "grants",
+                concat!(
+                    "created_at < $5 AND (user_id IS NOT NULL AND ",
+                    no_user!("grants"),
+                    " OR ",
+                    no_client!("grants"),
+                    ")"
+                )
+            ),
+            Self::Clients => swept!("client", no_workspace!("client")),
+            Self::Resources => swept!("resource", no_workspace!("resource")),
+            Self::Users => swept!("users", no_workspace!("users")),
+        }
+    }
+}
+
+/// Looks at the next rows of a table and removes what is over among them.
+pub struct Sweep {
+    /// The table.
+    pub table: SweptTable,
+    /// Where the batch before ended; the start, if absent.
+    pub after: Option<SweepPosition>,
+    /// How many rows to look at.
+    pub limit: u32,
+    /// When.
+    pub now: UnixTime,
+}
+
+/// What a batch did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Swept {
+    /// How many rows went.
+    pub removed: usize,
+    /// Where the next batch begins; `None` at the end of the table.
+    pub next: Option<SweepPosition>,
+}
+
+impl Step for Sweep {
+    type Out = Swept;
+
+    async fn run<T: Tx>(&self, tx: &mut T) -> Result<Swept, StoreError> {
+        let (keys, remove) = self.table.sql();
+        let SweepPosition { workspace, id } = self.after.unwrap_or(SweepPosition { workspace: [0; 16], id: [0; 16] });
+        let from: [Value; 2] = [(&workspace).into(), (&id).into()];
+        let [after_workspace, after_id] = from.clone();
+        let rows = tx.run(keys, &[after_workspace, after_id, self.limit.into()]).await?;
+        let Some(last) = rows.last() else { return Ok(Swept { removed: 0, next: None }) };
+        let last = SweepPosition { workspace: last.bytes(0)?, id: last.bytes(1)? };
+        let [workspace, id] = from;
+        let cutoff = self.now.minus(KEPT).into();
+        let values = [workspace, id, (&last.workspace).into(), (&last.id).into(), cutoff];
+        let removed = tx.run(remove, &values).await?.len();
+        let full = u32::try_from(rows.len()).is_ok_and(|found| found >= self.limit);
+        Ok(Swept { removed, next: full.then_some(last) })
+    }
+}
+
+/// Removes killed tokens whose time is over, the oldest first. Gives how many.
+pub struct SweepKilled {
+    /// How many at most.
+    pub limit: u32,
+    /// When; their rows carry the time they are kept beyond their end.
+    pub now: UnixTime,
+}
+
+impl Step for SweepKilled {
+    type Out = usize;
+
+    async fn run<T: Tx>(&self, tx: &mut T) -> Result<usize, StoreError> {
+        let sql = "DELETE FROM killed WHERE (workspace, grant_id, jti) IN (
+                       SELECT workspace, grant_id, jti FROM killed WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)
+                   RETURNING jti";
+        Ok(tx.run(sql, &[self.now.into(), self.limit.into()]).await?.len())
+    }
+}
