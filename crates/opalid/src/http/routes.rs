@@ -12,13 +12,14 @@ use opalid_core::error::{ErrorCode, OAuthError};
 use opalid_core::workspace::check_workspace_name;
 use opalid_store::steps::cell::FindCell;
 
-use crate::app::App;
+use crate::app::{App, IssuerError};
 use crate::http::body::read_body;
 use crate::http::call::Call;
 use crate::http::client_address::client_address;
 use crate::http::cors::{self, CorsEndpoint};
 use crate::http::listen::Request;
 use crate::http::reply::{self, Reply};
+use crate::issuer::Issuer;
 use crate::{demo, home, login, oauth, pages};
 
 macro_rules! endpoints {
@@ -142,17 +143,17 @@ pub fn find(path: &str) -> Option<Place<'_>> {
 /// Answers one request.
 pub async fn answer(app: Arc<App>, request: Request, peer: SocketAddr) -> Reply {
     let Some(place) = find(request.uri().path()) else { return asset(&request) };
-    let cors = place.endpoint.cors();
-    if let Some(endpoint) = cors
-        && cors::is_preflight(request.method(), request.headers())
-    {
-        return cors::preflight(endpoint);
-    }
-    if !place.endpoint.methods().split(", ").any(|method| method == request.method().as_str()) {
-        return reply::method_not_allowed(place.endpoint.methods());
-    }
-    let (endpoint, workspace) = (place.endpoint, place.workspace.map(str::to_owned));
-    let mut reply = at_issuer(&app, (workspace.as_deref(), endpoint), request, peer).await;
+    let (endpoint, cors) = (place.endpoint, place.endpoint.cors());
+    let issuer = app.find_issuer(place.workspace).await;
+    let mut reply = match issuer {
+        Ok(Some(issuer)) => at_issuer(&app, &issuer, endpoint, (request, peer)).await,
+        Ok(None) => return reply::empty(StatusCode::NOT_FOUND),
+        Err(IssuerError::Outage(error)) => reply::oauth_error(&reply::outage(&error), &app.base_url),
+        Err(IssuerError::Keys(error)) => {
+            let error = OAuthError::new(ErrorCode::ServerError, "this issuer cannot use its keys").because(error);
+            reply::oauth_error(&error, &app.base_url)
+        }
+    };
     app.metrics.request(endpoint as usize, reply.status());
     if cors.is_some() {
         cors::allow_any_origin(reply.headers_mut());
@@ -174,21 +175,18 @@ fn asset(request: &Request) -> Reply {
 
 async fn at_issuer(
     app: &App,
-    (workspace, endpoint): (Option<&str>, Endpoint),
-    request: Request,
-    peer: SocketAddr,
+    issuer: &Arc<Issuer>,
+    endpoint: Endpoint,
+    (request, peer): (Request, SocketAddr),
 ) -> Reply {
-    let issuer = match app.find_issuer(workspace).await {
-        Ok(Some(issuer)) => issuer,
-        Ok(None) => return reply::empty(StatusCode::NOT_FOUND),
-        Err(crate::app::IssuerError::Outage(error)) => {
-            return reply::oauth_error(&reply::outage(&error), &app.base_url);
-        }
-        Err(error) => {
-            let error = OAuthError::new(ErrorCode::ServerError, "this issuer cannot use its keys").because(error);
-            return reply::oauth_error(&error, &app.base_url);
-        }
-    };
+    if let Some(endpoint) = endpoint.cors()
+        && cors::is_preflight(request.method(), request.headers())
+    {
+        return cors::preflight(endpoint);
+    }
+    if !endpoint.methods().split(", ").any(|method| method == request.method().as_str()) {
+        return reply::method_not_allowed(endpoint.methods());
+    }
     let (parts, incoming) = request.into_parts();
     let body = if parts.method == Method::POST {
         match read_body(incoming, app.body_limits).await {
@@ -199,8 +197,7 @@ async fn at_issuer(
         Bytes::new()
     };
     let address = client_address(peer.ip(), &parts.headers, &app.trusted_proxies);
-    let call =
-        Call { app, issuer: &issuer, now: app.now(), parts: &parts, body, address, request_id: app.request_ids.next() };
+    let call = Call { app, issuer, now: app.now(), parts: &parts, body, address, request_id: app.request_ids.next() };
     dispatch(&call, endpoint).await
 }
 
