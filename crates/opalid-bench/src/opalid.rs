@@ -32,7 +32,7 @@ pub struct Subject {
     #[arg(long, value_parser = credentials)]
     pub introspector: Option<Credentials>,
     /// `ID` or `ID:SECRET` of the client that people sign in to
-    #[arg(long)]
+    #[arg(long, default_value = "demo-app")]
     pub code_client: Option<String>,
     /// A redirect URI of that client
     #[arg(long, default_value = "http://127.0.0.1:1/callback")]
@@ -62,7 +62,8 @@ fn command(options: &Subject, program: &Path, data: &Path, port: u16) -> Command
     }
     command.env("OPALID_LISTEN", format!("127.0.0.1:{port}"));
     command.env("OPALID_ISSUER", format!("http://localhost:{port}"));
-    command.env("OPALID_WORKER_THREADS", "1");
+    command.env("OPALID_WORKERS", "1");
+    command.env("OPALID_METRICS_LISTEN", "off");
     command
 }
 

@@ -14,6 +14,7 @@ pub mod ids;
 pub mod jwt;
 pub mod pkce;
 pub mod redirect_uri;
+pub mod refresh;
 pub mod request;
 pub mod resource;
 pub mod resource_uri;

@@ -4,6 +4,8 @@
 //! Holds: COMMIT, then memory, then the answer. A failure is an error, never "inactive" or "not found".
 
 mod check;
+#[cfg(test)]
+mod conformance;
 pub mod engine;
 mod error;
 pub mod feed;
@@ -14,6 +16,7 @@ pub mod steps;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use engine::sqlite::OnFatal;
 pub use engine::tx::{Row, Step, Tx, Value};
@@ -30,7 +33,7 @@ pub enum Location {
     /// A SQLite file.
     Sqlite(PathBuf),
     /// A PostgreSQL database; see [`Location::postgres`].
-    Postgres(Box<tokio_postgres::Config>),
+    Postgres(Box<engine::postgres::Config>),
 }
 
 impl Location {
@@ -65,6 +68,8 @@ enum Engine {
 pub struct Store {
     engine: Engine,
     memory: Arc<Memory>,
+    steps: AtomicU64,
+    reads: AtomicU64,
 }
 
 impl Store {
@@ -81,12 +86,13 @@ impl Store {
                 Engine::Postgres(Box::new(open.await?))
             }
         };
-        Ok(Self { engine, memory })
+        Ok(Self { engine, memory, steps: AtomicU64::new(0), reads: AtomicU64::new(0) })
     }
 
     /// Runs a step that may write: answers after COMMIT, and after memory has changed. Dropping the future
     /// does not stop the step.
     pub async fn run<S: Step>(&self, step: S) -> Result<S::Out, StoreError> {
+        self.steps.fetch_add(1, Ordering::Relaxed);
         match &self.engine {
             Engine::Sqlite(engine) => engine.step(step).await,
             Engine::Postgres(engine) => engine.step(step).await,
@@ -95,6 +101,7 @@ impl Store {
 
     /// Runs a step that only reads.
     pub async fn read<S: Step>(&self, step: S) -> Result<S::Out, StoreError> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
         match &self.engine {
             Engine::Sqlite(engine) => engine.read(&step),
             Engine::Postgres(engine) => engine.read(step).await,
@@ -113,5 +120,15 @@ impl Store {
     /// What is remembered.
     pub fn memory(&self) -> &Memory {
         &self.memory
+    }
+
+    /// How many steps were handed to the engine since it was opened.
+    pub fn steps(&self) -> u64 {
+        self.steps.load(Ordering::Relaxed)
+    }
+
+    /// How many reads went to the engine since it was opened; what memory answered is not among them.
+    pub fn reads(&self) -> u64 {
+        self.reads.load(Ordering::Relaxed)
     }
 }

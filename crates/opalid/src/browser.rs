@@ -7,12 +7,13 @@ use opalid_core::grant::{Ancestor, Birth, Lineage};
 use opalid_core::ids::SessionId;
 use opalid_core::token::{PresentedToken, RowSecret, SessionCookie};
 use opalid_store::Outage;
-use opalid_store::steps::session::{FindSession, SessionRow};
+use opalid_store::steps::session::{EndSession, FindSession, SessionRow};
 
 use crate::http::call::Call;
 use crate::http::cookies::{CookiePurpose, browser_value};
 use crate::http::reply::Reply;
-use crate::login::csrf::{Forged, FormPurpose};
+use crate::login::csrf::Forged;
+pub use crate::login::csrf::FormPurpose;
 use crate::pages::CSRF_FIELD;
 use crate::random;
 
@@ -40,6 +41,12 @@ pub fn lineage(session: &SessionRow) -> Lineage {
 pub fn set_session(call: &Call<'_>, reply: &mut Reply, secret: &RowSecret<SessionCookie>) {
     let value = call.issuer.row_sealer.seal_row(secret, random::bytes());
     set(reply, call.issuer.cookies.set(CookiePurpose::Session, &value, None));
+}
+
+/// Ends a session on its person's own wish: everything bound to it is dead when this returns.
+pub async fn end_session(call: &Call<'_>, session: &SessionRow) -> Result<(), Outage> {
+    let stamp = call.app.stamp(call.issuer.id(), format!("user {}", session.user));
+    call.app.store.run(EndSession { stamp, id: session.id }).await.map(drop)
 }
 
 /// Takes the session cookie away.

@@ -17,6 +17,8 @@ mod user;
 mod words;
 mod workspace;
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 use crate::config::ConfigFlags;
@@ -68,9 +70,19 @@ enum Command {
     Token(Alone<token::TokenCommand>),
 }
 
-/// Runs the command that was given.
-pub fn main() -> anyhow::Result<()> {
-    let done = match Cli::parse().command {
+/// Runs the command that was given. What goes wrong is said in words for people, without a backtrace.
+pub fn main() -> ExitCode {
+    match run().or_else(forgive_closed_pipe) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("opalid: {}", output::plain_lines(&format!("{error:#}")));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> anyhow::Result<()> {
+    match Cli::parse().command {
         Command::Serve { demo, flags } => serve::run(demo, flags),
         Command::Config(command) => command.run(),
         Command::Apply(alone) => alone.run(),
@@ -86,8 +98,7 @@ pub fn main() -> anyhow::Result<()> {
         Command::Inspect(alone) => alone.run(),
         Command::Events(alone) => alone.run(),
         Command::Token(alone) => alone.run(),
-    };
-    done.or_else(forgive_closed_pipe)
+    }
 }
 
 /// Who pipes a list into `head` has seen enough.
@@ -95,3 +106,6 @@ fn forgive_closed_pipe(error: anyhow::Error) -> anyhow::Result<()> {
     let closed = |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
     if error.downcast_ref().is_some_and(closed) { Ok(()) } else { Err(error) }
 }
+
+#[cfg(test)]
+mod tests;

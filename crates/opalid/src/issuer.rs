@@ -6,6 +6,7 @@ use std::sync::Arc;
 use aws_lc_rs::hmac;
 use opalid_core::ids::WorkspaceId;
 use opalid_core::jwt::{PublicKeys, SigningAlgorithm, SigningKey};
+use opalid_core::refresh::Limits;
 use opalid_core::token::Sealer;
 use opalid_core::workspace::{Workspace, WorkspaceSettings};
 use opalid_core::wrap::MasterKey;
@@ -118,6 +119,11 @@ impl Issuer {
     /// Its workspace's settings.
     pub fn settings(&self) -> &WorkspaceSettings {
         &self.record.workspace.settings
+    }
+
+    /// How long refresh chains live and forgive.
+    pub fn refresh_limits(&self) -> Limits {
+        Limits { idle: self.settings().refresh_idle, grace: self.settings().refresh_grace }
     }
 
     /// What people read.

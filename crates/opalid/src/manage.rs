@@ -313,8 +313,15 @@ impl<'a> Operation<'a> {
 
     /// What is named does not exist here.
     fn unknown(&self, what: &str, name: impl fmt::Display) -> ManageError {
-        let workspace = &self.record.workspace.name;
-        ManageError::Unknown(format!("workspace {workspace} has no {what} {name}; see: opalid {what} list"))
+        let (workspace, list) = (&self.record.workspace.name, self.command(&format!("{what} list")));
+        ManageError::Unknown(format!("workspace {workspace} has no {what} {name}; see: {list}"))
+    }
+
+    /// A command as a person would type it for this workspace.
+    fn command(&self, words: &str) -> String {
+        let workspace = &self.record.workspace;
+        let elsewhere = if workspace.id == self.app.root { String::new() } else { format!(" -w {}", workspace.name) };
+        format!("opalid {words}{elsewhere}")
     }
 }
 
@@ -361,4 +368,4 @@ pub async fn handle(app: &App, request: Request) -> Result<Reply, ManageError> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use opalid_store::steps::list::{ListUsers, Part};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::app::App;
@@ -38,27 +39,23 @@ pub async fn run(
     let metrics_sockets = listen::bind(metrics).context("cannot listen for /metrics (metrics_listen)")?;
     let commands = CommandSocket::bind(&app.data)?;
     let app = Arc::new(app);
+    // Before it says that it is ready: from then on a signal has to find somebody who listens to it.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
     print_start(&app).await?;
     let (stopping, stop) = watch::channel(false);
     let commanded = tokio::spawn(socket::serve(Arc::clone(&app), commands, stop.clone()));
     tokio::spawn(serve_metrics(metrics_sockets, Arc::clone(&app.metrics), stop.clone()));
     let server = tokio::spawn(serve(Arc::clone(&app), sockets, tls, stop));
-    wait_for_signal().await?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
     eprintln!("stopping: no new connections, finishing what is under way");
     stopping.send_replace(true);
     commanded.await.context("the command socket ended badly")?;
     server.await.context("the server ended badly")?;
     app.store.close().await;
-    Ok(())
-}
-
-async fn wait_for_signal() -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        done = tokio::signal::ctrl_c() => done?,
-    }
     Ok(())
 }
 

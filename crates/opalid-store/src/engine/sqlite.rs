@@ -5,6 +5,8 @@
 //! everyone waiting gets `Unavailable` and the process ends, because what is on disk is not known.
 //! Reads run on the caller's thread, on a connection of that thread.
 
+mod tx;
+
 use std::cell::RefCell;
 use std::fs::File;
 use std::future::Future;
@@ -15,14 +17,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::task::{Context, Poll, Waker};
 
-use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::sync::oneshot;
 
+use self::tx::SqliteTx;
 use crate::engine::migrate::{self, Dialect};
-use crate::engine::tx::{Row, Step, Tx, Value};
+use crate::engine::tx::Step;
 use crate::error::StoreError;
-use crate::feed::{self, AuditRow, Change, Incarnation, Position, Touched};
+use crate::feed::{self, Change, Incarnation, Position, Touched};
 use crate::memory::Memory;
 
 const DIALECT: Dialect = Dialect { int: "INTEGER", blob: "BLOB", text: "TEXT", clustered: " STRICT, WITHOUT ROWID" };
@@ -339,103 +341,5 @@ fn now<F: Future<Output = Result<T, StoreError>>, T>(future: F) -> Result<T, Sto
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(out) => out,
         Poll::Pending => Err(StoreError::Statement("a step waited for something that is not its store".into())),
-    }
-}
-
-struct SqliteTx<'c> {
-    connection: &'c mut Connection,
-    failed: Option<StoreError>,
-    changes: Vec<Change>,
-    audits: Vec<AuditRow>,
-}
-
-impl<'c> SqliteTx<'c> {
-    const fn new(connection: &'c mut Connection) -> Self {
-        Self { connection, failed: None, changes: Vec::new(), audits: Vec::new() }
-    }
-
-    /// A statement error poisons its step: later statements do not run, and the step cannot end well.
-    fn query(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
-        if let Some(error) = &self.failed {
-            return Err(error.clone());
-        }
-        let answer = self.query_now(sql, values);
-        self.failed = answer.as_ref().err().cloned();
-        answer
-    }
-
-    fn query_now(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
-        let mut statement = self.connection.prepare_cached(sql).map_err(|error| translate(&error))?;
-        if statement.parameter_count() != values.len() {
-            return Err(StoreError::Statement(format!("{} values for: {sql}", values.len())));
-        }
-        for (at, value) in (1..).zip(values) {
-            // SQLite numbers `$n` by first appearance; PostgreSQL by n. They must agree.
-            if statement.parameter_name(at) != Some(&*format!("${at}")) {
-                return Err(StoreError::Statement(format!("placeholders out of order in: {sql}")));
-            }
-            statement.raw_bind_parameter(at, value).map_err(|error| translate(&error))?;
-        }
-        let columns = statement.column_count();
-        let mut rows = statement.raw_query();
-        let mut answer = Vec::new();
-        while let Some(row) = rows.next().map_err(|error| translate(&error))? {
-            let read = |at| row.get_ref(at).map(own).map_err(|error| translate(&error));
-            answer.push(Row((0..columns).map(read).collect::<Result<_, _>>()?));
-        }
-        Ok(answer)
-    }
-
-    fn write_audit(&mut self) -> Result<(), StoreError> {
-        if let Some(error) = &self.failed {
-            return Err(error.clone());
-        }
-        for row in std::mem::take(&mut self.audits) {
-            self.query(feed::INSERT_AUDIT, &row.values())?;
-        }
-        Ok(())
-    }
-}
-
-fn own(value: ValueRef<'_>) -> Value {
-    match value {
-        ValueRef::Null => Value::Null,
-        ValueRef::Integer(value) => Value::Int(value),
-        ValueRef::Real(_) => Value::Null,
-        ValueRef::Text(text) => Value::Text(String::from_utf8_lossy(text).into_owned()),
-        ValueRef::Blob(bytes) => Value::Blob(bytes.to_vec()),
-    }
-}
-
-impl ToSql for Value {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::Borrowed(match self {
-            Self::Null => ValueRef::Null,
-            Self::Int(value) => ValueRef::Integer(*value),
-            Self::Text(text) => ValueRef::Text(text.as_bytes()),
-            Self::Blob(bytes) => ValueRef::Blob(bytes),
-        }))
-    }
-}
-
-impl Tx for SqliteTx<'_> {
-    async fn run(&mut self, sql: &'static str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
-        self.query(sql, values)
-    }
-
-    async fn run_locking(&mut self, sql: &'static str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
-        self.query(sql, values)
-    }
-
-    async fn send(&mut self, sql: &'static str, values: &[Value]) -> Result<(), StoreError> {
-        self.query(sql, values).map(drop)
-    }
-
-    fn change(&mut self, change: Change) {
-        self.changes.push(change);
-    }
-
-    fn audit(&mut self, row: AuditRow) {
-        self.audits.push(row);
     }
 }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use crate::engine::tx::{Step, Tx, Value};
 use crate::error::StoreError;
 use crate::steps::evidence::GrantFacts;
+use crate::steps::refresh::{NewChain, insert_chain};
 use crate::steps::revoke::{cut, lock_grant};
 use crate::steps::standing::insert_grant;
 use crate::steps::{Stamp, to_json};
@@ -79,6 +80,8 @@ pub struct RedeemCode {
     pub redirect_uri: Option<String>,
     /// The verifier that came with it.
     pub verifier: Option<CodeVerifier>,
+    /// The refresh chain to begin with it, if the client is to get a refresh token.
+    pub chain: Option<NewChain>,
 }
 
 /// What a redeemed code gives.
@@ -173,6 +176,9 @@ impl Step for RedeemCode {
         }
         let entitlement = row.grant.entitlement(code.binding.entitlement).cloned();
         let entitlement = entitlement.ok_or_else(|| StoreError::Corrupt("a code without an entitlement".into()))?;
+        if let Some(chain) = &self.chain {
+            insert_chain(tx, &self.stamp, &row.grant, code.binding.entitlement, chain).await?;
+        }
         let facts = load_facts(tx, self.stamp.workspace, code.grant).await?;
         Ok(RedeemedCode::Fresh(Box::new(Redemption { grant: row.grant, facts, binding: code.binding, entitlement })))
     }

@@ -11,6 +11,7 @@ pub mod evidence;
 pub mod inspect;
 pub mod list;
 pub mod password;
+pub mod refresh;
 pub mod request;
 pub mod resource;
 pub mod revoke;

@@ -153,6 +153,11 @@ pub fn plain(text: &str) -> String {
     text.chars().map(spelled).collect()
 }
 
+/// `text` with control characters spelled out, but for the ends of lines.
+pub fn plain_lines(text: &str) -> String {
+    text.split('\n').map(plain).collect::<Vec<_>>().join("\n")
+}
+
 /// In or out of service.
 pub fn service(enabled: bool) -> String {
     if enabled { "in service".into() } else { "suspended".into() }
@@ -167,7 +172,7 @@ mod tests {
         let mut table = Table::new(["NAME", "STATE"]);
         table.row(["ä\u{1b}[2J".into(), "in service".into()]);
         table.row(["b".into(), String::new()]);
-        assert_eq!(table.page(None), "NAME         STATE\nä\\u{1b}[2J  in service\nb\n");
+        assert_eq!(table.page(None), "NAME        STATE\nä\\u{1b}[2J  in service\nb\n");
         assert!(table.page(Some("x")).ends_with("--after x\n"));
         assert_eq!(Table::new(["NAME"]).page(None), "There are none.\n");
     }

@@ -8,8 +8,11 @@ use opalid_core::alive::{Reason, Verdict};
 use opalid_core::client::Client;
 use opalid_core::error::{ErrorCode, OAuthError};
 use opalid_core::grant::{Entitlement, Grant};
+use opalid_core::refresh::{Presentation, Presented};
 use opalid_core::request::IntrospectionRequest;
-use opalid_core::token::{Access, PresentedToken, Reference};
+use opalid_core::time::UnixTime;
+use opalid_core::token::{Access, PresentedToken, Refresh};
+use opalid_store::steps::refresh::FindChain;
 use serde::Serialize;
 
 use crate::entitle::scope_of;
@@ -41,8 +44,12 @@ pub struct Facts {
     exp: i64,
     iat: i64,
     nbf: i64,
-    jti: String,
-    token_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jti: Option<String>,
+    /// `Bearer` for access tokens. Absent for refresh tokens: the values are those of RFC 6749 §7.1, and whoever
+    /// checks for `Bearer` must not take one for an access token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_type: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     username: Option<String>,
 }
@@ -65,7 +72,14 @@ async fn answer(call: &Call<'_>) -> Result<Verdict<Facts>, OAuthError> {
         return Err(OAuthError::new(ErrorCode::UnauthorizedClient, description));
     }
     let request = IntrospectionRequest::parse(&form)?;
-    access_token(call, &caller, PresentedToken::new(request.token)).await.map_err(|error| reply::outage(&error))
+    let token = PresentedToken::new(request.token);
+    // A hint may be wrong (§2.1); the token itself says of which kind it is.
+    let verdict = if token.looks_like::<Refresh>() {
+        refresh_token(call, &caller, token).await
+    } else {
+        access_token(call, &caller, token).await
+    };
+    verdict.map_err(|error| reply::outage(&error))
 }
 
 async fn access_token(
@@ -86,9 +100,87 @@ async fn access_token(
     let Some(effective) = store.effective(workspace, &alive.entitlement).await? else {
         return Ok(Verdict::Inactive(Reason::Narrowed));
     };
-    let Some((effective, aud)) = part_of(call, caller, grant, effective).await? else {
+    let Some(part) = part_of(call, caller, grant, effective).await? else {
         return Ok(Verdict::Inactive(Reason::NotForCaller));
     };
+    let of = About {
+        issued_at: reference.sealed.issued_at,
+        expires_at: reference.sealed.expires_at,
+        jti: Some(reference.jti.to_string()),
+        token_type: Some("Bearer"),
+    };
+    facts(call, caller, grant, part, of).await.map(Verdict::Active)
+}
+
+/// A refresh token is of interest to its client alone. Only the current one of its chain is active.
+async fn refresh_token(
+    call: &Call<'_>,
+    caller: &AuthenticatedClient,
+    token: PresentedToken<'_>,
+) -> Result<Verdict<Facts>, opalid_store::Outage> {
+    let store = &call.app.store;
+    let workspace = call.issuer.id();
+    let Ok(secret) = call.issuer.row_sealer.open_row::<Refresh>(token) else {
+        return Ok(Verdict::Inactive(Reason::NotOurs));
+    };
+    let presented = Presentation::of(&secret);
+    let Some(row) = store.read(FindChain { workspace, id: presented.chain }).await? else {
+        return Ok(Verdict::Inactive(Reason::NotOurs));
+    };
+    if row.client != caller.id && !caller.settings.introspect_tokens {
+        return Ok(Verdict::Inactive(Reason::NotForCaller));
+    }
+    let limits = call.issuer.refresh_limits();
+    match row.chain.judge(&presented, call.now, limits) {
+        Presented::Current => {}
+        Presented::Retry | Presented::Reused => return Ok(Verdict::Inactive(Reason::Killed)),
+        Presented::Unknown => return Ok(Verdict::Inactive(Reason::NotOurs)),
+        Presented::Expired => return Ok(Verdict::Inactive(Reason::Expired)),
+    }
+    let Some(evidence) = store.load_evidence(workspace, row.grant).await? else {
+        return Ok(Verdict::Inactive(Reason::GrantUnknown));
+    };
+    let grant = &evidence.grant.grant;
+    if grant.epoch != row.grant_epoch {
+        return Ok(Verdict::Inactive(Reason::GrantCut));
+    }
+    if let Err(reason) = store.judge_lineage(workspace, &grant.lineage, call.now).await? {
+        return Ok(Verdict::Inactive(reason));
+    }
+    let Some(entitlement) = grant.entitlement(row.entitlement) else {
+        return Ok(Verdict::Inactive(Reason::EntitlementUnknown));
+    };
+    // What it may do can be given back, so it is active even while nothing is allowed.
+    let effective = store.effective(workspace, entitlement).await?.unwrap_or_default();
+    let Some(part) = part_of(call, caller, grant, effective).await? else {
+        return Ok(Verdict::Inactive(Reason::NotForCaller));
+    };
+    let of = About {
+        issued_at: row.chain.rotated_at,
+        expires_at: row.chain.ends_at(limits.idle),
+        jti: None,
+        token_type: None,
+    };
+    facts(call, caller, grant, part, of).await.map(Verdict::Active)
+}
+
+/// What tells the kinds of token apart.
+struct About {
+    issued_at: UnixTime,
+    expires_at: UnixTime,
+    jti: Option<String>,
+    token_type: Option<&'static str>,
+}
+
+async fn facts(
+    call: &Call<'_>,
+    caller: &Client,
+    grant: &Grant,
+    (effective, aud): (Entitlement, Audience),
+    of: About,
+) -> Result<Facts, opalid_store::Outage> {
+    let store = &call.app.store;
+    let workspace = call.issuer.id();
     let client =
         if grant.client == caller.id { None } else { store.find_client_by_id(workspace, grant.client).await? };
     let client: &Client = client.as_deref().unwrap_or(caller);
@@ -96,30 +188,20 @@ async fn access_token(
         Some(id) => store.find_user(workspace, id).await?,
         None => None,
     };
-    Ok(Verdict::Active(facts(call, &reference, client, (&effective, aud), user.as_deref())))
-}
-
-fn facts(
-    call: &Call<'_>,
-    reference: &Reference<Access>,
-    client: &Client,
-    (effective, aud): (&Entitlement, Audience),
-    user: Option<&opalid_core::user::User>,
-) -> Facts {
-    Facts {
+    Ok(Facts {
         active: true,
         iss: call.issuer.url.clone(),
-        sub: user.map_or_else(|| client.client_id.clone(), |user| user.id.to_string()),
+        sub: user.as_deref().map_or_else(|| client.client_id.clone(), |user| user.id.to_string()),
         aud,
         client_id: client.client_id.clone(),
-        scope: scope_of(effective).to_string(),
-        exp: reference.sealed.expires_at.0,
-        iat: reference.sealed.issued_at.0,
-        nbf: reference.sealed.issued_at.0,
-        jti: reference.jti.to_string(),
-        token_type: "Bearer",
+        scope: scope_of(&effective).to_string(),
+        exp: of.expires_at.0,
+        iat: of.issued_at.0,
+        nbf: of.issued_at.0,
+        jti: of.jti,
+        token_type: of.token_type,
         username: user.map(|user| user.username.clone()),
-    }
+    })
 }
 
 /// What the caller may see: all of a token issued to it or if it may introspect everything; else the part

@@ -7,9 +7,11 @@
 
 use http::StatusCode;
 use opalid_core::error::{ErrorCode, OAuthError};
+use opalid_core::ids::ChainId;
 use opalid_core::request::RevocationRequest;
-use opalid_core::token::{Access, PresentedToken, Reference};
-use opalid_store::steps::revoke::KillToken;
+use opalid_core::token::{Access, PresentedToken, Reference, Refresh};
+use opalid_store::steps::refresh::FindChain;
+use opalid_store::steps::revoke::{CutGrant, KillToken};
 
 use crate::http::call::Call;
 use crate::http::client_auth::{self, AuthenticatedClient};
@@ -30,6 +32,9 @@ async fn answer(call: &Call<'_>) -> Result<(), OAuthError> {
     let token = PresentedToken::new(request.token);
     if let Ok(reference) = call.issuer.sealer.open::<Access>(token) {
         return access_token(call, &client, &reference).await;
+    }
+    if let Ok(secret) = call.issuer.row_sealer.open_row::<Refresh>(token) {
+        return refresh_token(call, &client, ChainId::from_bytes(secret.row)).await;
     }
     Ok(())
 }
@@ -58,6 +63,18 @@ async fn access_token(
     }
     let stamp = call.app.stamp(workspace, format!("client {}", client.client_id));
     let step = KillToken { stamp, grant: sealed.grant, jti: reference.jti, expires_at: sealed.expires_at };
+    store.run(step).await.map(drop).map_err(|error| reply::outage(&error))
+}
+
+/// Any token of a chain, an older one too: its grant is cut, so every token that came of it dies (§2.1).
+async fn refresh_token(call: &Call<'_>, client: &AuthenticatedClient, id: ChainId) -> Result<(), OAuthError> {
+    let store = &call.app.store;
+    let workspace = call.issuer.id();
+    let chain = store.read(FindChain { workspace, id }).await.map_err(|error| reply::outage(&error))?;
+    let Some(chain) = chain else { return Ok(()) };
+    not_anothers(client, chain.client)?;
+    let stamp = call.app.stamp(workspace, format!("client {}", client.client_id));
+    let step = CutGrant { stamp, grant: chain.grant, reason: "its refresh token was revoked" };
     store.run(step).await.map(drop).map_err(|error| reply::outage(&error))
 }
 

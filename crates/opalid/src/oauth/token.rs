@@ -6,6 +6,7 @@
 pub mod authorization_code;
 pub mod client_credentials;
 pub mod mint;
+pub mod refresh_token;
 
 use opalid_core::error::{ErrorCode, OAuthError};
 use opalid_core::request::TokenRequest;
@@ -33,9 +34,7 @@ async fn answer(call: &Call<'_>) -> Result<mint::Tokens, OAuthError> {
     let minting = match request {
         TokenRequest::ClientCredentials(request) => client_credentials::entitle(call, &client, request).await?,
         TokenRequest::AuthorizationCode(request) => authorization_code::entitle(call, &client, request).await?,
-        TokenRequest::RefreshToken(_) => {
-            return Err(OAuthError::new(ErrorCode::UnsupportedGrantType, "not offered yet"));
-        }
+        TokenRequest::RefreshToken(request) => refresh_token::entitle(call, &client, request).await?,
     };
     mint::tokens(call, &client, minting)
 }

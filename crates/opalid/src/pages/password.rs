@@ -6,6 +6,8 @@ use std::fmt;
 
 use askama::Template;
 
+use crate::login::password::PasswordRefused;
+
 /// The page behind the link. The form sends `csrf`, `login` (for password managers; ignore it), `new_password` and
 /// `confirm_password`.
 #[derive(Debug, Template)]
@@ -28,16 +30,8 @@ pub struct SetPassword<'a> {
 /// Why a new password was refused. Its `Display` is the sentence on the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SetPasswordProblem {
-    /// Fewer characters than allowed.
-    TooShort {
-        /// The least number of characters.
-        shortest: usize,
-    },
-    /// More characters than allowed.
-    TooLong {
-        /// The greatest number of characters.
-        longest: usize,
-    },
+    /// The policy says no.
+    Refused(PasswordRefused),
     /// The two fields differ.
     Different,
 }
@@ -45,8 +39,7 @@ pub enum SetPasswordProblem {
 impl fmt::Display for SetPasswordProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooShort { shortest } => write!(f, "The password is too short: {shortest} characters at least."),
-            Self::TooLong { longest } => write!(f, "The password is too long: {longest} characters at most."),
+            Self::Refused(refused) => refused.fmt(f),
             Self::Different => f.write_str("The two passwords are not the same. Type the new one twice."),
         }
     }

@@ -1,6 +1,7 @@
 //! The pages as a person would meet them, for the browser check in `tests/ui`.
 
 use super::*;
+use crate::login::password::PasswordRefused;
 
 const WORKSPACE: &str = "Opalid demo";
 const CLIENT: &str = "Tide Tables";
@@ -39,7 +40,7 @@ fn people() -> Vec<(&'static str, String)> {
         action: "/-/set-password",
         csrf: CSRF,
         login: "alice",
-        shortest: 10,
+        shortest: 8,
         problem,
     };
     vec![
@@ -49,7 +50,7 @@ fn people() -> Vec<(&'static str, String)> {
         ("sign-in-again", again.render().unwrap()),
         ("sign-in-plain", plain.render().unwrap()),
         ("set-password", set(None).render().unwrap()),
-        ("set-password-failed", set(Some(SetPasswordProblem::TooShort { shortest: 10 })).render().unwrap()),
+        ("set-password-failed", set(Some(SetPasswordProblem::Refused(PasswordRefused::TooShort))).render().unwrap()),
         ("password-set", PasswordSet { workspace: WORKSPACE, sign_in_url: Some("/demo") }.render().unwrap()),
         ("password-set-plain", PasswordSet { workspace: WORKSPACE, sign_in_url: None }.render().unwrap()),
     ]
@@ -181,6 +182,7 @@ fn done() -> Vec<DemoStep> {
         explain: explain.to_owned(),
         sent: sent.to_owned(),
         received: received.to_owned(),
+        decoded: None,
     };
     vec![
         step(
@@ -213,7 +215,16 @@ fn walk() -> Vec<(&'static str, String)> {
         method,
         hidden: vec![HiddenField { name: CSRF_FIELD, value: CSRF }],
     };
-    let page = |steps, next, ahead| Demo { workspace: WORKSPACE, steps, next, ahead, restart_url: "/demo" };
+    let page = |steps, next, ahead| Demo {
+        workspace: WORKSPACE,
+        note: None,
+        steps,
+        next,
+        ahead,
+        closing: "That is the whole walk.",
+        restart_url: "/demo?again",
+    };
+    let gone = "That walk is over: it took longer than an hour, or the server was started again. Begin again.";
     let first = next(
         "Ask for a sign-in",
         "The browser goes to the sign-in page and comes back with a code. Sign in as alice, alice-demo-password.",
@@ -229,6 +240,7 @@ fn walk() -> Vec<(&'static str, String)> {
     let ahead = vec!["Ask who it is", "Refresh", "Revoke", "Ask once more"];
     let all = ["Change the code for tokens", "Ask whether the token is alive"].into_iter().chain(ahead.clone());
     vec![
+        ("demo-forgotten", Demo { note: Some(gone), ..page(vec![], Some(first.clone()), vec![]) }.render().unwrap()),
         ("demo-start", page(vec![], Some(first), all.collect()).render().unwrap()),
         ("demo-middle", page(done(), Some(third), ahead).render().unwrap()),
         ("demo-end", page(done(), None, vec![]).render().unwrap()),

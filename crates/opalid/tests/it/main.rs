@@ -7,4 +7,23 @@
     reason = "a test may stop where it stands; clippy.toml lifts this only inside #[test] functions, not for what they call"
 )]
 
+mod authorize;
+mod conformance;
+mod consent;
+mod events;
+mod guard;
+mod http;
+mod introspect;
+mod jwks;
+mod manage;
+mod mangled;
+mod paste;
+mod restart;
+mod revoke;
+mod sign_in;
+mod support;
 mod tidy;
+mod token;
+mod userinfo;
+mod well_known;
+mod workspaces;

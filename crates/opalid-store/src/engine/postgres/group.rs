@@ -103,6 +103,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut waiting: mpsc::Receiver<Box<dyn
 async fn alone(shared: &Arc<Shared>, session: &mut Option<Session>, job: Box<dyn Job>) {
     let mut jobs = [job];
     let mut outcome = Ok(None);
+    let _alone = shared.alone.lock().await;
     for _ in 1..RUNS_MAX {
         outcome = attempt(shared, session, &mut jobs).await;
         let [job] = &jobs;

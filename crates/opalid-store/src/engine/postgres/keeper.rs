@@ -26,8 +26,8 @@ const ASKED_EVERY: Duration = Duration::from_secs(3);
 const ASKED_AGAIN: Duration = Duration::from_millis(300);
 /// How long an answer may take before the connection is given up.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(3);
-/// Shorter than `lock_timeout` would fail on a head that is taken for good reason; see `catch_up`.
-const LOCK_KEY: i64 = 0x6f70_616c_6964_0001;
+/// What the advisory lock is called: `opalid`, 1.
+pub(crate) const LOCK_KEY: i64 = 0x6f70_616c_6964_0001;
 
 const HEAD: &str = "SELECT n, incarnation, owner, left_cleanly FROM feed_head WHERE one = 1";
 
@@ -151,12 +151,25 @@ async fn ask(shared: &Shared, held: Option<Session>) -> Result<Session, StoreErr
     .await
 }
 
-/// Reads the feed past everything, with its head locked.
+/// Reads the feed past everything, with its head locked. While somebody holds the head the doubt stays.
 async fn catch_up(shared: &Shared, session: Session) -> Result<Session, StoreError> {
     let seen = shared.memory.doubts();
     let mut tx = PgTx::begin(session, tx::WRITE).await;
     // A transaction in doubt holds the head; it ends soon, or its server's time-out ends it.
-    tx.simple("SET LOCAL lock_timeout = 2500").await;
+    tx.simple("SET LOCAL lock_timeout = 2000").await;
+    let lost = || StoreError::Unavailable("the lock's connection is lost".into());
+    match read_feed(shared, &mut tx).await {
+        Ok(()) => {
+            tx.commit_plain().await?;
+            shared.memory.believe(seen);
+            tx.into_session().ok_or_else(lost)
+        }
+        Err(StoreError::Serialization(_)) => tx.roll_back().await.ok_or_else(lost),
+        Err(error) => Err(error),
+    }
+}
+
+async fn read_feed(shared: &Shared, tx: &mut PgTx) -> Result<(), StoreError> {
     let rows = tx.run_locking(HEAD, &[]).await?;
     let head = rows.first().map(read_head).transpose()?.ok_or(StoreError::NotOwner)?;
     let memory = &shared.memory;
@@ -174,9 +187,7 @@ async fn catch_up(shared: &Shared, session: Session) -> Result<Session, StoreErr
             memory.apply(&[feed::read_change(row)?]);
         }
     }
-    tx.commit_plain().await?;
-    memory.believe(seen);
-    tx.into_session().ok_or_else(|| StoreError::Unavailable("the lock's connection is lost".into()))
+    Ok(())
 }
 
 async fn leave_cleanly(shared: &Shared, mut session: Session) {

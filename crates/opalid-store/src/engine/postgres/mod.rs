@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot};
-use tokio_postgres::Config;
+pub use tokio_postgres::Config;
 
 use self::connect::bounded;
 use self::group::{Done, Job, StepJob};
@@ -30,6 +30,8 @@ use crate::feed::Incarnation;
 use crate::memory::{BootTime, Memory};
 
 pub(crate) use self::connect::configure;
+#[cfg(test)]
+pub(crate) use self::keeper::LOCK_KEY;
 
 /// How long a step may take before its caller is told that the store is not available.
 const STEP_WITHIN: Duration = Duration::from_millis(900);
@@ -57,6 +59,8 @@ pub(super) struct Shared {
     memory: Arc<Memory>,
     boottime: BootTime,
     pool: Pool,
+    /// Held by a step that runs again.
+    alone: tokio::sync::Mutex<()>,
     /// Wakes the keeper after a COMMIT without an answer.
     doubt: Notify,
     /// In milliseconds of [`BootTime`]: no change is settled before.
@@ -92,7 +96,8 @@ impl Postgres {
     ) -> Result<Self, StoreError> {
         let pool = Pool::new(config.clone());
         let settles_at = AtomicU64::new(0);
-        let shared = Arc::new(Shared { config, owner, memory, boottime, pool, doubt: Notify::new(), settles_at });
+        let (alone, doubt) = (tokio::sync::Mutex::new(()), Notify::new());
+        let shared = Arc::new(Shared { config, owner, memory, boottime, pool, alone, doubt, settles_at });
         let session = start::start(&shared.config).await?;
         let session = keeper::take_over(&shared, session, fresh).await?;
         let (stop, stopped) = oneshot::channel();
@@ -112,19 +117,9 @@ impl Postgres {
             let shared = Arc::clone(&self.shared);
             tokio::spawn(async move { drop(reply.send(bounded(STEP_WITHIN, shared.write(&step)).await)) });
         }
-        let (out, entered) = bounded(STEP_WITHIN, async {
-            let (out, position) = answer.await.map_err(|_| closed())??;
-            if let Some(position) = position {
-                self.shared.memory.applied(position).await;
-            }
-            Ok((out, position.is_some()))
-        })
-        .await
-        .map_err(met)?;
-        if entered {
-            self.shared.settled().await;
-        }
-        Ok(out)
+        // Detached: who waits no more because of the time is told apart from who hung up, whose step still runs.
+        let shared = Arc::clone(&self.shared);
+        tokio::spawn(async move { shared.answered(answer).await }).await.map_err(|_| closed())?
     }
 
     /// Runs a step that only reads.
@@ -157,16 +152,34 @@ impl Postgres {
 }
 
 impl Shared {
+    /// What a step gave, once memory has followed and no former owner can answer without it.
+    async fn answered<T>(&self, answer: oneshot::Receiver<Done<T>>) -> Result<T, StoreError> {
+        let done = bounded(STEP_WITHIN, async {
+            let (out, position) = answer.await.map_err(|_| closed())??;
+            if let Some(position) = position {
+                self.memory.applied(position).await;
+            }
+            Ok((out, position.is_some()))
+        });
+        let (out, entered) = done.await.map_err(met)?;
+        if entered {
+            self.settled().await;
+        }
+        Ok(out)
+    }
+
     /// A step in a transaction of its own, run again when it meets another.
     async fn write<S: Step>(self: &Arc<Self>, step: &S) -> Done<S::Out> {
-        let mut runs = 0;
-        loop {
-            runs += 1;
-            let done = self.write_once(step).await;
-            if !matches!(done, Err(StoreError::Serialization(_))) || runs >= RUNS_MAX {
-                return done;
+        let mut done = self.write_once(step).await;
+        for _ in 1..RUNS_MAX {
+            if !matches!(done, Err(StoreError::Serialization(_))) {
+                break;
             }
+            // Two that met would meet again if both ran again at once.
+            let _alone = self.alone.lock().await;
+            done = self.write_once(step).await;
         }
+        done
     }
 
     async fn write_once<S: Step>(self: &Arc<Self>, step: &S) -> Done<S::Out> {

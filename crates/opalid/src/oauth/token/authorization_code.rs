@@ -5,11 +5,14 @@ use opalid_core::ids::CodeId;
 use opalid_core::request::AuthorizationCodeRequest;
 use opalid_core::token::{Code, PresentedToken};
 use opalid_store::steps::code::{RedeemCode, RedeemedCode, Redemption};
+use opalid_store::steps::refresh::NewChain;
 
 use crate::http::call::Call;
 use crate::http::client_auth::AuthenticatedClient;
 use crate::http::reply;
-use crate::oauth::token::mint::{IdTokenWish, Minting};
+use crate::oauth::token::mint::{self, IdTokenWish, Minting};
+use crate::oauth::token::refresh_token;
+use crate::random;
 
 /// What the code gives.
 pub async fn entitle(
@@ -18,7 +21,8 @@ pub async fn entitle(
     request: AuthorizationCodeRequest<'_>,
 ) -> Result<Minting, OAuthError> {
     let resources = request.resources.clone();
-    let redemption = redeem(call, client, request).await?;
+    let first = refresh_token::first(call, client);
+    let redemption = redeem(call, client, request, first.as_ref().map(|(chain, _)| *chain)).await?;
     let Redemption { grant, facts, binding, entitlement } = *redemption;
     let store = &call.app.store;
     let judged =
@@ -32,16 +36,19 @@ pub async fn entitle(
             return Err(OAuthError::new(ErrorCode::InvalidTarget, "this resource is not one that was granted"));
         }
     }
-    let evidence = store.load_evidence(call.issuer.id(), grant.id).await.map_err(|error| reply::outage(&error))?;
-    let evidence = evidence.ok_or_else(|| refused("what this code was given for has ended"))?;
+    let remembered = mint::hang_from(call, &grant, binding.entitlement).await?;
+    let remembered = remembered.ok_or_else(|| refused("what this code was given for has ended"))?;
     let id_token = IdTokenWish::new(&grant, &facts, binding.nonce);
-    Ok(Minting { grant: evidence.grant, number: binding.entitlement, entitlement: (*entitlement).clone(), id_token })
+    let refresh_token = first.map(|(_, secret)| refresh_token::seal(call, &secret, random::bytes()));
+    let entitlement = (*entitlement).clone();
+    Ok(Minting { grant: remembered, number: binding.entitlement, entitlement, id_token, refresh_token })
 }
 
 async fn redeem(
     call: &Call<'_>,
     client: &AuthenticatedClient,
     request: AuthorizationCodeRequest<'_>,
+    chain: Option<NewChain>,
 ) -> Result<Box<Redemption>, OAuthError> {
     let unknown =
         || refused("this code is not known; codes work once, for a minute, for the client they were given to");
@@ -54,6 +61,7 @@ async fn redeem(
         client: client.id,
         redirect_uri: request.redirect_uri.map(str::to_owned),
         verifier: request.code_verifier,
+        chain,
     };
     match call.app.store.run(step).await.map_err(|error| reply::outage(&error))? {
         RedeemedCode::Fresh(redemption) => Ok(redemption),

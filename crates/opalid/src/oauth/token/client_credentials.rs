@@ -39,5 +39,5 @@ pub async fn entitle(
     let (grant, number) = standing.ok_or_else(|| {
         OAuthError::new(ErrorCode::InvalidScope, "this client has asked for too many different combinations of scopes")
     })?;
-    Ok(Minting { grant, number, entitlement, id_token: None })
+    Ok(Minting { grant, number, entitlement, id_token: None, refresh_token: None })
 }

@@ -18,6 +18,7 @@ use serde::Serialize;
 
 use crate::entitle::scope_of;
 use crate::http::call::Call;
+use crate::http::reply;
 use crate::metrics::Minted;
 use crate::random;
 
@@ -31,6 +32,25 @@ pub struct Minting {
     pub entitlement: Entitlement,
     /// For an ID token, if there is a person and `openid` was granted.
     pub id_token: Option<IdTokenWish>,
+    /// The refresh token to go on with, already sealed.
+    pub refresh_token: Option<String>,
+}
+
+/// The grant that a token is to hang from, as a transaction saw it; `None` if it was cut since, because a token
+/// minted with today's epoch would outlive that.
+pub async fn hang_from(
+    call: &Call<'_>,
+    seen: &Grant,
+    number: EntitlementNo,
+) -> Result<Option<Arc<RememberedGrant>>, OAuthError> {
+    let store = &call.app.store;
+    let fits =
+        |found: &Arc<RememberedGrant>| found.grant.epoch == seen.epoch && found.grant.entitlement(number).is_some();
+    if let Some(known) = store.memory().trust().and_then(|memory| memory.grant(seen.id)).filter(fits) {
+        return Ok(Some(known));
+    }
+    let read = store.load_evidence(call.issuer.id(), seen.id).await.map_err(|error| reply::outage(&error))?;
+    Ok(read.map(|evidence| evidence.grant).filter(fits))
 }
 
 /// What an ID token says of a sign-in.
@@ -58,11 +78,13 @@ pub struct Tokens {
     scope: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     id_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<String>,
 }
 
 /// Mints what was decided.
 pub fn tokens(call: &Call<'_>, client: &Client, minting: Minting) -> Result<Tokens, OAuthError> {
-    let Minting { grant, number, entitlement, id_token } = minting;
+    let Minting { grant, number, entitlement, id_token, refresh_token } = minting;
     let valid_for: Seconds = call.issuer.settings().access_token_lifetime;
     let sealed = Sealed {
         grant: grant.grant.id,
@@ -80,7 +102,7 @@ pub fn tokens(call: &Call<'_>, client: &Client, minting: Minting) -> Result<Toke
         None => None,
     };
     let scope = scope_of(&entitlement).to_string();
-    Ok(Tokens { access_token, token_type: "Bearer", expires_in: valid_for.0, scope, id_token })
+    Ok(Tokens { access_token, token_type: "Bearer", expires_in: valid_for.0, scope, id_token, refresh_token })
 }
 
 /// An ID token (OpenID Core §2).

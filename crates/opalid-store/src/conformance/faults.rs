@@ -1,0 +1,228 @@
+//! PostgreSQL gone, killed, slow and back; the lock lost; a server that did not leave cleanly.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use opalid_core::alive::Reason;
+use tokio_postgres::NoTls;
+
+use super::cluster::Cluster;
+use super::place::{Place, boottime};
+use super::world::{Token, World};
+use crate::StoreError;
+use crate::engine::postgres::LOCK_KEY;
+use crate::memory::BootTime;
+use crate::steps::revoke::Revoked;
+
+/// So that a test that hangs fails; nothing is said of how fast it is.
+const GUARD: Duration = Duration::from_secs(5);
+
+/// No test waits for ever; nothing is said of how fast it is.
+async fn soon<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(60), what).await.expect("it hangs")
+}
+
+async fn until(mut done: impl AsyncFnMut() -> bool) {
+    soon(async {
+        while !done().await {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+/// Many at once kill tokens of one grant, until the first is told that the store fails because of `fault`.
+/// Gives the tokens whose death was answered, and those of which nobody knows.
+async fn load(world: &World, fault: impl Future<Output = ()>) -> (Vec<Token>, Vec<Token>) {
+    let (grant, number) = world.interned().await;
+    let evidence = world.store.load_evidence(world.workspace, grant).await.unwrap().unwrap();
+    let failed = Arc::new(AtomicBool::new(false));
+    let tasks = (0..16).map(|_| {
+        let (world, grant, failed) = (world.clone(), Arc::clone(&evidence.grant), Arc::clone(&failed));
+        tokio::spawn(async move {
+            let (mut answered, mut unknown) = (Vec::new(), Vec::new());
+            while !failed.load(Ordering::SeqCst) {
+                let token = world.mint(&grant, number);
+                match tokio::time::timeout(GUARD, world.store.run(world.kill(&token))).await.expect("it hangs") {
+                    Ok(Revoked::Dead) => answered.push(token),
+                    Err(StoreError::Unavailable(_)) => {
+                        failed.store(true, Ordering::SeqCst);
+                        unknown.push(token);
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+            (answered, unknown)
+        })
+    });
+    let tasks = tasks.collect::<Vec<_>>();
+    let begun = world.store.memory().position().0;
+    until(async || world.store.memory().position().0 > begun + 50).await;
+    fault.await;
+    let (mut answered, mut unknown) = (Vec::new(), Vec::new());
+    for task in tasks {
+        let (dead, open) = soon(task).await.unwrap();
+        answered.extend(dead);
+        unknown.extend(open);
+    }
+    (answered, unknown)
+}
+
+/// What was answered holds; what was not is the same in memory and in the store.
+async fn check_after(world: &World, answered: &[Token], unknown: &[Token]) {
+    until(async || world.store.memory().trust().is_some()).await;
+    for token in answered {
+        assert_eq!(soon(world.why_dead(token)).await, Some(Reason::Killed));
+    }
+    for token in unknown {
+        let now = soon(world.why_dead(token)).await;
+        let evidence = world
+            .store
+            .read(crate::steps::evidence::LoadEvidence { workspace: world.workspace, grant: token.sealed.grant });
+        let killed = evidence.await.unwrap().unwrap().grant.has_killed(&token.jti);
+        assert_eq!(now, killed.then_some(Reason::Killed), "memory and store disagree");
+    }
+    let (grant, number) = world.interned().await;
+    let token = world.token(grant, number).await;
+    assert_eq!(world.store.run(world.kill(&token)).await.unwrap(), Revoked::Dead);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_stopped_database_is_an_outage_and_comes_back() {
+    static AHEAD: AtomicU64 = AtomicU64::new(0);
+    let cluster = Cluster::start();
+    let place = Place::postgres_on(&cluster.url()).await;
+    let world = World::new(&place).await;
+    let world = World {
+        store: {
+            world.store.close().await;
+            let clock = || boottime() + Duration::from_secs(AHEAD.load(Ordering::SeqCst));
+            Arc::new(place.try_open(clock).await.unwrap())
+        },
+        ..world
+    };
+    let (grant, number) = world.interned().await;
+    let token = world.token(grant, number).await;
+    let killed = world.token(grant, number).await;
+    world.store.run(world.kill(&killed)).await.unwrap();
+    cluster.stop("fast");
+    let kill = tokio::time::timeout(GUARD, world.store.run(world.kill(&token))).await.expect("it hangs");
+    assert!(matches!(kill, Err(StoreError::Unavailable(_))), "{kill:?}");
+    let ask = world.standing((1, 7), world.read());
+    let ask = tokio::time::timeout(GUARD, world.store.run(ask)).await.expect("it hangs");
+    assert!(matches!(ask, Err(StoreError::Unavailable(_))), "{ask:?}");
+    AHEAD.store(11, Ordering::SeqCst);
+    assert!(world.store.memory().trust().is_none(), "the lease is over");
+    let check = tokio::time::timeout(GUARD, world.store.judge(world.workspace, &token, super::world::NOW));
+    assert!(matches!(check.await.expect("it hangs"), Err(StoreError::Unavailable(_))), "an outage is not a verdict");
+    cluster.start_again();
+    check_after(&world, &[killed], &[token]).await;
+    world.store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_killed_database_loses_nothing_that_was_answered() {
+    let cluster = Cluster::start();
+    let place = Place::postgres_on(&cluster.url()).await;
+    let world = World::new(&place).await;
+    let (answered, unknown) = load(&world, async { cluster.stop("immediate") }).await;
+    cluster.start_again();
+    check_after(&world, &answered, &unknown).await;
+    world.store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_database_that_stands_still_is_an_outage_and_memory_learns_what_became_of_it() {
+    let cluster = Cluster::start();
+    let place = Place::postgres_on(&cluster.url()).await;
+    let world = World::new(&place).await;
+    for _ in 0..3 {
+        let stopped = std::sync::Mutex::new(Vec::new());
+        let stop = async {
+            let pids = cluster.backends(&place.url()).await;
+            pids.iter().for_each(|pid| Cluster::signal(*pid, rustix::process::Signal::STOP));
+            *stopped.lock().unwrap() = pids;
+        };
+        let (answered, unknown) = load(&world, stop).await;
+        for pid in stopped.into_inner().unwrap() {
+            Cluster::signal(pid, rustix::process::Signal::CONT);
+        }
+        check_after(&world, &answered, &unknown).await;
+    }
+    world.store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_lost_the_lock_commits_no_change_and_answers_nothing_from_memory() {
+    let place = Place::postgres().await;
+    let world = World::new(&place).await;
+    let (grant, number) = world.interned().await;
+    let token = world.token(grant, number).await;
+    let (thief, connection) = tokio_postgres::connect(&place.url(), NoTls).await.unwrap();
+    tokio::spawn(connection);
+    until(async || {
+        let sql =
+            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()
+                   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+        thief.batch_execute(sql).await.unwrap();
+        thief.query_one("SELECT pg_try_advisory_lock($1)", &[&LOCK_KEY]).await.unwrap().get::<_, bool>(0)
+    })
+    .await;
+    thief.batch_execute("UPDATE feed_head SET owner = 'somebody else 16'").await.unwrap();
+    let kill = world.store.run(world.kill(&token)).await;
+    assert!(matches!(kill, Err(StoreError::NotOwner)), "{kill:?}");
+    until(async || world.store.memory().trust().is_none()).await;
+    assert_eq!(world.why_dead(&token).await, None);
+    drop(thief);
+    until(async || world.store.memory().trust().is_some()).await;
+    world.store.close().await;
+    place.remove().await;
+}
+
+/// The server of `world` ends without leaving, and another starts.
+async fn crash(world: World, place: &Place, clock: BootTime) -> World {
+    let World { store, workspace, client, resource, user, sealer } = world;
+    drop(store);
+    let store = soon(async {
+        loop {
+            match place.try_open(clock).await {
+                Ok(store) => return Arc::new(store),
+                Err(StoreError::Refused(_)) => tokio::task::yield_now().await,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    });
+    World { store: store.await, workspace, client, resource, user, sealer }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn after_an_unclean_end_the_first_revocation_waits_for_the_former_lease() {
+    static AHEAD: AtomicU64 = AtomicU64::new(0);
+    // Stands still until the test moves it.
+    let clock = || Duration::from_secs(1000 + AHEAD.load(Ordering::SeqCst));
+    let place = Place::postgres().await;
+    let world = World::new(&place).await;
+    let (grant, number) = world.interned().await;
+    let world = crash(world, &place, clock).await;
+    let token = world.token(grant, number).await;
+    let begun = world.store.memory().position();
+    let (store, kill) = (Arc::clone(&world.store), world.kill(&token));
+    let mut revoking = tokio::spawn(async move { store.run(kill).await.unwrap() });
+    until(async || world.store.memory().position() > begun).await;
+    assert_eq!(world.why_dead(&token).await, Some(Reason::Killed), "here at once");
+    // Others wait no longer than before.
+    assert!(world.store.find_client(world.workspace, "app").await.unwrap().is_some());
+    AHEAD.store(10, Ordering::SeqCst);
+    tokio::select! {
+        biased;
+        _ = &mut revoking => panic!("the former server's memory may still be believed"),
+        () = async { for _ in 0..1000 { tokio::task::yield_now().await } } => {}
+    }
+    AHEAD.store(11, Ordering::SeqCst);
+    assert_eq!(soon(revoking).await.unwrap(), Revoked::Dead);
+    let world = world.reopened(&place).await;
+    assert_eq!(soon(world.store.run(world.kill(&token))).await.unwrap(), Revoked::Dead);
+    drop(world);
+    place.remove().await;
+}

@@ -1,0 +1,146 @@
+//! Death is total and final, for whoever asks after it was answered.
+
+use std::sync::Arc;
+
+use opalid_core::alive::Reason;
+use opalid_core::grant::Ancestor;
+
+use super::on_every_engine;
+use super::place::Place;
+use super::world::World;
+use crate::steps::client::ClientEvent;
+use crate::steps::revoke::Revoked;
+use crate::steps::user::UserEvent;
+
+on_every_engine! {
+    a_killed_token_is_dead_and_its_neighbours_live;
+    once_a_kill_is_answered_every_check_says_so;
+    once_a_cut_is_answered_every_check_says_so;
+    a_repeated_revocation_is_dead_again;
+    suspend_and_resume_revive_nothing;
+    every_event_of_a_user_kills_what_it_should;
+    a_restart_forgets_nothing_killed;
+    a_grant_born_of_an_old_epoch_is_dead_on_arrival;
+}
+
+async fn a_killed_token_is_dead_and_its_neighbours_live(place: &Place) {
+    let world = World::new(place).await;
+    let (grant, number) = world.interned().await;
+    let (one, other) = (world.token(grant, number).await, world.token(grant, number).await);
+    assert_eq!((world.why_dead(&one).await, world.why_dead(&other).await), (None, None));
+    assert_eq!(world.store.run(world.kill(&one)).await.unwrap(), Revoked::Dead);
+    assert_eq!((world.why_dead(&one).await, world.why_dead(&other).await), (Some(Reason::Killed), None));
+}
+
+async fn once_a_kill_is_answered_every_check_says_so(place: &Place) {
+    let world = World::new(place).await;
+    let (grant, number) = world.interned().await;
+    let tasks = (0..8).map(|task| {
+        let world = world.clone();
+        tokio::spawn(async move {
+            for round in 0..25 {
+                let token = world.token(grant, number).await;
+                assert_eq!(world.why_dead(&token).await, None);
+                assert_eq!(world.store.run(world.kill(&token)).await.unwrap(), Revoked::Dead);
+                assert_eq!(world.why_dead(&token).await, Some(Reason::Killed), "task {task}, round {round}");
+            }
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.unwrap();
+    }
+}
+
+async fn once_a_cut_is_answered_every_check_says_so(place: &Place) {
+    let world = Arc::new(World::new(place).await);
+    for _ in 0..20 {
+        let (grant, number) = world.interned().await;
+        let token = Arc::new(world.token(grant, number).await);
+        let checks = (0..4).map(|_| {
+            let (world, token) = (Arc::clone(&world), Arc::clone(&token));
+            // Once dead, dead for ever, also while reads begun before the cut come back.
+            tokio::spawn(async move {
+                let mut dead = false;
+                for _ in 0..50 {
+                    let now = world.why_dead(&token).await.is_some();
+                    assert!(now || !dead, "it came back to life");
+                    dead = now;
+                    tokio::task::yield_now().await;
+                }
+            })
+        });
+        let checks = checks.collect::<Vec<_>>();
+        assert_eq!(world.cut(grant).await, Revoked::Dead);
+        assert_eq!(world.why_dead(&token).await, Some(Reason::GrantCut));
+        for check in checks {
+            check.await.unwrap();
+        }
+    }
+}
+
+async fn a_repeated_revocation_is_dead_again(place: &Place) {
+    let world = World::new(place).await;
+    let (grant, number) = world.interned().await;
+    let token = world.token(grant, number).await;
+    let twice = tokio::join!(world.store.run(world.kill(&token)), world.store.run(world.kill(&token)));
+    assert_eq!((twice.0.unwrap(), twice.1.unwrap()), (Revoked::Dead, Revoked::Dead));
+    assert_eq!(world.store.run(world.kill(&token)).await.unwrap(), Revoked::Dead);
+    assert_eq!((world.cut(grant).await, world.cut(grant).await), (Revoked::Dead, Revoked::Dead));
+}
+
+async fn suspend_and_resume_revive_nothing(place: &Place) {
+    let world = World::new(place).await;
+    let client = world.user_token(&[Ancestor::Client(world.client)]).await;
+    let user = world.user_token(&[Ancestor::User(world.user)]).await;
+    assert_eq!((world.why_dead(&client).await, world.why_dead(&user).await), (None, None));
+    assert!(world.touch_client(ClientEvent::Suspended).await && world.touch_user(UserEvent::Suspended).await);
+    assert!(world.why_dead(&client).await.is_some() && world.why_dead(&user).await.is_some());
+    assert!(!world.store.find_client(world.workspace, "app").await.unwrap().unwrap().enabled);
+    assert!(world.touch_client(ClientEvent::Resumed).await && world.touch_user(UserEvent::Resumed).await);
+    assert!(world.why_dead(&client).await.is_some() && world.why_dead(&user).await.is_some());
+    let client = world.user_token(&[Ancestor::Client(world.client), Ancestor::User(world.user)]).await;
+    assert_eq!(world.why_dead(&client).await, None);
+}
+
+async fn every_event_of_a_user_kills_what_it_should(place: &Place) {
+    let world = World::new(place).await;
+    let (user, credentials) = (Ancestor::User(world.user), Ancestor::Credentials(world.user));
+    let cases = [
+        (UserEvent::Revoked, true, false),
+        (UserEvent::SignedOutEverywhere, false, true),
+        (UserEvent::Suspended, true, true),
+        (UserEvent::Resumed, true, false),
+    ];
+    for (event, offline_dies, bound_dies) in cases {
+        let (offline, bound) = (world.user_token(&[user]).await, world.user_token(&[credentials]).await);
+        assert!(world.touch_user(event).await);
+        assert_eq!(world.why_dead(&offline).await.is_some(), offline_dies, "{event:?}");
+        if event != UserEvent::Resumed {
+            assert_eq!(world.why_dead(&bound).await.is_some(), bound_dies, "{event:?}");
+        }
+    }
+}
+
+async fn a_restart_forgets_nothing_killed(place: &Place) {
+    let world = World::new(place).await;
+    let (grant, number) = world.interned().await;
+    let (killed, alive) = (world.token(grant, number).await, world.token(grant, number).await);
+    let cut = world.user_token(&[Ancestor::User(world.user)]).await;
+    world.store.run(world.kill(&killed)).await.unwrap();
+    world.cut(cut.sealed.grant).await;
+    let position = world.store.memory().position();
+    let world = world.reopened(place).await;
+    assert_eq!(world.store.memory().position(), position);
+    assert_eq!(world.why_dead(&killed).await, Some(Reason::Killed));
+    assert_eq!(world.why_dead(&cut).await, Some(Reason::GrantCut));
+    assert_eq!(world.why_dead(&alive).await, None);
+}
+
+async fn a_grant_born_of_an_old_epoch_is_dead_on_arrival(place: &Place) {
+    let world = World::new(place).await;
+    let epoch = world.store.find_client(world.workspace, "app").await.unwrap().unwrap().epoch;
+    assert!(world.touch_client(ClientEvent::Revoked).await);
+    let (grant, number) = world.intern(world.standing((1, epoch.0), world.read())).await;
+    let token = world.token(grant, number).await;
+    assert!(world.why_dead(&token).await.is_some());
+}

@@ -1,0 +1,98 @@
+//! What is written is read back: every plain step.
+
+use opalid_core::ids::{ClientId, GrantId, ResourceId, UserId, WorkspaceId};
+use opalid_core::token::Jti;
+
+use super::on_every_engine;
+use super::place::{Place, unique_bytes};
+use super::world::{END, NOW, World};
+use crate::StoreError;
+use crate::steps::cell::{Cell, FindCell, MakeCell};
+use crate::steps::client::{ClientEvent, TouchClient};
+use crate::steps::revoke::{CutGrant, KillToken, Revoked};
+use crate::steps::user::{TouchUser, UserEvent};
+use crate::steps::workspace::ListWorkspaces;
+
+on_every_engine! {
+    what_is_written_is_read_back;
+    a_taken_name_is_refused_and_changes_nothing;
+    what_is_not_there_is_not_found;
+    the_cell_is_written_once;
+    a_second_server_is_refused;
+}
+
+async fn what_is_written_is_read_back(place: &Place) {
+    let mut world = World::new(place).await;
+    for again in [false, true] {
+        if again {
+            world = world.reopened(place).await;
+        }
+        let store = &world.store;
+        let record = store.find_workspace("default").await.unwrap().unwrap();
+        assert_eq!((record.workspace.id, &*record.workspace.settings.display_name), (world.workspace, "Ünïcode"));
+        assert_eq!(record.keys.len(), 2);
+        let client = store.find_client(world.workspace, "app").await.unwrap().unwrap();
+        assert_eq!((client.id, &*client.settings.name, client.secrets.len()), (world.client, "App", 1));
+        assert_eq!(client.secrets[0].expires_at, None);
+        let resource = store.find_resource(world.workspace, "https://api.example/").await.unwrap().unwrap();
+        assert_eq!((resource.id, resource.settings.scopes.as_str()), (world.resource, "read write"));
+        let user = store.find_user(world.workspace, world.user).await.unwrap().unwrap();
+        assert_eq!((&*user.username, user.enabled, user.admin), ("alice", true, true));
+        assert_eq!(store.read(ListWorkspaces).await.unwrap().len(), 1);
+    }
+}
+
+async fn a_taken_name_is_refused_and_changes_nothing(place: &Place) {
+    let world = World::new(place).await;
+    let other = World {
+        workspace: WorkspaceId::from_bytes(unique_bytes()),
+        client: ClientId::from_bytes(unique_bytes()),
+        resource: ResourceId::from_bytes(unique_bytes()),
+        user: UserId::from_bytes(unique_bytes()),
+        ..world.clone()
+    };
+    assert!(!world.store.run(other.create_workspace("default")).await.unwrap());
+    let same_workspace = World { workspace: world.workspace, ..other };
+    assert!(!world.store.run(same_workspace.create_client("app")).await.unwrap());
+    assert!(!world.store.run(same_workspace.create_resource("https://api.example/")).await.unwrap());
+    assert!(!world.store.run(same_workspace.create_user("ALICE")).await.unwrap());
+    assert_eq!(world.store.find_client(world.workspace, "app").await.unwrap().unwrap().id, world.client);
+}
+
+async fn what_is_not_there_is_not_found(place: &Place) {
+    let world = World::new(place).await;
+    let (store, workspace) = (&world.store, world.workspace);
+    assert!(store.find_workspace("other").await.unwrap().is_none());
+    assert!(store.find_client(workspace, "APP").await.unwrap().is_none());
+    assert!(store.find_user(workspace, UserId::from_bytes([0; 16])).await.unwrap().is_none());
+    let grant = GrantId::from_bytes([0; 16]);
+    assert_eq!(world.cut(grant).await, Revoked::Unknown);
+    let kill = KillToken { stamp: world.stamp(), grant, jti: Jti([0; 12]), expires_at: END };
+    assert_eq!(store.run(kill).await.unwrap(), Revoked::Unknown);
+    let stamp = world.stamp();
+    let id = UserId::from_bytes([0; 16]);
+    assert!(!store.run(TouchUser { stamp: stamp.clone(), id, event: UserEvent::Revoked }).await.unwrap());
+    let id = ClientId::from_bytes([0; 16]);
+    assert!(!store.run(TouchClient { stamp: stamp.clone(), id, event: ClientEvent::Revoked }).await.unwrap());
+    let wrong = CutGrant { stamp, grant, reason: "" };
+    assert_eq!(store.run(wrong).await.unwrap(), Revoked::Unknown);
+}
+
+async fn the_cell_is_written_once(place: &Place) {
+    let world = World::new(place).await;
+    assert!(world.store.read(FindCell).await.unwrap().is_none());
+    let cell = Cell { key_check: vec![0, 1, 255], root_workspace: Some(world.workspace), demo: true };
+    world.store.run(MakeCell { cell: cell.clone(), now: NOW }).await.unwrap();
+    let found = world.store.read(FindCell).await.unwrap().unwrap();
+    assert_eq!((found.key_check, found.root_workspace, found.demo), (vec![0, 1, 255], Some(world.workspace), true));
+    let again = world.store.run(MakeCell { cell, now: NOW }).await;
+    assert!(matches!(again, Err(StoreError::Statement(_))), "{again:?}");
+}
+
+async fn a_second_server_is_refused(place: &Place) {
+    let world = World::new(place).await;
+    let second = place.try_open(super::place::boottime).await;
+    assert!(matches!(second.err(), Some(StoreError::Refused(why)) if why.contains("another server is running")));
+    let world = world.reopened(place).await;
+    assert!(world.store.find_workspace("default").await.unwrap().is_some());
+}

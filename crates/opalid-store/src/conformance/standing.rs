@@ -1,0 +1,102 @@
+//! The standing grant of a client: one, whoever asks at once; and its overflow.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use opalid_core::grant::{Entitlement, Epoch};
+use opalid_core::scope::Scopes;
+
+use super::on_every_engine;
+use super::place::Place;
+use super::world::{NOW, World, scopes};
+use crate::steps::client::ClientEvent;
+
+on_every_engine! {
+    asking_twice_at_once_gives_one_grant;
+    entitlements_interned_at_once_overflow_into_children;
+    other_epochs_have_another_standing_grant;
+    a_warm_standing_entitlement_is_the_same;
+    a_cut_standing_grant_is_replaced;
+}
+
+const FIRST: (u32, u32) = (Epoch::FIRST.0, Epoch::FIRST.0);
+
+async fn asking_twice_at_once_gives_one_grant(place: &Place) {
+    let world = World::new(place).await;
+    for round in 0..20 {
+        let epochs = (FIRST.0, 100 + round);
+        let ask = || world.intern(world.standing(epochs, world.read()));
+        let (one, other, third) = tokio::join!(ask(), ask(), ask());
+        assert_eq!(one, other);
+        assert_eq!(one, third);
+    }
+}
+
+async fn entitlements_interned_at_once_overflow_into_children(place: &Place) {
+    let world = World::new(place).await;
+    let tasks = (0..8).map(|_| {
+        let world = world.clone();
+        tokio::spawn(async move {
+            let mut got = Vec::new();
+            for number in 0..70 {
+                let entitlement = Entitlement::new(scopes(&format!("scope-{number}")), Vec::new());
+                got.push(world.intern(world.standing(FIRST, entitlement)).await);
+            }
+            got
+        })
+    });
+    let mut seen = Vec::new();
+    for task in tasks.collect::<Vec<_>>() {
+        seen.push(task.await.unwrap());
+    }
+    assert!(seen.windows(2).all(|pair| pair[0] == pair[1]), "all are told the same");
+    let places = seen[0].iter().map(|(grant, at)| (*grant, at.0)).collect::<BTreeSet<_>>();
+    assert_eq!(places.len(), 70);
+    let mut per_grant = BTreeMap::new();
+    for (grant, _) in places {
+        *per_grant.entry(grant).or_insert(0) += 1;
+    }
+    assert_eq!(per_grant.values().copied().collect::<BTreeSet<_>>(), BTreeSet::from([6, 64]));
+    for (number, (grant, at)) in seen[0].iter().enumerate() {
+        let evidence = world.store.load_evidence(world.workspace, *grant).await.unwrap().unwrap();
+        let held = evidence.grant.grant.entitlement(*at).unwrap();
+        assert_eq!(held.openid, scopes(&format!("scope-{number}")));
+        assert_eq!(world.why_dead(&world.token(*grant, *at).await).await, None);
+    }
+}
+
+async fn other_epochs_have_another_standing_grant(place: &Place) {
+    let world = World::new(place).await;
+    let (first, _) = world.interned().await;
+    let (second, _) = world.intern(world.standing((FIRST.0, FIRST.1 + 1), world.read())).await;
+    assert_ne!(first, second);
+}
+
+async fn a_warm_standing_entitlement_is_the_same(place: &Place) {
+    let world = World::new(place).await;
+    let ask = async || {
+        let step = world.standing(FIRST, world.read());
+        let (grant, number) = world.store.standing_entitlement(step, NOW).await.unwrap().unwrap();
+        (grant.grant.id, number)
+    };
+    let cold = ask().await;
+    assert_eq!((cold, cold), (ask().await, world.interned().await));
+    assert!(world.touch_client(ClientEvent::Revoked).await);
+    let client = world.store.find_client(world.workspace, "app").await.unwrap().unwrap();
+    let step = world.standing((FIRST.0, client.epoch.0), world.read());
+    let (grant, number) = world.store.standing_entitlement(step, NOW).await.unwrap().unwrap();
+    assert_ne!(grant.grant.id, cold.0);
+    assert_eq!(world.why_dead(&world.mint(&grant, number)).await, None);
+    assert_eq!(grant.grant.entitlements[0].openid, Scopes::default());
+}
+
+async fn a_cut_standing_grant_is_replaced(place: &Place) {
+    let world = World::new(place).await;
+    let (grant, number) = world.interned().await;
+    let old = world.token(grant, number).await;
+    world.cut(grant).await;
+    let (second, number) = world.interned().await;
+    assert_ne!(grant, second);
+    let new = world.token(second, number).await;
+    assert!(world.why_dead(&old).await.is_some());
+    assert_eq!(world.why_dead(&new).await, None);
+}

@@ -1,0 +1,328 @@
+//! Refresh chains: begun with a code's redemption, rotated, found.
+//!
+//! Holds: refresh, revocation and redemption on one grant are ordered by its row (lock order grant, chain, feed
+//! head); reuse cuts the grant in the same transaction; a refusal that the client can repair changes nothing.
+//! Not here: the rules, see `opalid_core::refresh`; whether what the grant hangs from stands.
+
+use std::sync::Arc;
+
+use opalid_core::grant::{Entitlement, EntitlementNo, Epoch, Grant};
+use opalid_core::ids::{ChainId, ClientId, GrantId, WorkspaceId};
+use opalid_core::refresh::{Chain, Limits, NotGranted, Presentation, Presented, Wish};
+use opalid_core::time::UnixTime;
+use opalid_core::token::SecretDigest;
+
+use crate::engine::tx::{Row, Step, Tx, Value};
+use crate::error::StoreError;
+use crate::steps::Stamp;
+use crate::steps::code::load_facts;
+use crate::steps::evidence::{GrantFacts, GrantRow, find_grant};
+use crate::steps::revoke::{cut, lock_grant};
+use crate::steps::standing::{Interned, NewGrant, intern};
+
+/// A chain to begin. Its first secret (generation 0) is random; the row keeps its digest.
+#[derive(Debug, Clone, Copy)]
+pub struct NewChain {
+    /// Its row: the id sealed into all its tokens.
+    pub id: ChainId,
+    /// The digest of its first secret.
+    pub first: SecretDigest,
+    /// The number of the refresh key that is current; says nothing yet, for nothing was derived.
+    pub key_number: u8,
+    /// The end of the chain, however much it is used.
+    pub expires_at: UnixTime,
+}
+
+/// Begins a chain in a transaction in which `grant` is locked or made: it carries the grant's epoch and dies with
+/// it. `entitlement` is what its access tokens may do at most.
+pub(crate) async fn insert_chain<T: Tx>(
+    tx: &mut T,
+    stamp: &Stamp,
+    grant: &Grant,
+    entitlement: EntitlementNo,
+    new: &NewChain,
+) -> Result<(), StoreError> {
+    let chain = Chain::new(new.first, new.key_number, stamp.now, new.expires_at);
+    let sql = "INSERT INTO chain (workspace, id, grant_id, grant_epoch, client, entitlement, generation, current,
+                   key_number, rotated_at, used_at, created_at, expires_at)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING id";
+    let values: [Value; 13] = [
+        stamp.workspace.as_bytes().into(),
+        new.id.as_bytes().into(),
+        grant.id.as_bytes().into(),
+        grant.epoch.into(),
+        grant.client.as_bytes().into(),
+        entitlement.0.into(),
+        chain.generation.into(),
+        (&chain.current.0).into(),
+        u32::from(chain.key_number).into(),
+        chain.rotated_at.into(),
+        chain.used_at.into(),
+        stamp.now.into(),
+        chain.expires_at.into(),
+    ];
+    tx.run(sql, &values).await.map(drop)
+}
+
+/// A chain as its row has it.
+#[derive(Debug, Clone, Copy)]
+pub struct ChainRow {
+    /// What it belongs to.
+    pub grant: GrantId,
+    /// That grant's epoch when the chain began; another one today means that the grant was cut.
+    pub grant_epoch: Epoch,
+    /// Whose it is.
+    pub client: ClientId,
+    /// What its access tokens may do at most.
+    pub entitlement: EntitlementNo,
+    /// Where it stands.
+    pub chain: Chain,
+}
+
+const FIND: &str = "SELECT grant_id, grant_epoch, client, entitlement, generation, current, previous, key_number,
+                        rotated_at, used_at, expires_at
+                    FROM chain WHERE workspace = $1 AND id = $2";
+
+fn read(row: &Row) -> Result<ChainRow, StoreError> {
+    Ok(ChainRow {
+        grant: row.id(0)?,
+        grant_epoch: row.epoch(1)?,
+        client: row.id(2)?,
+        entitlement: EntitlementNo(row.u32(3)?),
+        chain: Chain {
+            generation: row.u32(4)?,
+            current: SecretDigest(row.bytes(5)?),
+            previous: row.opt(6, Row::bytes)?.map(SecretDigest),
+            key_number: u8::try_from(row.int(7)?).map_err(|_| StoreError::Corrupt("a key number".into()))?,
+            rotated_at: row.time(8)?,
+            used_at: row.time(9)?,
+            expires_at: row.time(10)?,
+        },
+    })
+}
+
+/// Reads a chain; for introspection and revocation.
+pub struct FindChain {
+    /// Where.
+    pub workspace: WorkspaceId,
+    /// Which.
+    pub id: ChainId,
+}
+
+impl Step for FindChain {
+    type Out = Option<ChainRow>;
+
+    async fn run<T: Tx>(&self, tx: &mut T) -> Result<Self::Out, StoreError> {
+        let key = [self.workspace.as_bytes().into(), self.id.as_bytes().into()];
+        tx.find(FIND, &key).await?.as_ref().map(read).transpose()
+    }
+}
+
+/// What follows the presented secret, if it is derived under one refresh key.
+#[derive(Debug, Clone, Copy)]
+pub struct Candidate {
+    /// The number of that key.
+    pub key_number: u8,
+    /// The digest of the successor.
+    pub digest: SecretDigest,
+}
+
+/// Uses a refresh token.
+pub struct Refresh {
+    /// When, where, by whom.
+    pub stamp: Stamp,
+    /// Who presents it.
+    pub client: ClientId,
+    /// What is presented.
+    pub presented: Presentation,
+    /// Its successor under each refresh key that is kept, the current key first: a retry gets the successor under
+    /// the key that derived it the first time.
+    pub candidates: Vec<Candidate>,
+    /// Whether the client gets a new token each time.
+    pub rotates: bool,
+    /// How long chains live and forgive.
+    pub limits: Limits,
+    /// What the access token is to carry.
+    pub wish: Wish,
+    /// For a child grant, if the grant has no room for a narrowed entitlement.
+    pub fresh: NewGrant,
+}
+
+/// Which refresh token the client goes on with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GoesOnWith {
+    /// The one it presented.
+    Same,
+    /// The successor derived under the refresh key with this number.
+    Successor {
+        /// The key's number.
+        key_number: u8,
+    },
+}
+
+/// What a refresh token gives.
+#[derive(Debug)]
+pub struct Refreshed {
+    /// What the access token hangs from, as it stood in the transaction: an access token minted with its epoch is
+    /// dead if the grant was cut since. The chain's grant, or a child of it.
+    pub grant: Grant,
+    /// Which of its entitlements.
+    pub number: EntitlementNo,
+    /// What that allows.
+    pub entitlement: Entitlement,
+    /// How the person was authenticated.
+    pub facts: GrantFacts,
+    /// The refresh token from now on.
+    pub goes_on_with: GoesOnWith,
+}
+
+/// What became of a refresh token.
+#[derive(Debug)]
+pub enum Redeemed {
+    /// It gives this; a retry gives it again.
+    Good(Box<Refreshed>),
+    /// A copy was used: its grant was cut in this transaction, with all that came of it (RFC 9700 §4.14.2).
+    Reused(GrantId),
+    /// No such token.
+    Unknown,
+    /// Another client's; nothing happened to it.
+    NotYours,
+    /// It was not used for too long, or its chain is over.
+    Expired,
+    /// Its grant has been cut.
+    Dead,
+    /// It was asked for more than was granted; not used up.
+    NotGranted(NotGranted),
+    /// The grant has no room for one more combination of scopes; not used up.
+    Full,
+}
+
+impl Step for Refresh {
+    type Out = Redeemed;
+
+    async fn run<T: Tx>(&self, tx: &mut T) -> Result<Redeemed, StoreError> {
+        let workspace = self.stamp.workspace;
+        let key: [Value; 2] = [workspace.as_bytes().into(), self.presented.chain.as_bytes().into()];
+        // Whose it is never changes; where it stands is read again once its grant is locked.
+        let Some(found) = tx.find(FIND, &key).await?.as_ref().map(read).transpose()? else {
+            return Ok(Redeemed::Unknown);
+        };
+        if found.client != self.client {
+            return Ok(Redeemed::NotYours);
+        }
+        let Some(grant) = lock_grant(tx, workspace, found.grant).await? else { return Ok(Redeemed::Unknown) };
+        if grant.grant.epoch != found.grant_epoch {
+            return Ok(Redeemed::Dead);
+        }
+        let rows = tx.run_locking(FIND, &key).await?;
+        let Some(row) = rows.first().map(read).transpose()? else { return Ok(Redeemed::Unknown) };
+        let retry = match row.chain.judge(&self.presented, self.stamp.now, self.limits) {
+            Presented::Current => None,
+            Presented::Retry => match self.derived(&row.chain) {
+                Some(candidate) => Some(candidate),
+                // Derived under a key that is kept no more: nobody can say what it was.
+                None => return Ok(Redeemed::Unknown),
+            },
+            Presented::Reused => {
+                cut(tx, &self.stamp, &grant, "a refresh token was used again").await?;
+                return Ok(Redeemed::Reused(grant.grant.id));
+            }
+            Presented::Unknown => return Ok(Redeemed::Unknown),
+            Presented::Expired => return Ok(Redeemed::Expired),
+        };
+        self.give(tx, grant, &row, retry).await
+    }
+}
+
+impl Refresh {
+    /// The candidate that is the chain's current secret.
+    fn derived(&self, chain: &Chain) -> Option<Candidate> {
+        let is = |candidate: &&Candidate| {
+            candidate.key_number == chain.key_number && candidate.digest.matches(&chain.current)
+        };
+        self.candidates.iter().find(is).copied()
+    }
+
+    /// What a good token gives: the entitlement first, so that a refusal uses nothing up.
+    async fn give<T: Tx>(
+        &self,
+        tx: &mut T,
+        grant: GrantRow,
+        row: &ChainRow,
+        retry: Option<Candidate>,
+    ) -> Result<Redeemed, StoreError> {
+        let granted = grant.grant.entitlement(row.entitlement);
+        let granted = granted.ok_or_else(|| StoreError::Corrupt("a chain without an entitlement".into()))?;
+        let entitlement = match self.wish.of(granted) {
+            Ok(entitlement) => entitlement,
+            Err(not_granted) => return Ok(Redeemed::NotGranted(not_granted)),
+        };
+        let facts = load_facts(tx, self.stamp.workspace, row.grant).await?;
+        let (grant, number) = if entitlement == **granted {
+            (grant.grant, row.entitlement)
+        } else {
+            match self.narrow(tx, grant, &entitlement).await? {
+                Some(interned) => interned,
+                None => return Ok(Redeemed::Full),
+            }
+        };
+        let goes_on_with = match retry {
+            Some(again) => GoesOnWith::Successor { key_number: again.key_number },
+            None => self.advance(tx, &row.chain).await?,
+        };
+        Ok(Redeemed::Good(Box::new(Refreshed { grant, number, entitlement, facts, goes_on_with })))
+    }
+
+    /// Interns a narrowed entitlement; gives the grant that holds it.
+    async fn narrow<T: Tx>(
+        &self,
+        tx: &mut T,
+        grant: GrantRow,
+        entitlement: &Entitlement,
+    ) -> Result<Option<(Grant, EntitlementNo)>, StoreError> {
+        let mut parent = grant.grant.clone();
+        let Interned::At(holder, number) = intern(tx, &self.stamp, grant, entitlement, self.fresh).await? else {
+            return Ok(None);
+        };
+        if holder == parent.id {
+            if parent.entitlement(number).is_none() {
+                parent.entitlements.push(Arc::new(entitlement.clone()));
+            }
+            return Ok(Some((parent, number)));
+        }
+        let child = find_grant(tx, self.stamp.workspace, holder).await?;
+        let child = child.ok_or_else(|| StoreError::Corrupt("a child grant is gone".into()))?;
+        Ok(Some((child.grant, number)))
+    }
+
+    /// Moves the chain: to the successor under the current refresh key, or only its time of use.
+    async fn advance<T: Tx>(&self, tx: &mut T, chain: &Chain) -> Result<GoesOnWith, StoreError> {
+        if !self.rotates {
+            self.write(tx, chain, &chain.used(self.stamp.now)).await?;
+            return Ok(GoesOnWith::Same);
+        }
+        let next = self.candidates.first().zip(self.presented.generation.checked_add(1));
+        let (next, generation) = next.ok_or_else(|| StoreError::Statement("a refresh without a successor".into()))?;
+        let rotated = chain.rotated(generation, next.digest, next.key_number, self.stamp.now);
+        self.write(tx, chain, &rotated).await?;
+        Ok(GoesOnWith::Successor { key_number: next.key_number })
+    }
+
+    async fn write<T: Tx>(&self, tx: &mut T, from: &Chain, to: &Chain) -> Result<(), StoreError> {
+        let sql = "UPDATE chain SET generation = $1, current = $2, previous = $3, key_number = $4, rotated_at = $5,
+                       used_at = $6 WHERE workspace = $7 AND id = $8 AND generation = $9 RETURNING id";
+        let values: [Value; 9] = [
+            to.generation.into(),
+            (&to.current.0).into(),
+            to.previous.map(|digest| digest.0.to_vec()).into(),
+            u32::from(to.key_number).into(),
+            to.rotated_at.into(),
+            to.used_at.into(),
+            self.stamp.workspace.as_bytes().into(),
+            self.presented.chain.as_bytes().into(),
+            from.generation.into(),
+        ];
+        let written = tx.find(sql, &values).await?;
+        written.map(drop).ok_or_else(|| StoreError::Serialization("a chain moved under its lock".into()))
+    }
+}

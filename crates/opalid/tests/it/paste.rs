@@ -1,0 +1,196 @@
+//! The real binary: what `serve --demo` prints works as pasted, and what must be refused at start is.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::folder::Folder;
+
+/// `opalid serve` that is running; killed if the test ends before it stops it.
+pub struct Running {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    port: u16,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+impl Running {
+    /// The next line it prints, without its end.
+    pub fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+
+    /// The four lines to paste, which stand after an empty line.
+    fn lines_to_paste(&mut self) -> Vec<String> {
+        while !self.line().is_empty() {}
+        (0..4).map(|_| self.line()).collect()
+    }
+
+    /// Sends SIGTERM; gives how it ended and what it said since.
+    fn terminate(mut self) -> (ExitStatus, String) {
+        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+        let mut said = String::new();
+        self.stdout.read_to_string(&mut said).unwrap();
+        self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        (self.child.wait().unwrap(), said)
+    }
+}
+
+fn serve(data: &Path, listen: &str, demo: bool) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_opalid"));
+    command.arg("serve").args(demo.then_some("--demo")).arg("--data").arg(data);
+    command.args(["--listen", listen, "--metrics-listen", "off"]);
+    if !demo {
+        command.args(["--issuer", &format!("http://{listen}")]);
+    }
+    command.env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Starts it on a free port and waits until it says that it is ready. A port that somebody took in between is
+/// given up for another.
+pub fn start(data: &Path, demo: bool) -> Running {
+    let mut said = String::new();
+    for _ in 0..5 {
+        let port = free_port();
+        let mut child = serve(data, &format!("localhost:{port}"), demo).spawn().unwrap();
+        let mut running = Running { stdout: BufReader::new(child.stdout.take().unwrap()), child, port };
+        let first = running.line();
+        if first == format!("Opalid is ready. Issuer: http://localhost:{port}") {
+            return running;
+        }
+        running.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        assert!(first.is_empty() && said.contains("cannot listen"), "{first}\n{said}");
+    }
+    panic!("no port is free: {said}");
+}
+
+/// Starts it where it has to be refused; gives what it says.
+fn refused(data: &Path, listen: &str) -> String {
+    let output = serve(data, listen, true).output().unwrap();
+    assert!(!output.status.success());
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "", "it never says that it is ready");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+fn paste(lines: &str) -> String {
+    let output = Command::new("sh").arg("-c").arg(lines).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn the_four_lines_that_the_demo_prints_work_as_pasted() {
+    let data = Folder::new();
+    let mut running = start(data.path(), true);
+    let lines = running.lines_to_paste();
+    let said = paste(&lines.join("\n"));
+    let said: Vec<&str> = said.lines().collect();
+    assert_eq!(said.len(), 4, "{said:?}");
+    assert!(said[0].starts_with("oat_") && said[0].len() > 90, "{said:?}");
+    assert!(said[1].starts_with(r#"{"active":true,"#), "{said:?}");
+    assert_eq!(said[2..], ["200", r#"{"active":false}"#]);
+
+    let (status, said) = running.terminate();
+    assert!(status.success(), "{status} {said}");
+    assert!(said.contains("stopping"), "{said}");
+
+    let mut again = start(data.path(), true);
+    let said = paste(&again.lines_to_paste()[..2].join("\n"));
+    assert!(said.contains(r#"{"active":true,"#), "{said}");
+}
+
+#[test]
+fn a_second_server_on_the_same_folder_is_refused_and_the_first_goes_on() {
+    let data = Folder::new();
+    let mut running = start(data.path(), true);
+    let said = refused(data.path(), &format!("localhost:{}", free_port()));
+    assert!(said.contains("another server is running") && said.contains("stop it first"), "{said}");
+    assert!(paste(&running.lines_to_paste()[..2].join("\n")).contains(r#"{"active":true,"#));
+}
+
+#[test]
+fn a_taken_port_is_refused_by_name() {
+    let data = Folder::new();
+    let running = start(data.path(), true);
+    let said = refused(Folder::new().path(), &format!("127.0.0.1:{}", running.port));
+    assert!(said.contains(&format!("cannot listen on 127.0.0.1:{}", running.port)), "{said}");
+}
+
+#[test]
+fn the_demo_is_refused_off_loopback() {
+    let data = Folder::new();
+    let said = refused(data.path(), &format!("0.0.0.0:{}", free_port()));
+    assert!(said.contains("loopback"), "{said}");
+    assert_eq!(std::fs::read_dir(data.path()).unwrap().count(), 0, "nothing was made");
+}
+
+#[test]
+fn the_demo_is_refused_on_a_folder_with_other_data() {
+    let data = Folder::new();
+    assert!(start(data.path(), false).terminate().0.success(), "stopped as soon as it says that it is ready");
+    let said = refused(data.path(), &format!("localhost:{}", free_port()));
+    assert!(said.contains("not a demo") && said.contains("--data"), "{said}");
+}
+
+#[test]
+fn a_store_of_another_master_key_is_refused_and_left_alone() {
+    let (data, other) = (Folder::new(), Folder::new());
+    let mut running = start(data.path(), true);
+    let token = paste(&running.lines_to_paste()[0]).trim().to_owned();
+    assert!(running.terminate().0.success());
+    assert!(start(other.path(), true).terminate().0.success());
+
+    let key = data.path().join("master.key");
+    let own = std::fs::read(&key).unwrap();
+    std::fs::copy(other.path().join("master.key"), &key).unwrap();
+    let said = refused(data.path(), &format!("localhost:{}", free_port()));
+    assert!(said.contains("another master key"), "{said}");
+    assert_ne!(std::fs::read(&key).unwrap(), own, "the key is not replaced");
+
+    std::fs::write(&key, own).unwrap();
+    let mut running = start(data.path(), true);
+    let lines = running.lines_to_paste();
+    let said = paste(&format!("TOKEN={token}\n{}", lines[1]));
+    assert!(said.starts_with(r#"{"active":true,"#), "{said}");
+}
+
+#[test]
+fn a_store_without_its_master_key_is_refused_and_gets_no_new_one() {
+    let data = Folder::new();
+    assert!(start(data.path(), true).terminate().0.success());
+    let key = data.path().join("master.key");
+    std::fs::remove_file(&key).unwrap();
+    let said = refused(data.path(), &format!("localhost:{}", free_port()));
+    assert!(said.contains("master key") && said.contains(&key.display().to_string()), "{said}");
+    assert!(!key.exists());
+    std::fs::write(&key, "not a key\n").unwrap();
+    let said = refused(data.path(), &format!("localhost:{}", free_port()));
+    assert!(said.contains("does not hold a master key"), "{said}");
+}
+
+#[test]
+fn the_master_key_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let data = Folder::new();
+    assert!(start(data.path(), true).terminate().0.success());
+    let mode = std::fs::metadata(data.path().join("master.key")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}

@@ -1,0 +1,111 @@
+//! `/revoke` (RFC 7009): dead at once, for good, and only by its own client.
+
+use crate::support::{DEMO_API, Server, machine};
+
+const API: &str = "https://api.demo.example/";
+const OTHER: (&str, &str) = ("other", "ocs_other");
+
+async fn revoke(server: &Server, client: (&str, &str), token: &str) -> crate::support::http::Answer {
+    server.form_post_as(client, "/revoke", &[("token", token)]).await
+}
+
+#[tokio::test]
+async fn a_revoked_token_is_dead_at_once_and_the_answer_is_empty() {
+    let server = Server::demo().await;
+    let token = server.token_of(DEMO_API).await;
+    let other = server.token_of(DEMO_API).await;
+    assert!(server.is_active(DEMO_API, &token).await);
+    let answer = revoke(&server, DEMO_API, &token).await;
+    assert_eq!((answer.status, answer.text()), (200, ""));
+    assert_eq!((answer.header("content-type"), answer.header("content-length")), (None, Some("0")));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    assert_eq!(server.introspect(DEMO_API, &token).await.seen(), r#"200 {"active":false}"#);
+    assert!(server.is_active(DEMO_API, &other).await, "one token is revoked, not the others of its grant");
+}
+
+#[tokio::test]
+async fn a_token_never_seen_before_by_this_process_is_revoked_too() {
+    let server = Server::demo().await;
+    let token = server.token_of(DEMO_API).await;
+    let server = server.restart().await;
+    assert_eq!(revoke(&server, DEMO_API, &token).await.seen(), "200");
+    assert!(!server.is_active(DEMO_API, &token).await);
+}
+
+#[tokio::test]
+async fn what_is_no_token_of_ours_is_answered_the_same() {
+    let server = Server::demo().await;
+    server.token_of(DEMO_API).await;
+    let before = (server.app.store.steps(), server.app.store.reads());
+    for unknown in ["x", "oat_AAAA", "ort_AAAA", "ü", &"A".repeat(20_000)] {
+        let answer = revoke(&server, DEMO_API, unknown).await;
+        assert_eq!((answer.seen().as_str(), answer.header("content-type")), ("200", None), "{unknown}");
+    }
+    assert_eq!((server.app.store.steps(), server.app.store.reads()), before, "steps and reads");
+}
+
+#[tokio::test]
+async fn another_clients_token_is_refused_and_stays_alive() {
+    let server = Server::demo().await;
+    server.client(OTHER.0, Some(OTHER.1), machine(&[(API, "read")])).await;
+    let token = server.token_of(OTHER).await;
+    // The demo client serves the token's resource; that lets it introspect, not revoke.
+    let answer = revoke(&server, DEMO_API, &token).await;
+    insta::assert_snapshot!(answer.seen(), @r#"400 {"error":"invalid_grant","error_description":"this token was issued to another client"}"#);
+    let public = server.form_post("/revoke", &[("token", &token), ("client_id", "demo-app")]).await;
+    insta::assert_snapshot!(public.seen(), @r#"400 {"error":"invalid_grant","error_description":"this token was issued to another client"}"#);
+    assert!(server.is_active(DEMO_API, &token).await && server.is_active(OTHER, &token).await);
+}
+
+#[tokio::test]
+async fn revoking_again_is_fine_and_so_is_revoking_what_has_expired() {
+    let server = Server::demo().await;
+    let (token, expired) = (server.token_of(DEMO_API).await, server.token_of(DEMO_API).await);
+    for _ in 0..3 {
+        assert_eq!(revoke(&server, DEMO_API, &token).await.seen(), "200");
+        assert!(!server.is_active(DEMO_API, &token).await);
+    }
+    server.clock.advance(3_600);
+    assert_eq!(revoke(&server, DEMO_API, &expired).await.seen(), "200");
+}
+
+#[tokio::test]
+async fn a_wrong_hint_still_revokes() {
+    let server = Server::demo().await;
+    for hint in ["refresh_token", "id_token", "nonsense"] {
+        let token = server.token_of(DEMO_API).await;
+        let fields = [("token", token.as_str()), ("token_type_hint", hint)];
+        assert_eq!(server.form_post_as(DEMO_API, "/revoke", &fields).await.seen(), "200", "{hint}");
+        assert!(!server.is_active(DEMO_API, &token).await, "{hint}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_required() {
+    let server = Server::demo().await;
+    let answer = server.form_post_as(DEMO_API, "/revoke", &[("token", "")]).await;
+    insta::assert_snapshot!(answer.seen(), @r#"400 {"error":"invalid_request","error_description":"parameter token is missing or has no value"}"#);
+}
+
+#[tokio::test]
+async fn without_authentication_nothing_is_revoked() {
+    let server = Server::demo().await;
+    let token = server.token_of(DEMO_API).await;
+    assert_eq!(server.form_post("/revoke", &[("token", &token)]).await.status, 401);
+    assert_eq!(revoke(&server, (DEMO_API.0, "ocs_wrong"), &token).await.status, 401);
+    assert!(server.is_active(DEMO_API, &token).await);
+}
+
+#[tokio::test]
+async fn revocations_at_the_same_time_are_all_done() {
+    let server = Server::demo().await;
+    let token = server.token_of(DEMO_API).await;
+    let live = server.token_of(DEMO_API).await;
+    let (one, two, three) = tokio::join!(
+        revoke(&server, DEMO_API, &token),
+        revoke(&server, DEMO_API, &token),
+        revoke(&server, DEMO_API, &token)
+    );
+    assert_eq!([one.seen(), two.seen(), three.seen()], ["200", "200", "200"]);
+    assert!(!server.is_active(DEMO_API, &token).await && server.is_active(DEMO_API, &live).await);
+}

@@ -1,0 +1,289 @@
+//! A server of its own for each test, in this process: real sockets, real store, a clock that the test moves.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use opalid::app::App;
+use opalid::clock::Clock;
+use opalid::http::listen::{self, ListenAddress};
+use opalid::issuer::first_keys;
+use opalid::login::password_hash::{HashCost, HasherSettings};
+use opalid::serve;
+use opalid::start::{Starting, start};
+use opalid_core::client::ClientSettings;
+use opalid_core::ids::{ClientId, ResourceId, WorkspaceId};
+use opalid_core::request::GrantType;
+use opalid_core::resource::ResourceSettings;
+use opalid_core::scope::Scopes;
+use opalid_core::time::UnixTime;
+use opalid_core::token::SecretDigest;
+use opalid_core::workspace::WorkspaceSettings;
+use opalid_store::Location;
+use opalid_store::steps::client::{ClientEvent, CreateClient, TouchClient};
+use opalid_store::steps::resource::CreateResource;
+use opalid_store::steps::workspace::CreateWorkspace;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::CLIENT_CREDENTIALS;
+use super::folder::Folder;
+use super::http::{self, Answer, basic, encode};
+
+/// What every test's clock says first: 2033-05-18T03:33:20Z.
+pub const START: UnixTime = UnixTime(2_000_000_000);
+
+/// A running server.
+pub struct Server {
+    /// What it shares; to run steps and to look at counts.
+    pub app: Arc<App>,
+    /// Its clock: `server.clock.advance(60)`.
+    pub clock: Clock,
+    /// Its root issuer.
+    pub issuer: String,
+    /// Where it listens.
+    pub address: SocketAddr,
+    demo: bool,
+    data: Folder,
+    place: Option<Location>,
+    stopping: watch::Sender<bool>,
+    running: JoinHandle<()>,
+}
+
+impl Server {
+    /// As `opalid serve --demo`.
+    pub async fn demo() -> Self {
+        Self::start(true).await
+    }
+
+    /// As `opalid serve`: a workspace `default` with nothing in it.
+    pub async fn empty() -> Self {
+        Self::start(false).await
+    }
+
+    async fn start(demo: bool) -> Self {
+        let socket = bind(0);
+        let address = socket.local_addr().unwrap();
+        let (data, clock) = (Folder::new(), Clock::manual(START));
+        let place = location().await;
+        let app = open(data.path(), address, &clock, (demo, &place)).await;
+        let (stopping, running) = run(&app, socket);
+        Self { issuer: app.base_url.clone(), app, clock, address, demo, data, place, stopping, running }
+    }
+
+    /// Stops it and starts it again on the same data folder and port, with the same clock.
+    pub async fn restart(self) -> Self {
+        let Stopped { clock, address, demo, data, place } = self.stopped().await;
+        let socket = bind(address.port());
+        let app = open(data.path(), address, &clock, (demo, &place)).await;
+        let (stopping, running) = run(&app, socket);
+        Self { issuer: app.base_url.clone(), app, clock, address, demo, data, place, stopping, running }
+    }
+
+    async fn stopped(self) -> Stopped {
+        self.stopping.send_replace(true);
+        self.running.await.unwrap();
+        let mut app = self.app;
+        app.store.close().await;
+        // The last connection's task lets go of it a moment after its socket is closed.
+        while let Err(shared) = Arc::try_unwrap(app).map(drop) {
+            app = shared;
+            tokio::task::yield_now().await;
+        }
+        Stopped { clock: self.clock, address: self.address, demo: self.demo, data: self.data, place: self.place }
+    }
+
+    // ---- asking ----
+
+    /// One request.
+    pub async fn request(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        http::request(self.address, method, target, headers, body).await
+    }
+
+    /// GET.
+    pub async fn get(&self, target: &str) -> Answer {
+        self.request("GET", target, &[], b"").await
+    }
+
+    /// POST of a form without authentication (or with what stands in the form).
+    pub async fn form_post(&self, target: &str, fields: &[(&str, &str)]) -> Answer {
+        let body = encode(fields);
+        self.request("POST", target, &[FORM], body.as_bytes()).await
+    }
+
+    /// POST of a form with HTTP Basic.
+    pub async fn form_post_as(&self, client: (&str, &str), target: &str, fields: &[(&str, &str)]) -> Answer {
+        let (body, authorization) = (encode(fields), basic(client));
+        self.request("POST", target, &[FORM, ("authorization", &authorization)], body.as_bytes()).await
+    }
+
+    /// An access token by client_credentials, with what the client gets by default.
+    pub async fn token_of(&self, client: (&str, &str)) -> String {
+        self.token_at("", client).await
+    }
+
+    /// The same at the issuer with this path, such as `/acme`.
+    pub async fn token_at(&self, path: &str, client: (&str, &str)) -> String {
+        let answer = self.form_post_as(client, &format!("{path}/token"), &[CLIENT_CREDENTIALS]).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.field("access_token")
+    }
+
+    /// What introspection says to `caller`.
+    pub async fn introspect(&self, caller: (&str, &str), token: &str) -> Answer {
+        self.form_post_as(caller, "/introspect", &[("token", token)]).await
+    }
+
+    /// Whether introspection calls the token active, to a caller that may know.
+    pub async fn is_active(&self, caller: (&str, &str), token: &str) -> bool {
+        let answer = self.introspect(caller, token).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()["active"].as_bool().unwrap()
+    }
+
+    /// Text with this server's port taken out, for snapshots.
+    pub fn portless(&self, text: &str) -> String {
+        text.replace(&format!(":{}", self.address.port()), "")
+    }
+
+    // ---- making ----
+
+    /// A resource of the root workspace.
+    pub async fn resource(&self, uri: &str, scopes: &str) {
+        self.resource_in(self.app.root, uri, scopes).await;
+    }
+
+    /// A resource.
+    pub async fn resource_in(&self, workspace: WorkspaceId, uri: &str, scopes: &str) {
+        let settings = ResourceSettings { scopes: Scopes::parse(scopes).unwrap(), ..Default::default() };
+        let id = ResourceId::from_bytes(self.app.new_id());
+        let step = CreateResource { stamp: self.app.stamp(workspace, "test"), id, uri: uri.into(), settings };
+        assert!(self.app.store.run(step).await.unwrap(), "resource {uri} is there already");
+    }
+
+    /// A client of the root workspace; public if it has no secret.
+    pub async fn client(&self, client_id: &str, secret: Option<&str>, settings: ClientSettings) -> ClientId {
+        self.client_in(self.app.root, client_id, secret, settings).await
+    }
+
+    /// A client.
+    pub async fn client_in(
+        &self,
+        workspace: WorkspaceId,
+        client_id: &str,
+        secret: Option<&str>,
+        settings: ClientSettings,
+    ) -> ClientId {
+        let step = CreateClient {
+            stamp: self.app.stamp(workspace, "test"),
+            id: ClientId::from_bytes(self.app.new_id()),
+            client_id: client_id.into(),
+            settings,
+            secret: secret.map(|secret| SecretDigest::of(secret.as_bytes())),
+        };
+        let id = step.id;
+        assert!(self.app.store.run(step).await.unwrap(), "client {client_id} is there already");
+        id
+    }
+
+    /// What happens to a client of the root workspace as a whole.
+    pub async fn touch_client(&self, client_id: &str, event: ClientEvent) {
+        let client = self.app.store.find_client(self.app.root, client_id).await.unwrap().unwrap();
+        let step = TouchClient { stamp: self.app.stamp(self.app.root, "test"), id: client.id, event };
+        assert!(self.app.store.run(step).await.unwrap());
+    }
+
+    /// A workspace with a path of its own.
+    pub async fn workspace(&self, name: &str) -> WorkspaceId {
+        let id = WorkspaceId::from_bytes(self.app.new_id());
+        let keys = first_keys(id, &self.app.master).unwrap();
+        let settings = WorkspaceSettings::default();
+        let step = CreateWorkspace { stamp: self.app.stamp(id, "test"), name: name.into(), settings, keys };
+        assert!(self.app.store.run(step).await.unwrap(), "workspace {name} is there already");
+        id
+    }
+}
+
+struct Stopped {
+    clock: Clock,
+    address: SocketAddr,
+    demo: bool,
+    data: Folder,
+    place: Option<Location>,
+}
+
+/// The type of every form.
+pub const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
+
+/// A confidential client that asks for itself, for these resources; the first is its default.
+pub fn machine(access: &[(&str, &str)]) -> ClientSettings {
+    ClientSettings {
+        grant_types: vec![GrantType::ClientCredentials],
+        access: access.iter().map(|(uri, scopes)| ((*uri).to_owned(), Scopes::parse(scopes).unwrap())).collect(),
+        default_resource: access.first().map(|(uri, _)| (*uri).to_owned()),
+        ..ClientSettings::default()
+    }
+}
+
+/// A resource server of these resources.
+pub fn serving(resources: &[&str]) -> ClientSettings {
+    ClientSettings { serves: resources.iter().map(|uri| (*uri).to_owned()).collect(), ..ClientSettings::default() }
+}
+
+fn bind(port: u16) -> TcpListener {
+    let address = ListenAddress::Address(([127, 0, 0, 1], port).into());
+    listen::bind(&[address]).unwrap().remove(0)
+}
+
+async fn open(data: &Path, address: SocketAddr, clock: &Clock, (demo, place): (bool, &Option<Location>)) -> Arc<App> {
+    let starting = Starting {
+        data: data.to_owned(),
+        location: place.clone(),
+        master_key: None,
+        trusted_proxies: Vec::new(),
+        issuer: format!("http://localhost:{}", address.port()),
+        clock: clock.clone(),
+        // The smallest cost that argon2 knows: what is tested is how often it runs.
+        hasher: HasherSettings {
+            cost: HashCost { memory_kib: 8, passes: 1, lanes: 1 },
+            ..HasherSettings::for_cores(2)
+        },
+        demo,
+        on_fatal: Arc::new(|why: &str| panic!("{why}")),
+    };
+    Arc::new(start(starting).await.unwrap())
+}
+
+/// Where the store of one test lies: what OPALID_TEST_ENGINE says. One more engine is one more arm here.
+async fn location() -> Option<Location> {
+    match variable("OPALID_TEST_ENGINE").as_deref() {
+        None | Some("sqlite") => None,
+        Some("postgres") => Some(database().await),
+        Some(other) => panic!("OPALID_TEST_ENGINE={other}: the tests know sqlite and postgres"),
+    }
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::vars().find(|(known, _)| known == name).map(|(_, value)| value)
+}
+
+/// A new database on the server of the tests.
+async fn database() -> Location {
+    static LAST: AtomicU64 = AtomicU64::new(1);
+    let server = variable("OPALID_TEST_POSTGRES").expect("no OPALID_TEST_POSTGRES: run ./test");
+    let name = format!("opalid_it_{}_{}", std::process::id(), LAST.fetch_add(1, Ordering::Relaxed));
+    let (client, connection) = tokio_postgres::connect(&server, tokio_postgres::NoTls).await.unwrap();
+    let connection = tokio::spawn(connection);
+    client.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
+    drop(client);
+    connection.await.unwrap().unwrap();
+    let (head, _) = server.rsplit_once('/').unwrap();
+    Location::postgres(&format!("{head}/{name}"), None).unwrap()
+}
+
+fn run(app: &Arc<App>, socket: TcpListener) -> (watch::Sender<bool>, JoinHandle<()>) {
+    let (stopping, stop) = watch::channel(false);
+    (stopping, tokio::spawn(serve::serve(Arc::clone(app), vec![socket], None, stop)))
+}

@@ -1,0 +1,119 @@
+//! Server metadata (RFC 8414) and OpenID Discovery, at every address where clients look for them.
+
+use opalid::http::client_auth::ClientAuthMethod;
+use opalid_core::jwt::SigningAlgorithm;
+use opalid_core::request::{GrantType, Prompt, ResponseMode, ResponseType};
+use opalid_core::scope::OpenIdScope;
+use serde_json::Value;
+
+use crate::support::Server;
+
+#[tokio::test]
+async fn the_root_issuer_is_described_at_both_addresses_alike() {
+    let server = Server::empty().await;
+    let oauth = server.get("/.well-known/oauth-authorization-server").await;
+    assert_eq!((oauth.status, oauth.header("cache-control")), (200, Some("public, max-age=300")));
+    let openid = server.get("/.well-known/openid-configuration").await;
+    assert_eq!(oauth.json(), openid.json());
+    assert_eq!(oauth.field("issuer"), server.issuer);
+}
+
+#[tokio::test]
+async fn a_path_issuer_is_described_in_all_three_forms_that_clients_probe() {
+    let server = Server::empty().await;
+    server.workspace("acme").await;
+    let mut documents = Vec::new();
+    for form in [
+        "/.well-known/oauth-authorization-server/acme",
+        "/.well-known/openid-configuration/acme",
+        "/acme/.well-known/openid-configuration",
+        "/acme/.well-known/oauth-authorization-server",
+    ] {
+        let answer = server.get(form).await;
+        assert_eq!(answer.status, 200, "{form}");
+        documents.push(answer.json());
+    }
+    assert!(documents.iter().all(|document| *document == documents[0]));
+    assert_eq!(documents[0]["issuer"], format!("{}/acme", server.issuer));
+    assert_eq!(documents[0]["token_endpoint"], format!("{}/acme/token", server.issuer));
+}
+
+#[tokio::test]
+async fn every_endpoint_it_names_is_there() {
+    let server = Server::empty().await;
+    server.workspace("acme").await;
+    for path in ["", "/acme"] {
+        let document = server.get(&format!("{path}/.well-known/openid-configuration")).await.json();
+        let issuer = document["issuer"].as_str().unwrap();
+        let names = document.as_object().unwrap().iter();
+        let urls = names.filter(|(name, _)| name.ends_with("_endpoint") || name.ends_with("_uri"));
+        let mut count = 0;
+        for (name, url) in urls {
+            let inside = url.as_str().unwrap().strip_prefix(issuer).unwrap();
+            let answer = server.get(&format!("{path}{inside}")).await;
+            assert_ne!(answer.status, 404, "{name}");
+            count += 1;
+        }
+        assert!(count >= 4, "{document}");
+    }
+}
+
+#[tokio::test]
+async fn it_lists_what_the_enums_list() {
+    fn names<T: Copy>(all: &[T], name: fn(T) -> &'static str) -> Value {
+        all.iter().map(|one| Value::from(name(*one))).collect()
+    }
+    let server = Server::empty().await;
+    let document = server.get("/.well-known/openid-configuration").await.json();
+    assert_eq!(document["grant_types_supported"], names(GrantType::ALL, GrantType::wire_name));
+    assert_eq!(document["response_types_supported"], names(ResponseType::ALL, ResponseType::wire_name));
+    assert_eq!(document["response_modes_supported"], names(ResponseMode::ALL, ResponseMode::wire_name));
+    assert_eq!(document["prompt_values_supported"], names(Prompt::ALL, Prompt::wire_name));
+    assert_eq!(document["scopes_supported"], names(OpenIdScope::ALL, OpenIdScope::wire_name));
+    let algorithms = names(SigningAlgorithm::ALL, SigningAlgorithm::wire_name);
+    assert_eq!(document["id_token_signing_alg_values_supported"], algorithms);
+    let methods = names(ClientAuthMethod::ALL, ClientAuthMethod::wire_name);
+    assert_eq!(document["token_endpoint_auth_methods_supported"], methods);
+    assert_eq!(document["revocation_endpoint_auth_methods_supported"], methods);
+    let confidential =
+        methods.as_array().unwrap().iter().filter(|method| **method != "none").cloned().collect::<Value>();
+    assert_eq!(document["introspection_endpoint_auth_methods_supported"], confidential);
+    assert_eq!(document["code_challenge_methods_supported"], serde_json::json!(["S256"]));
+}
+
+#[tokio::test]
+async fn unknown_documents_and_unknown_issuers_are_not_found() {
+    let server = Server::demo().await;
+    server.workspace("acme").await;
+    for path in [
+        "/.well-known/",
+        "/.well-known/webfinger",
+        "/.well-known/security.txt",
+        "/.well-known/openid-configuration/",
+        "/.well-known/openid-configuration/nobody",
+        "/.well-known/openid-configuration/acme/more",
+        "/.well-known/openid-configuration/token",
+        "/nobody/.well-known/openid-configuration",
+        "/acme/.well-known/webfinger",
+        "/acme/.well-known/openid-configuration/acme",
+        // The root's workspace has a name, but no second address.
+        "/.well-known/openid-configuration/demo",
+        "/demo/.well-known/openid-configuration",
+    ] {
+        let answer = server.get(path).await;
+        assert_eq!((answer.status, answer.text()), (404, ""), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn urls_come_from_the_issuer_never_from_the_request() {
+    let server = Server::empty().await;
+    let expected = server.get("/.well-known/openid-configuration").await.json();
+    let lies =
+        [("x-forwarded-host", "evil.example"), ("x-forwarded-proto", "https"), ("forwarded", "host=evil.example")];
+    let answer = server.request("GET", "/.well-known/openid-configuration", &lies, b"").await;
+    assert_eq!(answer.json(), expected);
+    let head = "GET /.well-known/openid-configuration HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n";
+    let answer = crate::support::http::raw(server.address, head.as_bytes()).await;
+    assert_eq!(answer.json(), expected);
+}
