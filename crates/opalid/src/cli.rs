@@ -1,5 +1,6 @@
 //! The commands: those that open the server, and those that reach a running one through its command socket.
 
+mod apply;
 mod client;
 mod events;
 mod inspect;
@@ -43,6 +44,9 @@ enum Command {
     /// Shows or checks the configuration.
     #[command(subcommand)]
     Config(serve::ConfigCommand),
+    Apply(Alone<apply::ApplyCommand>),
+    Diff(Alone<apply::DiffCommand>),
+    Export(Alone<apply::ExportCommand>),
     /// Workspaces: issuers with their own clients, users and keys.
     Workspace(Managing<workspace::WorkspaceCommand>),
     /// Clients: who asks for tokens.
@@ -80,6 +84,9 @@ fn run() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Serve { demo, flags } => serve::run(demo, flags),
         Command::Config(command) => command.run(),
+        Command::Apply(alone) => alone.run(),
+        Command::Diff(alone) => alone.run(),
+        Command::Export(alone) => alone.run(),
         Command::Workspace(managing) => managing.run(),
         Command::Client(managing) => managing.run(),
         Command::Resource(managing) => managing.run(),
