@@ -27,6 +27,7 @@ pub const SESSION: &str = "opalid-demo-session";
 pub struct Tokens {
     pub access: String,
     pub id: String,
+    pub refresh: String,
 }
 
 /// The demo with the shop in it.
@@ -59,7 +60,7 @@ impl Browser {
     }
 
     /// Signs in where nobody is signed in yet, and goes on to the shop.
-    pub async fn sign_in(&mut self, server: &Server, (login, password): (&str, &str), scope: &str) -> Landed {
+    pub async fn sign_in_to_shop(&mut self, server: &Server, (login, password): (&str, &str), scope: &str) -> Landed {
         let page = self.ask_for_code(server, scope).await.page();
         let form = page.form("sign-in").with("login", login).with("password", password);
         self.submit(server, &form).await
@@ -67,7 +68,7 @@ impl Browser {
 
     /// The same, and the tokens that the shop gets.
     pub async fn tokens_for(&mut self, server: &Server, user: (&str, &str), scope: &str) -> Tokens {
-        let landed = self.sign_in(server, user, scope).await;
+        let landed = self.sign_in_to_shop(server, user, scope).await;
         shop_tokens(server, landed).await
     }
 }
@@ -80,5 +81,15 @@ pub async fn shop_tokens(server: &Server, landed: Landed) -> Tokens {
     let fields = [("grant_type", "authorization_code"), ("code", code), ("redirect_uri", CALLBACK)];
     let answer = server.form_post_as(SHOP, "/token", &fields).await;
     assert_eq!(answer.status, 200, "{answer:?}");
-    Tokens { access: answer.field("access_token"), id: answer.field("id_token") }
+    Tokens {
+        access: answer.field("access_token"),
+        id: answer.field("id_token"),
+        refresh: answer.field("refresh_token"),
+    }
+}
+
+/// Status of a refresh by the shop.
+pub async fn refresh(server: &Server, token: &str) -> u16 {
+    let fields = [("grant_type", "refresh_token"), ("refresh_token", token)];
+    server.form_post_as(SHOP, "/token", &fields).await.status
 }
