@@ -125,6 +125,8 @@ async function walk(browser, base, { view = VIEWS[0], person, javaScriptEnabled 
   await pressed(page, "#demo");
   await look("demo");
   await pressed(page, "#next");
+  await look("demo-begun");
+  await pressed(page, "#next");
   await look("sign-in");
   await signIn(page, [person[0], "not-the-password"]);
   if (!(await shown(page, "#problem"))) fail(where, "a wrong password is not said to be wrong");
@@ -140,7 +142,7 @@ async function walk(browser, base, { view = VIEWS[0], person, javaScriptEnabled 
       await look("confirm-sign-out");
       await pressed(page, "#sign-out");
     }
-    if (steps === 2) await look("demo-middle");
+    if (steps === 1) await look("demo-middle");
   }
   await checkWalk(page, where, base);
   await look("demo-end");
@@ -162,6 +164,7 @@ async function byKeyboard(browser, base) {
   };
   await page.goto(`${base}/`);
   await enter("demo");
+  await enter("next");
   await enter("next");
   if ((await focused()) !== "login") fail(where, "sign-in does not begin at the user name");
   await page.keyboard.type(BOB[0]);
@@ -257,7 +260,7 @@ async function toPrivateScheme(browser, base, blocked) {
 async function forgotten(browser, base, again) {
   const page = await open(browser, { where: "restart", base });
   await page.goto(`${base}/demo`);
-  await pressed(page, "#next");
+  for (let steps = 0; steps < 2; steps++) await pressed(page, "#next");
   await again();
   await signIn(page, ALICE);
   await pressed(page, "#allow");
@@ -275,14 +278,14 @@ async function forged(base) {
   const csrf = (await page.text()).match(/name="csrf" value="([^"]+)"/)[1];
   const own = { Cookie: cookie(page) };
   const refused = [
-    [await post({ step: "sign-in" }), "no token"],
-    [await post({ step: "sign-in", csrf }), "no cookie"],
+    [await post({ step: "discover" }), "no token"],
+    [await post({ step: "discover", csrf }), "no cookie"],
     [await post({ step: "exchange", csrf }, own), "the token of another step"],
-    [await post({ step: "sign-in", csrf }, { ...own, Origin: "https://evil.example" }), "another origin"],
+    [await post({ step: "discover", csrf }, { ...own, Origin: "https://evil.example" }), "another origin"],
   ];
   for (const [answer, why] of refused) if (answer.status !== 400) fail("forged", `${why}: ${answer.status}`);
-  const taken = await post({ step: "sign-in", csrf }, own);
-  if (taken.status !== 303 || !taken.headers.get("location").startsWith(`${base}/authorize?`)) fail("forged", "ours");
+  const taken = await post({ step: "discover", csrf }, own);
+  if (taken.status !== 303 || taken.headers.get("location") !== `${base}/demo#step-1`) fail("forged", "ours");
   const walk = { Cookie: `${own.Cookie}; ${cookie(taken)}` };
   const answer = await fetch(`${base}/demo/callback?code=x&state=y`, { headers: walk, redirect: "manual" });
   if (answer.headers.get("location") !== `${base}/demo?unexpected`) fail("forged", "an answer with another state");

@@ -125,6 +125,7 @@ impl Step for StartSession {
             }
             end(tx, &self.stamp, previous).await?;
         }
+        let ended = self.previous.map_or_else(String::new, |previous| format!(", which ends session {previous}"));
         let sql = "INSERT INTO session (workspace, id, user_id, epoch, enabled, digest, lineage, auth_time, acr, amr,
                        created_at, used_at, expires_at) VALUES ($1, $2, $3, $4, 1, $5, $6, $7, $8, $9, $10, $11, $12)";
         let values: [Value; 12] = [
@@ -142,7 +143,9 @@ impl Step for StartSession {
             self.expires_at.into(),
         ];
         tx.run(sql, &values).await?;
-        self.stamp.audit(tx, "session.started", format!("user {}", self.user), format!("session {}", self.id));
+        // One step, one audit row: it says what became of the session before.
+        let detail = format!("session {}{ended}", self.id);
+        self.stamp.audit(tx, "session.started", format!("user {}", self.user), detail);
         Ok(self.id)
     }
 }
@@ -160,17 +163,17 @@ impl Step for EndSession {
     const ENTERS_FEED: bool = true;
 
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<bool, StoreError> {
-        end(tx, &self.stamp, self.id).await
+        let Some(user) = end(tx, &self.stamp, self.id).await? else { return Ok(false) };
+        self.stamp.audit(tx, "session.ended", format!("user {user}"), format!("session {}", self.id));
+        Ok(true)
     }
 }
 
-async fn end<T: Tx>(tx: &mut T, stamp: &Stamp, id: SessionId) -> Result<bool, StoreError> {
+/// Ends a session; whose it was, if it had not ended before.
+async fn end<T: Tx>(tx: &mut T, stamp: &Stamp, id: SessionId) -> Result<Option<UserId>, StoreError> {
     let sql = "UPDATE session SET epoch = epoch + 1, enabled = 0 WHERE workspace = $1 AND id = $2 AND enabled = 1 RETURNING user_id";
     let ended = tx.find(sql, &[stamp.workspace.as_bytes().into(), id.as_bytes().into()]).await?;
     // Entered again when it had ended before: who repeats it waits for it like the first.
     stamp.change(tx, Touched::Session(id), "session.ended");
-    let Some(row) = &ended else { return Ok(false) };
-    let user: UserId = row.id(0)?;
-    stamp.audit(tx, "session.ended", format!("user {user}"), format!("session {id}"));
-    Ok(true)
+    ended.map(|row| row.id(0)).transpose()
 }

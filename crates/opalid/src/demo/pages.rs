@@ -39,8 +39,9 @@ pub async fn show(call: &Call<'_>) -> Reply {
     if let Some(walk) = &walk
         && asked.is_some_and(|form| form.one("state").is_some())
     {
-        return match steps::take_signed_out(&mut *walk.lock().await, &call.issuer.url, path_and_query(call)) {
-            Ok(()) => to_page(call, ""),
+        let mut walk = walk.lock().await;
+        return match steps::take_signed_out(&mut walk, &call.issuer.url, path_and_query(call)) {
+            Ok(()) => to_step(call, &walk),
             Err(steps::Unexpected) => to_page(call, UNEXPECTED),
         };
     }
@@ -69,17 +70,18 @@ pub async fn submit(call: &Call<'_>) -> Reply {
         return page::start_again(call, forged.to_string());
     }
     match Step::from_name(name) {
-        Some(Step::SignIn) => begin(call).await,
+        Some(Step::Discover) => begin(call).await,
         Some(step) => go_on(call, step).await,
-        None => to_page(call, ""),
+        None => page::start_again(call, "This form is not one of the demo."),
     }
 }
 
 /// GET /demo/callback: the application's redirect URI.
 pub async fn callback(call: &Call<'_>) -> Reply {
     let Some(walk) = find(call) else { return to_page(call, GONE) };
-    match steps::take_answer(&mut *walk.lock().await, &call.issuer.url, path_and_query(call)) {
-        Ok(()) => to_page(call, ""),
+    let mut walk = walk.lock().await;
+    match steps::take_answer(&mut walk, &call.issuer.url, path_and_query(call)) {
+        Ok(()) => to_step(call, &walk),
         Err(steps::Unexpected) => to_page(call, UNEXPECTED),
     }
 }
@@ -94,7 +96,7 @@ async fn begin(call: &Call<'_>) -> Reply {
         call.app.walks.forget(cookie);
     }
     let cookie = browser_value(random::bytes());
-    let mut reply = reply::see_other(&walk.sent_to);
+    let mut reply = to_step(call, &walk);
     call.app.walks.begin(&cookie, walk, call.now);
     browser::set(&mut reply, call.issuer.cookies.set(CookiePurpose::Walk, &cookie, None));
     reply
@@ -105,16 +107,22 @@ async fn go_on(call: &Call<'_>, step: Step) -> Reply {
     let Some(walk) = find(call) else { return to_page(call, GONE) };
     let mut walk = walk.lock().await;
     if walk.next != Next::Press(step) {
+        return to_step(call, &walk);
+    }
+    let issuer = &call.issuer.url;
+    let away = match step {
+        Step::SignIn => Some(steps::sign_in(&mut walk, issuer)),
+        Step::SignOut => steps::sign_out(&mut walk, issuer),
+        _ => None,
+    };
+    if let Some(location) = away {
+        return reply::see_other(&location);
+    }
+    if let Err(error) = steps::take(&mut walk, step, issuer, call.now).await {
+        walk.note = Some(in_words(&error));
         return to_page(call, "");
     }
-    if step == Step::SignOut {
-        let location = steps::sign_out(&mut walk, &call.issuer.url);
-        return location.map_or_else(|| to_page(call, ""), |location| reply::see_other(&location));
-    }
-    if let Err(error) = steps::take(&mut walk, step, &call.issuer.url, call.now).await {
-        walk.note = Some(in_words(&error));
-    }
-    to_page(call, "")
+    to_step(call, &walk)
 }
 
 fn in_words(error: &WireError) -> String {
@@ -131,9 +139,15 @@ fn path_and_query<'c>(call: &'c Call<'_>) -> &'c str {
     call.parts.uri.path_and_query().map_or("", PathAndQuery::as_str)
 }
 
+/// To the page, perhaps with something to say.
 fn to_page(call: &Call<'_>, query: &str) -> Reply {
     let separator = if query.is_empty() { "" } else { "?" };
     reply::see_other(&format!("{}{}{separator}{query}", call.issuer.url, Endpoint::Demo.path()))
+}
+
+/// To what was done last: its bytes, and the next button below them.
+fn to_step(call: &Call<'_>, walk: &Walk) -> Reply {
+    reply::see_other(&format!("{}{}#step-{}", call.issuer.url, Endpoint::Demo.path(), walk.done.len()))
 }
 
 fn walk_page(call: &Call<'_>, walk: &Walk, note: Option<&str>) -> Reply {
@@ -141,8 +155,7 @@ fn walk_page(call: &Call<'_>, walk: &Walk, note: Option<&str>) -> Reply {
         Next::Press(step) => (Some(*step), ""),
         Next::Nothing(why) => (None, why.as_str()),
     };
-    let begun = step != Some(Step::SignIn);
-    let signs_out = !begun || walk.endpoints.end_session.is_some();
+    let signs_out = step == Some(Step::Discover) || walk.endpoints.end_session.is_some();
     let ahead = step.into_iter().flat_map(Step::ahead).filter(|step| *step != Step::SignOut || signs_out);
     let token = FormToken::new(call, FormPurpose::Demo, step.map_or("", |step| step.words().name));
     let next = step.map(|step| {
@@ -160,8 +173,7 @@ fn walk_page(call: &Call<'_>, walk: &Walk, note: Option<&str>) -> Reply {
     let page = Demo {
         workspace: call.issuer.display_name(),
         note: note.or(walk.note.as_deref()),
-        // Before the browser is back nothing has happened that the person could look at.
-        steps: if begun { walk.done.clone() } else { Vec::new() },
+        steps: walk.done.clone(),
         next,
         ahead: ahead.map(|step| step.words().title).collect(),
         closing,

@@ -30,16 +30,21 @@ fn both(exchange: &Exchange) -> (&str, &str) {
     (&exchange.sent, &exchange.received)
 }
 
-/// Begins a walk: the metadata, and the address the browser goes to (`sent_to`).
+/// Begins a walk: the application reads the metadata.
 pub async fn begin(issuer: &str) -> Result<Walk, WireError> {
     let mut walk = Walk::default();
     let url = format!("{issuer}/.well-known/openid-configuration");
     let exchange = wire::get(issuer, &url, None).await?;
     walk.endpoints = Endpoints::read(&exchange.json(), issuer).ok_or(WireError::NotHttp)?;
     let explain =
-        "One document says where the server answers and what it can do. The application knew only the issuer.";
-    walk.did("Read the metadata", explain, both(&exchange));
+        "One document says where the server answers and what it can do. The application knew the issuer alone.";
+    walk.did(Step::Discover.words().title, explain, both(&exchange));
+    walk.pass(Step::Discover);
+    Ok(walk)
+}
 
+/// The address the browser goes to for signing in. Whoever comes back without an answer may go again.
+pub fn sign_in(walk: &mut Walk, issuer: &str) -> String {
     let secret = || URL_SAFE_NO_PAD.encode(random::bytes::<32>());
     (walk.state, walk.nonce, walk.verifier) = (secret(), secret(), secret());
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, walk.verifier.as_bytes());
@@ -55,7 +60,7 @@ pub async fn begin(issuer: &str) -> Result<Walk, WireError> {
         ("code_challenge_method", "S256"),
     ]);
     walk.sent_to = format!("{}?{asked}", walk.endpoints.authorization);
-    Ok(walk)
+    walk.sent_to.clone()
 }
 
 /// What the application answers to send the browser somewhere.
@@ -113,7 +118,7 @@ pub async fn take(walk: &mut Walk, step: Step, issuer: &str, now: UnixTime) -> R
         Step::Refresh => refresh(walk, issuer).await?,
         Step::Revoke => revoke(walk, issuer).await?,
         Step::IntrospectAgain => introspect(walk, step, issuer).await?,
-        Step::SignIn | Step::SignOut => return Ok(()), // these go through the browser
+        Step::Discover | Step::SignIn | Step::SignOut => return Ok(()), // begun elsewhere, or through the browser
     }
     walk.pass(step);
     Ok(())

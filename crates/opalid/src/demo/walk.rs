@@ -9,8 +9,10 @@ use crate::pages::DemoStep;
 /// A button to press.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Step {
-    /// The browser goes to the server and comes back with a code.
+    /// The application reads the server's metadata.
     #[default]
+    Discover,
+    /// The browser goes to the server and comes back with a code.
     SignIn,
     /// The application changes the code for tokens.
     Exchange,
@@ -42,7 +44,8 @@ pub struct Words {
 
 impl Step {
     /// All of them, in order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
+        Self::Discover,
         Self::SignIn,
         Self::Exchange,
         Self::Introspect,
@@ -65,62 +68,48 @@ impl Step {
 
     /// What people read of it.
     pub const fn words(self) -> Words {
-        let (name, title, explain, label) = match self {
-            Self::SignIn => (
-                "sign-in",
-                "Ask for a sign-in",
-                "The application reads the server's metadata, draws a secret, and sends your browser to the server with \
-                 the secret's SHA-256 (PKCE). You come back with a code. Sign in as alice (alice-demo-password) or bob \
-                 (bob-demo-password).",
-                "Sign in",
-            ),
-            Self::Exchange => (
-                "exchange",
-                "Change the code for tokens",
-                "The application sends the code with the secret from the first step. The code works once, and for a \
-                 minute.",
-                "Change the code",
-            ),
-            Self::Introspect => (
-                "introspect",
-                "Ask whether the token is alive",
-                "The application calls the API with the access token. To the API the token is opaque: it asks the \
-                 server, under its own name and secret.",
-                "Introspect the token",
-            ),
-            Self::Userinfo => (
-                "userinfo",
-                "Ask who it is",
-                "The application shows the access token and reads what you agreed to show it.",
-                "Ask who it is",
-            ),
-            Self::Refresh => (
-                "refresh",
-                "Get new tokens",
-                "The application gives the refresh token and gets a new access token, and a new refresh token in the \
-                 place of the old one.",
-                "Refresh",
-            ),
-            Self::Revoke => (
-                "revoke",
-                "Revoke",
-                "The application gives up its refresh token. With it dies everything that came of this sign-in.",
-                "Revoke",
-            ),
-            Self::IntrospectAgain => (
-                "introspect-again",
-                "Ask once more",
-                "The access token has most of its hour left. The API asks again.",
-                "Introspect again",
-            ),
-            Self::SignOut => (
-                "sign-out",
-                "Sign out",
-                "The application sends your browser to the server to end the session there, too.",
-                "Sign out",
-            ),
+        let (name, title, label) = match self {
+            Self::Discover => ("discover", "Read the metadata", "Begin"),
+            Self::SignIn => ("sign-in", "Ask for a sign-in", "Sign in"),
+            Self::Exchange => ("exchange", "Change the code for tokens", "Change the code"),
+            Self::Introspect => ("introspect", "Ask whether the token is alive", "Introspect the token"),
+            Self::Userinfo => ("userinfo", "Ask who it is", "Ask who it is"),
+            Self::Refresh => ("refresh", "Get new tokens", "Refresh"),
+            Self::Revoke => ("revoke", "Revoke", "Revoke"),
+            Self::IntrospectAgain => ("introspect-again", "Ask once more", "Introspect again"),
+            Self::SignOut => ("sign-out", "Sign out", "Sign out"),
         };
-        Words { name, title, explain, label }
+        Words { name, title, explain: self.explain(), label }
+    }
+
+    const fn explain(self) -> &'static str {
+        match self {
+            Self::Discover => {
+                "The application knows nothing but the issuer. One document says where the server answers and what it \
+                 can do."
+            }
+            Self::SignIn => {
+                "The application draws a secret and sends your browser to the server with its SHA-256 (PKCE). You \
+                 come back with a code. Sign in as alice (alice-demo-password) or bob (bob-demo-password)."
+            }
+            Self::Exchange => {
+                "The application sends the code with the secret that it drew. The code works once, and for a minute."
+            }
+            Self::Introspect => {
+                "The application calls the API with the access token. To the API the token is opaque: it asks the \
+                 server, under its own name and secret."
+            }
+            Self::Userinfo => "The application shows the access token and reads what you agreed to show it.",
+            Self::Refresh => {
+                "The application gives the refresh token and gets a new access token, and a new refresh token in the \
+                 place of the old one."
+            }
+            Self::Revoke => {
+                "The application gives up its refresh token. With it dies everything that came of this sign-in."
+            }
+            Self::IntrospectAgain => "The access token has most of its hour left. The API asks again.",
+            Self::SignOut => "The application sends your browser to the server to end the session there, too.",
+        }
     }
 }
 
@@ -135,7 +124,7 @@ pub enum Next {
 
 impl Default for Next {
     fn default() -> Self {
-        Self::Press(Step::SignIn)
+        Self::Press(Step::Discover)
     }
 }
 

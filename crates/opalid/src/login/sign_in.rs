@@ -4,6 +4,8 @@
 //! Holds: known and unknown users cost equally many argon2 runs and are told the same; epochs are read beside
 //! the hash, before it is checked; a new session has a new secret; only failures count against anybody.
 
+use http::header::RETRY_AFTER;
+use http::{HeaderValue, StatusCode};
 use opalid_core::error::OAuthError;
 use opalid_core::form::Form;
 use opalid_core::grant::{Ancestor, Authentication, Birth, Lineage};
@@ -82,7 +84,14 @@ async fn form_page(call: &Call<'_>, pending: &Pending, typed: Option<&str>, prob
         signed_in_as: signed_in.as_deref().map(|user| user.username.as_str()),
         problem,
     };
-    let reply = page::page(call, &page, Forms::MayEndAtClient);
+    let reply = match problem {
+        Some(SignInProblem::TooManyTries { wait }) => {
+            let mut reply = page::page_with(call, StatusCode::TOO_MANY_REQUESTS, &page, Forms::MayEndAtClient);
+            reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait));
+            reply
+        }
+        Some(SignInProblem::WrongCredentials) | None => page::page(call, &page, Forms::MayEndAtClient),
+    };
     token.finish(reply)
 }
 

@@ -101,7 +101,7 @@ async fn a_field_of_the_sign_in_form_agrees_to_nothing() {
 #[tokio::test]
 async fn a_button_that_is_not_there_is_a_no() {
     let server = Server::with_people().await;
-    for decision in ["", "ALLOW", "yes", "allow\0"] {
+    for decision in ["", "ALLOW", "yes", "allow "] {
         let (mut browser, landed) = consent_page(&server).await;
         let form = landed.page().form("allow").with("decision", decision);
         let (_, parameters) = browser.submit(&server, &form).await.away();

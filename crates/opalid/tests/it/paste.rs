@@ -81,12 +81,15 @@ fn start(data: &Path, demo: bool) -> Running {
     panic!("no port is free: {said}");
 }
 
-/// Starts it where it has to be refused; gives what it says.
+/// Starts it where it has to be refused; gives what it says. One that is not refused prints a line, and is killed.
 fn refused(data: &Path, listen: &str) -> String {
-    let output = serve(data, listen, true).output().unwrap();
-    assert!(!output.status.success());
-    assert_eq!(String::from_utf8(output.stdout).unwrap(), "", "it never says that it is ready");
-    String::from_utf8(output.stderr).unwrap()
+    let mut child = serve(data, listen, true).spawn().unwrap();
+    let mut running = Running { stdout: BufReader::new(child.stdout.take().unwrap()), child, port: 0 };
+    assert_eq!(running.line(), "", "it says that it is ready, and should have been refused");
+    let mut said = String::new();
+    running.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(!running.child.wait().unwrap().success());
+    said
 }
 
 fn paste(lines: &str) -> String {

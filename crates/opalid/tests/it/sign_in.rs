@@ -50,7 +50,7 @@ async fn a_wrong_password_an_unknown_name_and_a_suspended_user_get_the_same_page
         ("bob", "wrong".to_owned()),
         ("alice", String::new()),
         ("alice", long),
-        (" \u{0}", "wrong".to_owned()),
+        ("\u{202e}", "wrong".to_owned()),
     ] {
         let (mut browser, form) = sign_in_page(&server).await;
         let runs = server.app.hasher.runs();

@@ -6,7 +6,8 @@ const ISSUER: &str = "http://localhost:8080";
 const ISS: &str = "http%3A%2F%2Flocalhost%3A8080";
 
 fn asked() -> Walk {
-    Walk { state: "s1".into(), sent_to: format!("{ISSUER}/authorize?state=s1"), ..Walk::default() }
+    let sent_to = format!("{ISSUER}/authorize?state=s1");
+    Walk { next: Next::Press(Step::SignIn), state: "s1".into(), sent_to, ..Walk::default() }
 }
 
 #[test]
@@ -16,8 +17,20 @@ fn an_answer_with_another_state_leaves_the_walk_alone() {
         assert_eq!(take_answer(&mut walk, ISSUER, &format!("/demo/callback?{query}")), Err(Unexpected), "{query}");
         assert_eq!((walk.next, walk.done.len(), walk.code.as_str()), (Next::Press(Step::SignIn), 0, ""));
     }
-    let mut unasked = Walk::default();
+    let mut unasked = Walk { next: Next::Press(Step::SignIn), ..Walk::default() };
     assert_eq!(take_answer(&mut unasked, ISSUER, "/demo/callback?code=c&state="), Err(Unexpected));
+}
+
+#[test]
+fn each_question_has_a_secret_and_a_state_of_its_own() {
+    let mut walk = asked();
+    walk.endpoints.authorization = format!("{ISSUER}/authorize");
+    let first = (sign_in(&mut walk, ISSUER), walk.state.clone(), walk.nonce.clone(), walk.verifier.clone());
+    let location = sign_in(&mut walk, ISSUER);
+    assert!(location.starts_with("http://localhost:8080/authorize?response_type=code&client_id=demo-app&"));
+    assert!(location.ends_with("&code_challenge_method=S256") && !location.contains(&walk.verifier));
+    assert!(first.1 != walk.state && first.2 != walk.nonce && first.3 != walk.verifier);
+    assert_eq!(take_answer(&mut walk, ISSUER, &format!("/demo/callback?code=c&state={}", first.1)), Err(Unexpected));
 }
 
 #[test]

@@ -89,8 +89,7 @@ fn is_hinted(call: &Call<'_>, asked: &Asked, session: &SessionRow) -> Result<boo
 
 fn needs_consent(asked: &Asked, situation: &Situation, allowed: bool) -> bool {
     let remembered = situation.consent.as_ref().is_some_and(|consent| situation.entitlement.is_within(&consent.given));
-    if asked.request.prompt.contains(Prompt::Consent) {
-        return !allowed;
-    }
-    !asked.client.settings.first_party && !remembered
+    // Whoever just allowed it is remembered, unless it was withdrawn since.
+    let asks_anyway = asked.request.prompt.contains(Prompt::Consent) && !allowed;
+    asks_anyway || (!asked.client.settings.first_party && !remembered)
 }

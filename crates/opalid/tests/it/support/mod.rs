@@ -4,10 +4,12 @@ pub mod browser;
 pub mod folder;
 pub mod html;
 pub mod http;
+pub mod demo_person;
 pub mod person;
 pub mod server;
 pub mod visitor;
 
+pub use browser::Browser;
 pub use http::basic;
 pub use server::{FORM, Server, machine, serving};
 

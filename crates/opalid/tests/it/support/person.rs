@@ -272,7 +272,11 @@ impl Landed {
     #[track_caller]
     pub fn path(&self) -> &str {
         let Self::Here(target, _) = self else { panic!("expected a page of ours: {self:?}") };
-        target.split('?').next().unwrap()
+        let target = target.split('?').next().unwrap();
+        target
+            .find("//")
+            .and_then(|at| target[at + 2..].find('/').map(|slash| &target[at + 2 + slash..]))
+            .unwrap_or(target)
     }
 
     /// The answer that is no redirect.

@@ -24,7 +24,7 @@ async fn a_code_gives_a_token_answer_that_says_what_it_gives() {
     let tokens = server.tokens(&browser.silent_code(&server, &Ask::new()).await).await.json();
     let mut names: Vec<&String> = tokens.as_object().unwrap().keys().collect();
     names.sort();
-    assert_eq!(names, ["access_token", "expires_in", "id_token", "scope", "token_type"]);
+    assert_eq!(names, ["access_token", "expires_in", "id_token", "refresh_token", "scope", "token_type"]);
     assert_eq!((&tokens["token_type"], &tokens["scope"]), (&"Bearer".into(), &"openid".into()));
     assert_eq!(tokens["expires_in"], 3600);
     assert!(tokens["access_token"].as_str().unwrap().starts_with("oat_"));
