@@ -1,7 +1,7 @@
 //! Flip, cut or add any character of any token: refused at every endpoint that takes it, before any look-up.
 
-use crate::support::http::Answer;
 use crate::support::demo_person::{self as person, DEMO_APP};
+use crate::support::http::Answer;
 use crate::support::{Browser, DEMO_API, Server};
 
 /// Characters that are put in place of each one, and before each one: of the alphabet, beside it, outside it.

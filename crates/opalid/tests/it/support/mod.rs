@@ -1,10 +1,10 @@
 //! What the tests stand on: a real server on a free loopback port, and a client that sees every byte.
 
 pub mod browser;
+pub mod demo_person;
 pub mod folder;
 pub mod html;
 pub mod http;
-pub mod demo_person;
 pub mod person;
 pub mod server;
 pub mod visitor;
