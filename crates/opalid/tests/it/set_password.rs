@@ -55,7 +55,7 @@ fn assert_refused(landed: &Landed) {
 }
 
 async fn can_sign_in(server: &Server, password: &str) -> bool {
-    let landed = Browser::new().sign_in_to_shop(server, (ALICE.0, password), "openid").await;
+    let landed = Browser::new().enter_shop(server, (ALICE.0, password), "openid").await;
     matches!(landed, Landed::Away(_))
 }
 

@@ -60,7 +60,7 @@ impl Browser {
     }
 
     /// Signs in where nobody is signed in yet, and goes on to the shop.
-    pub async fn sign_in_to_shop(&mut self, server: &Server, (login, password): (&str, &str), scope: &str) -> Landed {
+    pub async fn enter_shop(&mut self, server: &Server, (login, password): (&str, &str), scope: &str) -> Landed {
         let page = self.ask_for_code(server, scope).await.page();
         let form = page.form("sign-in").with("login", login).with("password", password);
         self.submit(server, &form).await
@@ -68,7 +68,7 @@ impl Browser {
 
     /// The same, and the tokens that the shop gets.
     pub async fn tokens_for(&mut self, server: &Server, user: (&str, &str), scope: &str) -> Tokens {
-        let landed = self.sign_in_to_shop(server, user, scope).await;
+        let landed = self.enter_shop(server, user, scope).await;
         shop_tokens(server, landed).await
     }
 }
