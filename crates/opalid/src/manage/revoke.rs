@@ -4,8 +4,9 @@ use std::str::FromStr;
 
 use opalid_core::ids::{ChainId, CodeId, GrantId, SessionId};
 use opalid_core::token::{Access, Code, PresentedToken, Reference, Refresh};
-use opalid_store::steps::inspect::{InspectChain, InspectCode};
+use opalid_store::steps::inspect::InspectCode;
 use opalid_store::steps::list::FindGrant;
+use opalid_store::steps::refresh::FindChain;
 use opalid_store::steps::revoke::{CutGrant, KillToken, Revoked};
 use opalid_store::steps::session::{EndSession, FindSession};
 use opalid_store::steps::workspace::RevokeWorkspace;
@@ -48,7 +49,7 @@ pub(super) async fn token(operation: &Operation<'_>, token: &Handed) -> Result<R
     let workspace = operation.workspace();
     let mut grant = None;
     if let Ok(secret) = issuer.row_sealer.open_row::<Refresh>(presented) {
-        let step = InspectChain { workspace, id: ChainId::from_bytes(secret.row), digest: secret.digest() };
+        let step = FindChain { workspace, id: ChainId::from_bytes(secret.row) };
         grant = operation.app.store.read(step).await?.map(|chain| chain.grant);
     } else if let Ok(secret) = issuer.row_sealer.open_row::<Code>(presented) {
         let step = InspectCode { workspace, id: CodeId::from_bytes(secret.row), digest: secret.digest() };

@@ -16,6 +16,7 @@ mod http;
 mod introspect;
 mod jwks;
 mod logout;
+mod manage;
 mod mangled;
 mod paste;
 mod restart;

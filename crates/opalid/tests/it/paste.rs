@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::support::folder::Folder;
 
 /// `opalid serve` that is running; killed if the test ends before it stops it.
-struct Running {
+pub struct Running {
     child: Child,
     stdout: BufReader<ChildStdout>,
     port: u16,
@@ -25,7 +25,7 @@ impl Drop for Running {
 
 impl Running {
     /// The next line it prints, without its end.
-    fn line(&mut self) -> String {
+    pub fn line(&mut self) -> String {
         let mut line = String::new();
         self.stdout.read_line(&mut line).unwrap();
         line.trim_end().to_owned()
@@ -65,7 +65,7 @@ fn free_port() -> u16 {
 
 /// Starts it on a free port and waits until it says that it is ready. A port that somebody took in between is
 /// given up for another.
-fn start(data: &Path, demo: bool) -> Running {
+pub fn start(data: &Path, demo: bool) -> Running {
     let mut said = String::new();
     for _ in 0..5 {
         let port = free_port();

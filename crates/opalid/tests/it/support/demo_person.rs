@@ -24,11 +24,8 @@ pub async fn code(server: &Server, browser: &mut Browser, scope: &str) -> String
         ("code_challenge_method", "S256"),
     ]);
     let mut landed = browser.open(server, &format!("/authorize?{query}")).await;
-    loop {
-        let page = match landed {
-            Landed::Here(..) => landed.page(),
-            Landed::Away(_) => break,
-        };
+    while let Landed::Here(..) = landed {
+        let page = landed.page();
         landed = browser.submit(server, &next(&page)).await;
     }
     let (base, parameters) = landed.away();
