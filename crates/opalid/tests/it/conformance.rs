@@ -1,6 +1,6 @@
 //! What the OpenID Foundation's suite asks, line by line of CONFORMANCE.md. A line is quoted above its tests.
 //!
-//! Not here: logout (`logout`), TLS (`src/http/tls/tests.rs`), and the plans that come later.
+//! Not here: logout, TLS (tested beside the listener), and the plans that come later.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
