@@ -11,6 +11,7 @@ use opalid_store::steps::Stamp;
 use papaya::HashMap;
 
 use crate::clock::Clock;
+use crate::demo::Walks;
 use crate::http::Transport;
 use crate::http::client_address::Network;
 use crate::http::limits::BodyLimits;
@@ -51,6 +52,8 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// Whether this is `--demo`.
     pub demo: bool,
+    /// Who is on a walk through the demo.
+    pub walks: Walks,
     /// Issuers with their keys opened, beside the record each was made from.
     pub(crate) issuers: HashMap<WorkspaceId, Arc<Issuer>>,
 }

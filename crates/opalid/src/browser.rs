@@ -12,7 +12,8 @@ use opalid_store::steps::session::{EndSession, FindSession, SessionRow};
 use crate::http::call::Call;
 use crate::http::cookies::{CookiePurpose, browser_value};
 use crate::http::reply::Reply;
-use crate::login::csrf::{Forged, FormPurpose};
+use crate::login::csrf::Forged;
+pub use crate::login::csrf::FormPurpose;
 use crate::pages::CSRF_FIELD;
 use crate::random;
 

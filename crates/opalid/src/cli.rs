@@ -1,5 +1,6 @@
 //! The commands: those that open the server, and those that reach a running one through its command socket.
 
+mod apply;
 mod client;
 mod events;
 mod inspect;
@@ -14,6 +15,8 @@ mod token;
 mod user;
 mod words;
 mod workspace;
+
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -41,6 +44,9 @@ enum Command {
     /// Shows or checks the configuration.
     #[command(subcommand)]
     Config(serve::ConfigCommand),
+    Apply(Alone<apply::ApplyCommand>),
+    Diff(Alone<apply::DiffCommand>),
+    Export(Alone<apply::ExportCommand>),
     /// Workspaces: issuers with their own clients, users and keys.
     Workspace(Managing<workspace::WorkspaceCommand>),
     /// Clients: who asks for tokens.
@@ -63,11 +69,24 @@ enum Command {
     Token(Alone<token::TokenCommand>),
 }
 
-/// Runs the command that was given.
-pub fn main() -> anyhow::Result<()> {
-    let done = match Cli::parse().command {
+/// Runs the command that was given. What goes wrong is said in words for people, without a backtrace.
+pub fn main() -> ExitCode {
+    match run().or_else(forgive_closed_pipe) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("opalid: {}", output::plain_lines(&format!("{error:#}")));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> anyhow::Result<()> {
+    match Cli::parse().command {
         Command::Serve { demo, flags } => serve::run(demo, flags),
         Command::Config(command) => command.run(),
+        Command::Apply(alone) => alone.run(),
+        Command::Diff(alone) => alone.run(),
+        Command::Export(alone) => alone.run(),
         Command::Workspace(managing) => managing.run(),
         Command::Client(managing) => managing.run(),
         Command::Resource(managing) => managing.run(),
@@ -78,8 +97,7 @@ pub fn main() -> anyhow::Result<()> {
         Command::Inspect(alone) => alone.run(),
         Command::Events(alone) => alone.run(),
         Command::Token(alone) => alone.run(),
-    };
-    done.or_else(forgive_closed_pipe)
+    }
 }
 
 /// Who pipes a list into `head` has seen enough.
@@ -87,3 +105,6 @@ fn forgive_closed_pipe(error: anyhow::Error) -> anyhow::Result<()> {
     let closed = |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
     if error.downcast_ref().is_some_and(closed) { Ok(()) } else { Err(error) }
 }
+
+#[cfg(test)]
+mod tests;

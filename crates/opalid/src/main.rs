@@ -1,5 +1,5 @@
 //! The `opalid` binary.
 
-fn main() -> anyhow::Result<()> {
+fn main() -> std::process::ExitCode {
     opalid::cli::main()
 }

@@ -5,6 +5,7 @@
 //! Holds: an unknown field is refused; every change is a step of the store and is audited as `operator`'s.
 //! Not here: how requests travel (`socket`) and how replies look to a person (`cli`).
 
+pub mod apply;
 pub mod clients;
 pub mod events;
 pub mod inspect;
@@ -19,7 +20,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use opalid_core::apply::{Document, PlannedChange};
 use opalid_core::ids::WorkspaceId;
+use opalid_core::time::Seconds;
 use opalid_store::keys::WorkspaceRecord;
 use opalid_store::steps::Stamp;
 use opalid_store::steps::client::ClientEvent;
@@ -97,6 +100,16 @@ pub enum Command {
     RevokeToken { token: Handed },
     /// Says what a token is, and why it is dead if it is.
     Inspect { token: Handed },
+    /// What applying a document would change.
+    Compare(apply::Declared),
+    /// Applies a document, one change after the other.
+    Apply(apply::Declared),
+    /// All that is declared, of the workspace of the request or of every one if it names none.
+    Export { users: bool },
+    /// Makes, changes or deletes one entry.
+    Change(apply::OneChange),
+    /// Gives a client a new secret; the old ones stay good for a while.
+    RotateSecret { client_id: String, secret: Option<Handed>, overlap: Option<Seconds> },
     /// What happened; with `follow`, also what happens from now on, where the way here can stay open.
     Events { follow: bool, paging: Paging },
 }
@@ -131,6 +144,14 @@ pub enum Reply {
     Inspected(Box<inspect::Inspection>),
     /// What happened.
     Events(Page<events::Event>),
+    /// What would change.
+    Planned(Vec<PlannedChange>),
+    /// What was changed.
+    Applied(Box<apply::Applied>),
+    /// What is declared.
+    Document(Box<Document>),
+    /// A client has a new secret.
+    SecretRotated(Box<apply::RotatedClientSecret>),
     /// It is done.
     Done {
         /// What, in words.
@@ -292,8 +313,15 @@ impl<'a> Operation<'a> {
 
     /// What is named does not exist here.
     fn unknown(&self, what: &str, name: impl fmt::Display) -> ManageError {
-        let workspace = &self.record.workspace.name;
-        ManageError::Unknown(format!("workspace {workspace} has no {what} {name}; see: opalid {what} list"))
+        let (workspace, list) = (&self.record.workspace.name, self.command(&format!("{what} list")));
+        ManageError::Unknown(format!("workspace {workspace} has no {what} {name}; see: {list}"))
+    }
+
+    /// A command as a person would type it for this workspace.
+    fn command(&self, words: &str) -> String {
+        let workspace = &self.record.workspace;
+        let elsewhere = if workspace.id == self.app.root { String::new() } else { format!(" -w {}", workspace.name) };
+        format!("opalid {words}{elsewhere}")
     }
 }
 
@@ -328,9 +356,16 @@ pub async fn handle(app: &App, request: Request) -> Result<Reply, ManageError> {
         Command::RevokeGrant { id } => revoke::grant(at, &id).await,
         Command::RevokeToken { token } => revoke::token(at, &token).await,
         Command::Inspect { token } => inspect::inspect(at, &token).await,
+        Command::Compare(declared) => apply::compare(app, &declared).await,
+        Command::Apply(declared) => apply::apply(app, &declared).await,
+        Command::Export { users } => apply::export(at, request.workspace.is_some(), users).await,
+        Command::Change(asked) => apply::one(at, &asked).await,
+        Command::RotateSecret { client_id, secret, overlap } => {
+            apply::rotate(at, &client_id, secret.as_ref(), overlap).await
+        }
         Command::Events { paging, .. } => events::list(at, &paging).await,
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

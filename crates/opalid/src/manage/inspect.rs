@@ -6,13 +6,15 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use opalid_core::alive::{Reason, Standing, Verdict};
 use opalid_core::grant::{Ancestor, EntitlementNo, Epoch, Grant};
-use opalid_core::ids::{ChainId, CodeId, GrantId};
+use opalid_core::ids::{CodeId, GrantId};
+use opalid_core::refresh::{Presentation, Presented};
 use opalid_core::scope::Scopes;
 use opalid_core::time::UnixTime;
 use opalid_core::token::{Access, Code, Kind, PresentedToken, Refresh, RowSecret, Unopened};
 use opalid_store::steps::evidence::LoadStandings;
-use opalid_store::steps::inspect::{InspectChain, InspectCode};
+use opalid_store::steps::inspect::InspectCode;
 use opalid_store::steps::list::{FindGrant, ListedGrant};
+use opalid_store::steps::refresh::FindChain;
 use serde::{Deserialize, Serialize};
 
 use super::sessions::{GrantEntry, entry, username};
@@ -78,21 +80,24 @@ pub struct AncestorState {
 }
 
 impl Inspection {
-    fn of<K: Kind>(kind: &str, token: PresentedToken<'_>, text: &Handed) -> Self {
-        debug_assert!(token.looks_like::<K>());
-        let key = text.expose().get(K::PREFIX.len()..K::PREFIX.len() + 4);
-        let key = key.and_then(|head| URL_SAFE_NO_PAD.decode(head).ok()?.first().copied());
+    fn of(kind: &str) -> Self {
         Self {
             kind: kind.into(),
             active: false,
             why: None,
-            key,
+            key: None,
             facts: Vec::new(),
             times: Vec::new(),
             grant: None,
             may: Vec::new(),
             ancestors: Vec::new(),
         }
+    }
+
+    /// It opened, so its first byte is the number of its key.
+    fn opened<K: Kind>(&mut self, token: &Handed) {
+        let head = token.expose().strip_prefix(K::PREFIX).and_then(|rest| rest.get(..4));
+        self.key = head.and_then(|head| URL_SAFE_NO_PAD.decode(head).ok()?.first().copied());
     }
 
     fn fact(&mut self, name: &str, value: impl std::fmt::Display) {
@@ -147,11 +152,12 @@ async fn access(operation: &Operation<'_>, token: &Handed) -> Result<Inspection,
     let (app, workspace) = (operation.app, operation.workspace());
     let issuer = app.issuer_of(&operation.record)?;
     let presented = PresentedToken::new(token.expose());
-    let mut inspection = Inspection::of::<Access>("access token", presented, token);
+    let mut inspection = Inspection::of("access token");
     let reference = match issuer.sealer.open::<Access>(presented) {
         Ok(reference) => reference,
         Err(unopened) => return Ok(inspection.unopened(unopened, &operation.record.workspace.name)),
     };
+    inspection.opened::<Access>(token);
     let sealed = &reference.sealed;
     inspection.fact("jti", reference.jti);
     inspection.fact("bound to a key", if sealed.confirmation.is_some() { "yes" } else { "no" });
@@ -173,22 +179,29 @@ async fn refresh(operation: &Operation<'_>, token: &Handed) -> Result<Inspection
         Ok(opened) => opened,
         Err(inspection) => return Ok(inspection),
     };
-    let id = ChainId::from_bytes(secret.row);
-    inspection.fact("chain", id);
-    inspection.fact("generation", secret.generation);
-    let Some(chain) = store.read(InspectChain { workspace, id, digest: secret.digest() }).await? else {
+    let presented = Presentation::of(&secret);
+    inspection.fact("chain", presented.chain);
+    inspection.fact("generation", presented.generation);
+    let Some(row) = store.read(FindChain { workspace, id: presented.chain }).await? else {
         return Ok(gone(inspection, "its chain is not in the store any more"));
     };
-    inspection.fact("generation today", chain.generation);
-    inspection.time("chain began", chain.created_at);
-    inspection.time("last used", chain.used_at);
-    inspection.time("expires", chain.expires_at);
-    let grant = hang(operation, &mut inspection, (chain.grant, chain.grant_epoch, chain.entitlement)).await?;
-    let inspection = judge_row(operation, inspection, (grant.as_ref(), chain.grant_epoch), chain.expires_at).await?;
-    Ok(match (inspection.active, chain.is_current, chain.is_previous) {
-        (false, ..) | (true, true, _) => inspection,
-        (true, false, true) => gone(inspection, "it was replaced; it gets the same successor again for a short while"),
-        (true, false, false) => gone(inspection, "it was replaced long ago; presenting it cuts the grant"),
+    let limits = operation.app.issuer_of(&operation.record)?.refresh_limits();
+    inspection.fact("generation today", row.chain.generation);
+    inspection.time("last rotated", row.chain.rotated_at);
+    inspection.time("last used", row.chain.used_at);
+    inspection.time("expires unused", row.chain.ends_at(limits.idle));
+    inspection.time("expires at the latest", row.chain.expires_at);
+    let grant = hang(operation, &mut inspection, (row.grant, row.grant_epoch, row.entitlement)).await?;
+    let judged = judge_row(operation, (grant.as_ref(), row.grant_epoch)).await?;
+    Ok(match (judged, row.chain.judge(&presented, operation.app.now(), limits)) {
+        (Err(reason), _) => inspection.judged(Err(reason)),
+        (Ok(()), Presented::Current) => inspection.judged(Ok(())),
+        (Ok(()), Presented::Retry) => {
+            gone(inspection, "it was replaced; for a moment it gets the same successor again")
+        }
+        (Ok(()), Presented::Reused) => gone(inspection, "it was replaced; whoever presents it cuts the grant"),
+        (Ok(()), Presented::Unknown) => inspection.judged(Err(Reason::NotOurs)),
+        (Ok(()), Presented::Expired) => inspection.judged(Err(Reason::Expired)),
     })
 }
 
@@ -209,9 +222,14 @@ async fn code(operation: &Operation<'_>, token: &Handed) -> Result<Inspection, M
     if let Some(at) = code.redeemed_at {
         inspection.time("redeemed", at);
     }
-    let inspection = judge_row(operation, inspection, (grant.as_ref(), code.grant_epoch), code.expires_at).await?;
-    let used = inspection.active && code.redeemed_at.is_some();
-    Ok(if used { gone(inspection, "it was redeemed; presenting it again cuts the grant") } else { inspection })
+    Ok(match judge_row(operation, (grant.as_ref(), code.grant_epoch)).await? {
+        Err(reason) => inspection.judged(Err(reason)),
+        Ok(()) if code.redeemed_at.is_some() => {
+            gone(inspection, "it was redeemed; whoever presents it again cuts the grant")
+        }
+        Ok(()) if operation.app.now() >= code.expires_at => inspection.judged(Err(Reason::Expired)),
+        Ok(()) => inspection.judged(Ok(())),
+    })
 }
 
 type Opened<K> = Result<(Inspection, RowSecret<K>), Inspection>;
@@ -219,9 +237,12 @@ type Opened<K> = Result<(Inspection, RowSecret<K>), Inspection>;
 fn open_row<K: Kind>(operation: &Operation<'_>, kind: &str, token: &Handed) -> Result<Opened<K>, ManageError> {
     let issuer = operation.app.issuer_of(&operation.record)?;
     let presented = PresentedToken::new(token.expose());
-    let inspection = Inspection::of::<K>(kind, presented, token);
+    let mut inspection = Inspection::of(kind);
     Ok(match issuer.row_sealer.open_row::<K>(presented) {
-        Ok(secret) => Ok((inspection, secret)),
+        Ok(secret) => {
+            inspection.opened::<K>(token);
+            Ok((inspection, secret))
+        }
         Err(unopened) => Err(inspection.unopened(unopened, &operation.record.workspace.name)),
     })
 }
@@ -233,19 +254,13 @@ fn gone(mut inspection: Inspection, why: &str) -> Inspection {
     inspection
 }
 
+/// Whether what a row hangs from stands.
 async fn judge_row(
     operation: &Operation<'_>,
-    inspection: Inspection,
     (grant, epoch): (Option<&Grant>, Epoch),
-    expires_at: UnixTime,
-) -> Result<Inspection, ManageError> {
-    let now = operation.app.now();
-    let judged = match grant {
-        None => Err(Reason::GrantUnknown),
-        Some(_) if now >= expires_at => Err(Reason::Expired),
-        Some(grant) => operation.app.store.judge_grant(operation.workspace(), (grant, epoch), now).await?,
-    };
-    Ok(inspection.judged(judged))
+) -> Result<Result<(), Reason>, ManageError> {
+    let Some(grant) = grant else { return Ok(Err(Reason::GrantUnknown)) };
+    Ok(operation.app.store.judge_grant(operation.workspace(), (grant, epoch), operation.app.now()).await?)
 }
 
 /// Adds the grant, what of it the token carries, and everything the grant hangs from.

@@ -4,8 +4,9 @@ use std::str::FromStr;
 
 use opalid_core::ids::{ChainId, CodeId, GrantId, SessionId};
 use opalid_core::token::{Access, Code, PresentedToken, Reference, Refresh};
-use opalid_store::steps::inspect::{InspectChain, InspectCode};
+use opalid_store::steps::inspect::InspectCode;
 use opalid_store::steps::list::FindGrant;
+use opalid_store::steps::refresh::FindChain;
 use opalid_store::steps::revoke::{CutGrant, KillToken, Revoked};
 use opalid_store::steps::session::{EndSession, FindSession};
 use opalid_store::steps::workspace::RevokeWorkspace;
@@ -19,7 +20,7 @@ pub(super) async fn workspace(operation: &Operation<'_>) -> Result<Reply, Manage
 }
 
 pub(super) async fn session(operation: &Operation<'_>, id: &str) -> Result<Reply, ManageError> {
-    let id: SessionId = parse("session", id)?;
+    let id: SessionId = parse(operation, "session", id)?;
     let step = FindSession { workspace: operation.workspace(), id };
     if operation.app.store.read(step).await?.is_none() {
         return Err(operation.unknown("session", id));
@@ -33,7 +34,7 @@ pub(super) async fn session(operation: &Operation<'_>, id: &str) -> Result<Reply
 }
 
 pub(super) async fn grant(operation: &Operation<'_>, id: &str) -> Result<Reply, ManageError> {
-    let id: GrantId = parse("grant", id)?;
+    let id: GrantId = parse(operation, "grant", id)?;
     cut(operation, id, "revoked by an operator").await?;
     Ok(Reply::done(format!("Grant {id} is cut; all its tokens are dead.")))
 }
@@ -48,7 +49,7 @@ pub(super) async fn token(operation: &Operation<'_>, token: &Handed) -> Result<R
     let workspace = operation.workspace();
     let mut grant = None;
     if let Ok(secret) = issuer.row_sealer.open_row::<Refresh>(presented) {
-        let step = InspectChain { workspace, id: ChainId::from_bytes(secret.row), digest: secret.digest() };
+        let step = FindChain { workspace, id: ChainId::from_bytes(secret.row) };
         grant = operation.app.store.read(step).await?.map(|chain| chain.grant);
     } else if let Ok(secret) = issuer.row_sealer.open_row::<Code>(presented) {
         let step = InspectCode { workspace, id: CodeId::from_bytes(secret.row), digest: secret.digest() };
@@ -87,10 +88,12 @@ async fn cut(operation: &Operation<'_>, grant: GrantId, reason: &'static str) ->
     }
 }
 
-fn parse<Id: FromStr>(what: &str, text: &str) -> Result<Id, ManageError>
+fn parse<Id: FromStr>(operation: &Operation<'_>, what: &str, text: &str) -> Result<Id, ManageError>
 where
     Id::Err: std::fmt::Display,
 {
-    let refused = |error| ManageError::Refused(format!("{text:?} is {error}; see: opalid {what} list"));
+    let refused = |error| {
+        ManageError::Refused(format!("{text:?} is {error}; see: {}", operation.command(&format!("{what} list"))))
+    };
     text.parse().map_err(refused)
 }

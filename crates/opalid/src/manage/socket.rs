@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
@@ -166,22 +166,15 @@ async fn accept(
 async fn converse(app: &App, stream: UnixStream, stop: watch::Receiver<bool>) -> io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut read = BufReader::new(read);
-    let mut line = Vec::new();
-    let mut limited = (&mut read).take(REQUEST_MAX);
-    let reading = limited.read_until(b'\n', &mut line);
     let mut stopping = stop.clone();
-    let read_all = tokio::select! {
+    let line = tokio::select! {
         _ = stopping.wait_for(|stop| *stop) => return Ok(()),
-        read_all = tokio::time::timeout(PATIENCE, reading) => read_all,
+        line = read_request(&mut read) => line?,
     };
-    match read_all {
-        Ok(Ok(_)) if line.ends_with(b"\n") => {}
-        Ok(Err(error)) => return Err(error),
-        _ => {
-            let why = format!("expected one line of JSON, at most {REQUEST_MAX} bytes long, within {PATIENCE:?}");
-            return send(&mut write, &Line::Error(ManageError::NotUnderstood(why))).await;
-        }
-    }
+    let Some(line) = line else {
+        let why = format!("expected one line of JSON, at most {REQUEST_MAX} bytes long, within {PATIENCE:?}");
+        return send(&mut write, &Line::Error(ManageError::NotUnderstood(why))).await;
+    };
     let request = match serde_json::from_slice::<Request>(&line) {
         Ok(request) => request,
         Err(error) => {
@@ -190,12 +183,23 @@ async fn converse(app: &App, stream: UnixStream, stop: watch::Receiver<bool>) ->
             return send(&mut write, &Line::Error(ManageError::NotUnderstood(why))).await;
         }
     };
-    drop(Zeroizing::new(line));
+    drop(line);
     let news = matches!(request.command, Command::Events { follow: true, .. });
     if news {
         return follow(app, request, (read, write), stop).await;
     }
     send(&mut write, &answer(app, request).await).await
+}
+
+/// One line; `None` if it is too long, is not ended, or takes too long.
+async fn read_request(read: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+    let mut line = Zeroizing::new(Vec::new());
+    let mut limited = read.take(REQUEST_MAX);
+    match tokio::time::timeout(PATIENCE, limited.read_until(b'\n', &mut line)).await {
+        Ok(read) => read?,
+        Err(_) => return Ok(None),
+    };
+    Ok(line.ends_with(b"\n").then_some(line))
 }
 
 /// Sends the last events, then what happens, until either side has enough.

@@ -131,15 +131,16 @@ pub(super) async fn create(
     if !operation.app.store.run(step).await? {
         let workspace = &operation.record.workspace.name;
         return Err(ManageError::Refused(format!(
-            "workspace {workspace} has a user {username:?} already; for a link to set its password: opalid user \
-             set-password {username} --link"
+            "workspace {workspace} has a user {username:?} already; for a link to set the password: {}",
+            operation.command(&format!("user set-password {username} --link"))
         )));
     }
     if link {
         return make_link(operation, username).await;
     }
     Ok(Reply::done(format!(
-        "User {username} is there, without a password; set one with: opalid user set-password {username}"
+        "User {username} is there, without a password; set one with: {}",
+        operation.command(&format!("user set-password {username}"))
     )))
 }
 
@@ -154,7 +155,8 @@ pub(super) async fn make_link(operation: &Operation<'_>, username: &str) -> Resu
     let step = CreatePasswordLink { stamp, id, user: user.id, digest: secret.digest(), expires_at };
     if !operation.app.store.run(step).await? {
         let name = user.username;
-        return Err(ManageError::Refused(format!("user {name} is suspended; first: opalid user resume {name}")));
+        let resume = operation.command(&format!("user resume {name}"));
+        return Err(ManageError::Refused(format!("user {name} is suspended; first: {resume}")));
     }
     let token = issuer.row_sealer.seal_row(&secret, random::bytes());
     let url = Handed::new(format!("{}/set-password?token={token}", issuer.url));

@@ -66,12 +66,16 @@ pub struct CurlLine<'a> {
 pub struct Demo<'a> {
     /// The workspace's display name.
     pub workspace: &'a str,
+    /// Something to know before going on.
+    pub note: Option<&'a str>,
     /// What was done, in order.
     pub steps: Vec<DemoStep>,
     /// What comes next; none at the end.
     pub next: Option<DemoNext<'a>>,
     /// The titles of the steps after `next`.
     pub ahead: Vec<&'a str>,
+    /// What is said when nothing comes next.
+    pub closing: &'a str,
     /// Where the walk begins anew.
     pub restart_url: &'a str,
 }
@@ -87,6 +91,17 @@ pub struct DemoStep {
     pub sent: String,
     /// The response.
     pub received: String,
+    /// What is inside something that was received.
+    pub decoded: Option<Decoded>,
+}
+
+/// Something received, in readable form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decoded {
+    /// What it is.
+    pub title: String,
+    /// What is in it.
+    pub text: String,
 }
 
 /// The next step: a form with one button.

@@ -182,6 +182,7 @@ fn done() -> Vec<DemoStep> {
         explain: explain.to_owned(),
         sent: sent.to_owned(),
         received: received.to_owned(),
+        decoded: None,
     };
     vec![
         step(
@@ -214,7 +215,16 @@ fn walk() -> Vec<(&'static str, String)> {
         method,
         hidden: vec![HiddenField { name: CSRF_FIELD, value: CSRF }],
     };
-    let page = |steps, next, ahead| Demo { workspace: WORKSPACE, steps, next, ahead, restart_url: "/demo" };
+    let page = |steps, next, ahead| Demo {
+        workspace: WORKSPACE,
+        note: None,
+        steps,
+        next,
+        ahead,
+        closing: "That is the whole walk.",
+        restart_url: "/demo?again",
+    };
+    let gone = "That walk is over: it took longer than an hour, or the server was started again. Begin again.";
     let first = next(
         "Ask for a sign-in",
         "The browser goes to the sign-in page and comes back with a code. Sign in as alice, alice-demo-password.",
@@ -230,6 +240,7 @@ fn walk() -> Vec<(&'static str, String)> {
     let ahead = vec!["Ask who it is", "Refresh", "Revoke", "Ask once more"];
     let all = ["Change the code for tokens", "Ask whether the token is alive"].into_iter().chain(ahead.clone());
     vec![
+        ("demo-forgotten", Demo { note: Some(gone), ..page(vec![], Some(first.clone()), vec![]) }.render().unwrap()),
         ("demo-start", page(vec![], Some(first), all.collect()).render().unwrap()),
         ("demo-middle", page(done(), Some(third), ahead).render().unwrap()),
         ("demo-end", page(done(), None, vec![]).render().unwrap()),

@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::support::folder::Folder;
 
 /// `opalid serve` that is running; killed if the test ends before it stops it.
-struct Running {
+pub struct Running {
     child: Child,
     stdout: BufReader<ChildStdout>,
     port: u16,
@@ -25,7 +25,7 @@ impl Drop for Running {
 
 impl Running {
     /// The next line it prints, without its end.
-    fn line(&mut self) -> String {
+    pub fn line(&mut self) -> String {
         let mut line = String::new();
         self.stdout.read_line(&mut line).unwrap();
         line.trim_end().to_owned()
@@ -65,7 +65,7 @@ fn free_port() -> u16 {
 
 /// Starts it on a free port and waits until it says that it is ready. A port that somebody took in between is
 /// given up for another.
-fn start(data: &Path, demo: bool) -> Running {
+pub fn start(data: &Path, demo: bool) -> Running {
     let mut said = String::new();
     for _ in 0..5 {
         let port = free_port();
@@ -81,12 +81,15 @@ fn start(data: &Path, demo: bool) -> Running {
     panic!("no port is free: {said}");
 }
 
-/// Starts it where it has to be refused; gives what it says.
+/// Starts it where it has to be refused; gives what it says. One that is not refused prints a line, and is killed.
 fn refused(data: &Path, listen: &str) -> String {
-    let output = serve(data, listen, true).output().unwrap();
-    assert!(!output.status.success());
-    assert_eq!(String::from_utf8(output.stdout).unwrap(), "", "it never says that it is ready");
-    String::from_utf8(output.stderr).unwrap()
+    let mut child = serve(data, listen, true).spawn().unwrap();
+    let mut running = Running { stdout: BufReader::new(child.stdout.take().unwrap()), child, port: 0 };
+    assert_eq!(running.line(), "", "it says that it is ready, and should have been refused");
+    let mut said = String::new();
+    running.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(!running.child.wait().unwrap().success());
+    said
 }
 
 fn paste(lines: &str) -> String {

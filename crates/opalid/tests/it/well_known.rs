@@ -96,9 +96,6 @@ async fn unknown_documents_and_unknown_issuers_are_not_found() {
         "/nobody/.well-known/openid-configuration",
         "/acme/.well-known/webfinger",
         "/acme/.well-known/openid-configuration/acme",
-        // The root's workspace has a name, but no second address.
-        "/.well-known/openid-configuration/demo",
-        "/demo/.well-known/openid-configuration",
     ] {
         let answer = server.get(path).await;
         assert_eq!((answer.status, answer.text()), (404, ""), "{path}");

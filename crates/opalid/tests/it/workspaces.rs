@@ -78,3 +78,14 @@ async fn a_workspace_that_is_not_there_is_not_found() {
         assert_eq!((answer.status, answer.text()), (404, ""), "{path}");
     }
 }
+
+#[tokio::test]
+async fn the_roots_workspace_has_a_name_but_no_second_issuer() {
+    let server = Server::empty().await;
+    assert!(server.app.store.find_workspace("default").await.unwrap().is_some());
+    for path in
+        ["/default/jwks", "/default/.well-known/openid-configuration", "/.well-known/openid-configuration/default"]
+    {
+        assert_eq!(server.get(path).await.status, 404, "{path}");
+    }
+}

@@ -87,23 +87,33 @@ async fn a_folder_with_a_long_name_is_no_obstacle() {
 }
 
 #[tokio::test]
+async fn a_follower_gets_what_happens_and_then_the_end() {
+    let (server, stopping, task) = serving().await;
+    let stream = UnixStream::connect(server.data.join(SOCKET)).await.unwrap();
+    let mut stream = BufReader::new(stream);
+    let request = br#"{"command":{"do":"events","follow":true,"paging":{}}}"#;
+    stream.write_all(&[request.as_slice(), b"\n"].concat()).await.unwrap();
+    let mut first = String::new();
+    stream.read_line(&mut first).await.unwrap();
+    assert!(first.contains("workspace.created"), "{first}");
+    let command = Command::RevokeWorkspace {};
+    handle(&server.app, Request { workspace: None, command }).await.unwrap();
+    let mut second = String::new();
+    stream.read_line(&mut second).await.unwrap();
+    assert!(second.contains("workspace.revoked") && !second.contains("workspace.created"), "{second}");
+    stopping.send_replace(true);
+    assert_eq!(stream.read_line(&mut String::new()).await.unwrap(), 0);
+    task.await.unwrap();
+}
+
+#[tokio::test]
 async fn a_request_that_is_too_long_is_refused() {
-    let (server, _stopping, _task) = serving().await;
-    let data = server.data.clone();
-    let talk = move || {
-        let mut stream = connect(&data).unwrap();
-        let chunk = vec![b' '; 1024 * 1024];
-        for _ in 0..=REQUEST_MAX / (1024 * 1024) {
-            if stream.write_all(&chunk).is_err() {
-                break;
-            }
-        }
-        let mut answer = Vec::new();
-        drop(stream.read_to_end(&mut answer));
-        answer
-    };
-    let answer = tokio::task::spawn_blocking(talk).await.unwrap();
-    assert!(answer.is_empty() || String::from_utf8(answer).unwrap().contains("expected one line of JSON"));
+    let mut endless = BufReader::new(tokio::io::repeat(b' '));
+    assert!(read_request(&mut endless).await.unwrap().is_none());
+    let mut cut = BufReader::new(&b"{\"command\""[..]);
+    assert!(read_request(&mut cut).await.unwrap().is_none());
+    let mut whole = BufReader::new(&b"{}\nmore"[..]);
+    assert_eq!(read_request(&mut whole).await.unwrap().unwrap().as_slice(), b"{}\n");
 }
 
 #[test]

@@ -1,12 +1,15 @@
 //! What the tests stand on: a real server on a free loopback port, and a client that sees every byte.
 
 pub mod browser;
+pub mod demo_person;
 pub mod folder;
 pub mod html;
 pub mod http;
 pub mod person;
 pub mod server;
+pub mod visitor;
 
+pub use browser::Browser;
 pub use http::basic;
 pub use server::{FORM, Server, machine, serving};
 

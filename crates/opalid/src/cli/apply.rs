@@ -1,0 +1,248 @@
+//! `opalid apply`, `diff` and `export`: what is declared, and what is.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::{Read, stdin};
+use std::path::{Path, PathBuf};
+use std::process::exit;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use opalid_core::apply::{Document, PlannedChange, SecretSource, Verb};
+use serde_json::Value;
+
+use super::output::{Format, Output, plain, write};
+use super::reach::{Reaching, Server};
+use crate::config::process_environment;
+use crate::manage::apply::{Applied, Declared, FoundSecrets, RotatedClientSecret};
+use crate::manage::{Command, Handed, Reply};
+
+/// The longest document.
+const LONGEST: u64 = 12 * 1024 * 1024;
+
+/// Makes what a document declares be so: workspaces, resources, clients, users. Running it again changes
+/// nothing; nothing is deleted without --prune.
+#[derive(Debug, Args)]
+pub struct ApplyCommand {
+    /// The document, TOML or JSON; - reads standard input
+    #[arg(short, long, value_name = "FILE")]
+    file: PathBuf,
+    /// Delete what the document does not list, of the kinds that it does
+    #[arg(long)]
+    prune: bool,
+}
+
+/// Shows what apply would change; exits with 0 if nothing, 1 if something, 2 if that cannot be said.
+#[derive(Debug, Args)]
+pub struct DiffCommand {
+    /// The document, TOML or JSON; - reads standard input
+    #[arg(short, long, value_name = "FILE")]
+    file: PathBuf,
+    /// Show also what --prune would delete
+    #[arg(long)]
+    prune: bool,
+}
+
+/// Writes what is as a document that apply reads: all workspaces, or that of -w. No secrets are in it.
+#[derive(Debug, Args)]
+pub struct ExportCommand {
+    /// Leave users out
+    #[arg(long)]
+    without_users: bool,
+}
+
+impl Reaching for ApplyCommand {
+    fn run(self, server: &Server) -> anyhow::Result<()> {
+        let reply = server.ask(Command::Apply(declared(&self.file, self.prune)?))?;
+        finish(server, &reply)
+    }
+}
+
+/// Prints what was done; an error if it stopped before the end.
+pub(super) fn finish(server: &Server, reply: &Reply) -> anyhow::Result<()> {
+    server.output.print(reply)?;
+    match reply {
+        Reply::Applied(applied) if applied.stopped.is_some() => {
+            let (done, left) = (applied.done.len(), applied.left.len());
+            bail!("stopped: {done} of {} changes were made; running it again goes on from there", done + left)
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Reaching for DiffCommand {
+    fn run(self, server: &Server) -> anyhow::Result<()> {
+        match self.compare(server) {
+            Ok(true) => Ok(()),
+            Ok(false) => exit(1),
+            Err(error) => {
+                eprintln!("Error: {error:?}");
+                exit(2)
+            }
+        }
+    }
+}
+
+impl DiffCommand {
+    /// Prints what differs; says whether nothing does.
+    fn compare(&self, server: &Server) -> anyhow::Result<bool> {
+        let reply = server.ask(Command::Compare(declared(&self.file, self.prune)?))?;
+        server.output.print(&reply)?;
+        Ok(matches!(reply, Reply::Planned(changes) if changes.is_empty()))
+    }
+}
+
+impl Reaching for ExportCommand {
+    fn run(self, server: &Server) -> anyhow::Result<()> {
+        let reply = server.ask(Command::Export { users: !self.without_users })?;
+        match (&reply, server.output.format) {
+            (Reply::Document(document), Format::Table) => write(&toml::to_string(document)?),
+            _ => server.output.print(&reply),
+        }
+    }
+}
+
+/// Reads a document and the secrets that it names.
+fn declared(file: &Path, prune: bool) -> anyhow::Result<Declared> {
+    let text = read(file)?;
+    let document = parse(&text).with_context(|| format!("{} is not a document", file.display()))?;
+    let secrets = find_secrets(&document, &process_environment())?;
+    Ok(Declared { document, secrets, prune })
+}
+
+fn read(file: &Path) -> anyhow::Result<String> {
+    let mut text = String::new();
+    let cannot = || format!("cannot read {}", file.display());
+    if file == Path::new("-") {
+        stdin().lock().take(LONGEST).read_to_string(&mut text).with_context(cannot)?;
+    } else {
+        fs::File::open(file).and_then(|file| file.take(LONGEST).read_to_string(&mut text)).with_context(cannot)?;
+    }
+    if u64::try_from(text.len()).is_ok_and(|length| length >= LONGEST) {
+        bail!("{} is longer than 12 MiB; divide it", file.display());
+    }
+    Ok(text)
+}
+
+/// JSON if it begins with a brace, else TOML; an error names line and column.
+pub(super) fn parse(text: &str) -> anyhow::Result<Document> {
+    if text.trim_start().starts_with('{') { Ok(serde_json::from_str(text)?) } else { Ok(toml::from_str(text)?) }
+}
+
+/// The secrets that a document names, as far as they are there; the server says which of the others it needs.
+pub(super) fn find_secrets(document: &Document, environment: &HashMap<String, String>) -> anyhow::Result<FoundSecrets> {
+    let mut found = Vec::new();
+    for source in document.secret_sources() {
+        let text = match source {
+            SecretSource::Env(name) => environment.get(name).cloned(),
+            SecretSource::File(path) => secret_file(Path::new(path))?,
+        };
+        found.extend(text.map(|text| (source.clone(), Handed::new(text))));
+    }
+    Ok(found)
+}
+
+/// What a file holds, without the line feed at its end; `None` if there is no such file.
+pub(super) fn secret_file(path: &Path) -> anyhow::Result<Option<String>> {
+    match fs::read_to_string(path) {
+        Ok(text) => {
+            let end = text.trim_end_matches('\n').trim_end_matches('\r').len();
+            Ok(Some(text.get(..end).unwrap_or_default().to_owned()))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot read the secret in {}", path.display())),
+    }
+}
+
+/// What would change.
+pub(super) fn plan(changes: &[PlannedChange]) -> String {
+    if changes.is_empty() {
+        return "Nothing to change.\n".into();
+    }
+    changes.iter().map(shown).collect()
+}
+
+/// What was changed, what was drawn, and what is left.
+pub(super) fn applied(applied: &Applied) -> String {
+    if applied.done.is_empty() && applied.stopped.is_none() {
+        return "Nothing to change.\n".into();
+    }
+    let mut text = String::new();
+    for done in &applied.done {
+        text += &shown(&done.change);
+        if let Some(secret) = &done.secret {
+            let client = plain(&done.change.name);
+            text += &format!("  The secret of client {client}, shown this once: {}\n", plain(secret.expose()));
+        }
+    }
+    if let Some(why) = &applied.stopped {
+        text += &format!("\nThis change was not made: {}\n", plain(why));
+        text += &applied.left.iter().take(1).map(shown).collect::<String>();
+        if applied.left.len() > 1 {
+            text += &format!("Nor the {} after it.\n", applied.left.len() - 1);
+        }
+    }
+    text
+}
+
+/// One change, such as `~ client app`, with a line for each field.
+fn shown(change: &PlannedChange) -> String {
+    let (sign, of) = match change.verb {
+        Verb::Create => ('+', ""),
+        Verb::Update => ('~', ""),
+        Verb::Delete => ('-', ", with everything that hangs from it"),
+    };
+    let kind = change.kind.name();
+    let place = if kind == "workspace" { String::new() } else { format!(" in {}", plain(&change.workspace)) };
+    let mut text = format!("{sign} {kind} {}{place}{of}\n", plain(&change.name));
+    for difference in &change.differences {
+        let field = plain(&difference.field);
+        let line = match (&difference.before, &difference.after) {
+            (Some(Value::Array(before)), Some(Value::Array(after))) => lists(before, after),
+            (None, Some(after)) if change.verb == Verb::Create => value(after),
+            (before, after) => format!("{} → {}", optional(before.as_ref()), optional(after.as_ref())),
+        };
+        text += &format!("    {field}: {line}\n");
+    }
+    if let Some(secret) = &change.secret {
+        text += &format!("    secret: {}\n", plain(secret));
+    }
+    text
+}
+
+fn optional(found: Option<&Value>) -> String {
+    found.map_or_else(|| "(default)".into(), value)
+}
+
+fn value(value: &Value) -> String {
+    plain(&value.to_string())
+}
+
+/// How a list changes: what goes and what comes.
+fn lists(before: &[Value], after: &[Value]) -> String {
+    let gone = before.iter().filter(|item| !after.contains(item)).map(|item| format!("- {}", value(item)));
+    let new = after.iter().filter(|item| !before.contains(item)).map(|item| format!("+ {}", value(item)));
+    let changes: Vec<String> = gone.chain(new).collect();
+    if changes.is_empty() { "in another order".into() } else { changes.join(", ") }
+}
+
+/// A document, for people.
+pub(super) fn document(document: &Document) -> String {
+    toml::to_string(document).unwrap_or_default()
+}
+
+/// A new secret.
+pub(super) fn rotated(rotated: &RotatedClientSecret, output: &Output) -> String {
+    let client = plain(&rotated.client_id);
+    let new = match &rotated.secret {
+        Some(secret) => format!("The new secret of client {client}, shown this once: {}\n", plain(secret.expose())),
+        None => format!("Client {client} has the new secret.\n"),
+    };
+    match rotated.old_until {
+        Some(end) => format!("{new}The old one is good until {}.\n", output.time(end)),
+        None => format!("{new}No other secret of this client is good any more.\n"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

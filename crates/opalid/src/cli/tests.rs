@@ -1,0 +1,352 @@
+//! Every command, as it is typed and as its reply looks.
+
+use clap::CommandFactory;
+use opalid_core::time::UnixTime;
+
+use super::output::{Format, Output};
+use super::*;
+use crate::manage::tests::{SignedIn, TestServer, server};
+use crate::manage::{Command as Ask, Handed, Paging};
+
+const OUTPUT: Output = Output { format: Format::Table, now: UnixTime(1_795_468_803) };
+
+/// What a person sees; ids and nonces, which are drawn, as `<id>` and columns as they then fall.
+async fn seen(server: &TestServer, command: Ask) -> String {
+    let text = match server.ask(command).await {
+        Ok(reply) => OUTPUT.text(&reply),
+        Err(error) => format!("opalid: {error}\n"),
+    };
+    let line = |line: &str| line.split_whitespace().map(redacted).collect::<Vec<_>>().join(" ") + "\n";
+    text.lines().map(line).collect()
+}
+
+/// As `seen`, in alphabetical order: what the demo makes within one second of a clock that stands still has
+/// no order of its own.
+async fn sorted(server: &TestServer, command: Ask) -> String {
+    let text = seen(server, command).await;
+    let (head, rows) = text.split_once('\n').unwrap();
+    let mut rows: Vec<_> = rows.lines().collect();
+    rows.sort_unstable();
+    format!("{head}\n{}\n", rows.join("\n"))
+}
+
+fn redacted(word: &str) -> String {
+    let bare = word.trim_end_matches(';');
+    let is_id = bare.len() == 36 && bare.matches('-').count() == 4;
+    if is_id { word.replace(bare, "<id>") } else { word.to_owned() }
+}
+
+fn paging() -> Paging {
+    Paging::default()
+}
+
+#[test]
+fn the_command_line_is_well_formed() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn every_command_is_understood_as_it_is_written_in_the_documents() {
+    for line in [
+        "workspace list",
+        "workspace show acme --data d",
+        "client list --limit 5 --after x -o json",
+        "client show app -w acme",
+        "client suspend app",
+        "client resume app",
+        "resource list",
+        "resource show https://api.example/",
+        "user list",
+        "user show alice",
+        "user create --admin NAME --data DIR",
+        "user create --invite NAME",
+        "user suspend alice",
+        "user resume alice",
+        "user set-password alice",
+        "user set-password --link alice",
+        "session list --user alice",
+        "grant list --client app",
+        "revoke workspace acme",
+        "revoke user alice",
+        "revoke client app",
+        "revoke session x",
+        "revoke grant x",
+        "revoke token -",
+        "inspect -",
+        "events --follow",
+        "token --client X --resource R --scope S",
+    ] {
+        let parsed = Cli::try_parse_from(std::iter::once("opalid").chain(line.split(' ')));
+        assert!(parsed.is_ok(), "{line}: {}", parsed.err().map_or_else(String::new, |error| error.to_string()));
+    }
+    for line in ["grant list --user a --client b", "revoke workspace", "token --client X --secret S"] {
+        assert!(Cli::try_parse_from(std::iter::once("opalid").chain(line.split(' '))).is_err(), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn what_of_clients_and_resources_is_listed_and_shown() {
+    let server = server(true).await;
+    insta::assert_snapshot!(seen(&server, Ask::ListWorkspaces {}).await, @r"
+    NAME ISSUER STATE EPOCH
+    demo http://localhost:8080 in service 1
+    ");
+    insta::assert_snapshot!(sorted(&server, Ask::ListClients { paging: paging() }).await, @r"
+    CLIENT_ID NAME KIND STATE EPOCH CREATED
+    demo-api Demo API confidential in service 1 2026-11-23 21:20:03Z (now)
+    demo-app Demo application public in service 1 2026-11-23 21:20:03Z (now)
+    ");
+    insta::assert_snapshot!(seen(&server, Ask::ShowClient { client_id: "demo-api".into() }).await, @r#"
+    client_id demo-api
+    id <id>
+    state in service
+    epoch 1
+    secret good for ever
+    access {"https://api.demo.example/":"read write"}
+    default_resource https://api.demo.example/
+    grant_types client_credentials
+    kind confidential
+    name Demo API
+    serves https://api.demo.example/
+    "#);
+    insta::assert_snapshot!(seen(&server, Ask::ListResources { paging: paging() }).await, @r"
+    URI NAME SCOPES CREATED
+    https://api.demo.example/ Demo API read write 2026-11-23 21:20:03Z (now)
+    ");
+    insta::assert_snapshot!(seen(&server, Ask::ShowResource { uri: "https://api.demo.example/".into() }).await, @r"
+    uri https://api.demo.example/
+    id <id>
+    name Demo API
+    scopes read write
+    ");
+}
+
+#[tokio::test]
+async fn what_of_users_and_the_workspace_is_listed_and_shown() {
+    let server = server(true).await;
+    insta::assert_snapshot!(sorted(&server, Ask::ListUsers { paging: paging() }).await, @r"
+    USERNAME ID STATE EPOCH CREATED
+    alice <id> in service 1.1 2026-11-23 21:20:03Z (now)
+    bob <id> in service 1.1 2026-11-23 21:20:03Z (now)
+    ");
+    insta::assert_snapshot!(seen(&server, Ask::ShowUser { username: "alice".into() }).await, @r"
+    username alice
+    id <id>
+    state in service
+    administrator no
+    password set
+    epoch 1
+    credentials epoch 1
+    email alice@demo.example
+    email_verified true
+    family_name Demo
+    given_name Alice
+    name Alice Demo
+    preferred_username alice
+    ");
+    insta::assert_snapshot!(seen(&server, Ask::ShowWorkspace {}).await, @r"
+    name demo
+    id <id>
+    issuer http://localhost:8080
+    state in service
+    epoch 1
+    access_token_lifetime 3600
+    code_lifetime 60
+    display_name Opalid demo
+    id_token_lifetime 3600
+    id_token_signing_alg RS256
+    refresh_absolute 31536000
+    refresh_grace 30
+    refresh_idle 2592000
+    require_pkce false
+    session_absolute 2592000
+    session_idle 86400
+    ");
+}
+
+#[tokio::test]
+async fn what_a_sign_in_leaves_is_listed_with_whether_it_lives() {
+    let server = server(true).await;
+    let user = || Some("alice".into());
+    insta::assert_snapshot!(seen(&server, Ask::ListSessions { user: user(), paging: paging() }).await, @"There are none.");
+    server.sign_in().await;
+    insta::assert_snapshot!(seen(&server, Ask::ListSessions { user: user(), paging: paging() }).await, @r"
+    ID USERNAME SIGNED IN LAST USED ENDS STATE
+    <id> alice 2026-11-23 21:20:03Z (now) 2026-11-23 21:20:03Z (now) 2026-11-23 21:36:43Z (in 16 minutes) live
+    ");
+    insta::assert_snapshot!(seen(&server, Ask::ListGrants { user: user(), client: None, paging: paging() }).await, @r"
+    ID CLIENT_ID USERNAME BOUND TO CREATED STATE
+    <id> demo-app alice session 2026-11-23 21:20:03Z (now) live
+    ");
+    insta::assert_snapshot!(seen(&server, Ask::SuspendUser { username: "alice".into() }).await, @"User alice is suspended; everything of theirs is dead.");
+    insta::assert_snapshot!(seen(&server, Ask::ListSessions { user: None, paging: paging() }).await, @r"
+    ID USERNAME SIGNED IN LAST USED ENDS STATE
+    <id> alice 2026-11-23 21:20:03Z (now) 2026-11-23 21:20:03Z (now) 2026-11-23 21:36:43Z (in 16 minutes) dead: everything below its user was cut
+    ");
+    let client = Some("demo-app".into());
+    insta::assert_snapshot!(seen(&server, Ask::ListGrants { user: None, client, paging: paging() }).await, @r"
+    ID CLIENT_ID USERNAME BOUND TO CREATED STATE
+    <id> demo-app alice session 2026-11-23 21:20:03Z (now) dead: everything below its user was cut
+    ");
+}
+
+#[tokio::test]
+async fn the_inspector_shows_why_the_token_of_a_suspended_user_is_dead() {
+    let server = server(true).await;
+    let SignedIn { token, .. } = server.sign_in().await;
+    let inspect = |token: &str| Ask::Inspect { token: Handed::new(token.into()) };
+    insta::assert_snapshot!(seen(&server, inspect(&token)).await, @r"
+    This access token is alive.
+    sealed under key 1
+    jti BwcHBwcHBwcHBwcH
+    bound to a key no
+    issued 2026-11-23 21:20:03Z (now)
+    expires 2026-11-23 22:20:03Z (in 60 minutes)
+    grant <id>
+    client demo-app
+    user alice
+    granted 2026-11-23 21:20:03Z (now)
+
+    RESOURCE SCOPES ALLOWED TODAY
+    https://api.demo.example/ read write read write
+
+    HANGS FROM NAME EPOCH THEN EPOCH TODAY STATE
+    grant <id> 1 1 in service
+    workspace demo 1 1 in service
+    user alice 1 1 in service
+    credentials alice 1 1 in service
+    client demo-app 1 1 in service
+    session <id> 1 1 in service, ends 2026-11-23 21:36:43Z (in 16 minutes)
+    ");
+    server.ask(Ask::SuspendUser { username: "alice".into() }).await.unwrap();
+    insta::assert_snapshot!(seen(&server, inspect(&token)).await, @r"
+    This access token is dead: everything below its user was cut.
+    sealed under key 1
+    jti BwcHBwcHBwcHBwcH
+    bound to a key no
+    issued 2026-11-23 21:20:03Z (now)
+    expires 2026-11-23 22:20:03Z (in 60 minutes)
+    grant <id>
+    client demo-app
+    user alice
+    granted 2026-11-23 21:20:03Z (now)
+
+    RESOURCE SCOPES ALLOWED TODAY
+    https://api.demo.example/ read write read write
+
+    HANGS FROM NAME EPOCH THEN EPOCH TODAY STATE
+    grant <id> 1 1 in service
+    workspace demo 1 1 in service
+    user alice 1 2 out of service, cut since
+    credentials alice 1 1 out of service
+    client demo-app 1 1 in service
+    session <id> 1 1 in service, ends 2026-11-23 21:36:43Z (in 16 minutes)
+    ");
+}
+
+#[tokio::test]
+async fn the_inspector_knows_codes_and_what_does_not_open() {
+    let server = server(true).await;
+    let SignedIn { token, code, .. } = server.sign_in().await;
+    let inspect = |token: &str| Ask::Inspect { token: Handed::new(token.into()) };
+    server.ask(Ask::SuspendUser { username: "alice".into() }).await.unwrap();
+    insta::assert_snapshot!(seen(&server, inspect(&code)).await, @r"
+    This authorization code is dead: everything below its user was cut.
+    sealed under key 1
+    code <id>
+    expires 2026-11-23 21:21:03Z (in 60 seconds)
+    grant <id>
+    client demo-app
+    user alice
+    granted 2026-11-23 21:20:03Z (now)
+
+    RESOURCE SCOPES ALLOWED TODAY
+    https://api.demo.example/ read write read write
+
+    HANGS FROM NAME EPOCH THEN EPOCH TODAY STATE
+    grant <id> 1 1 in service
+    workspace demo 1 1 in service
+    user alice 1 2 out of service, cut since
+    credentials alice 1 1 out of service
+    client demo-app 1 1 in service
+    session <id> 1 1 in service, ends 2026-11-23 21:36:43Z (in 16 minutes)
+    ");
+    insta::assert_snapshot!(seen(&server, inspect(&token[..20])).await, @r"
+    This access token is dead: not a token of this workspace, or changed on the way.
+    opens no: it has not the form of this kind (cut, or characters added?)
+    ");
+}
+
+#[tokio::test]
+async fn what_a_change_says() {
+    let server = server(true).await;
+    let made = server.sign_in().await;
+    let handed = |text: &str| Handed::new(text.into());
+    let mut said = String::new();
+    for command in [
+        Ask::CreateUser { username: "carol".into(), admin: false, link: false },
+        Ask::CreateUser { username: "Carol".into(), admin: false, link: false },
+        Ask::SetPassword { username: "carol".into(), password: handed("a horse of course") },
+        Ask::SetPassword { username: "carol".into(), password: handed("short") },
+        Ask::SuspendUser { username: "carol".into() },
+        Ask::ResumeUser { username: "carol".into() },
+        Ask::SuspendClient { client_id: "demo-api".into() },
+        Ask::ResumeClient { client_id: "demo-api".into() },
+        Ask::RevokeToken { token: handed(&made.token) },
+        Ask::RevokeToken { token: handed("ort_x") },
+        Ask::RevokeSession { id: made.session.clone() },
+        Ask::RevokeSession { id: made.session.clone() },
+        Ask::RevokeSession { id: "x".into() },
+        Ask::RevokeGrant { id: made.grant.clone() },
+        Ask::RevokeGrant { id: made.session.clone() },
+        Ask::RevokeUser { username: "alice".into() },
+        Ask::RevokeUser { username: "nobody".into() },
+        Ask::RevokeClient { client_id: "demo-app".into() },
+        Ask::RevokeWorkspace {},
+    ] {
+        said.push_str(&seen(&server, command).await);
+    }
+    insta::assert_snapshot!(said, @r#"
+    User carol is there, without a password; set one with: opalid user set-password carol
+    opalid: workspace demo has a user "Carol" already; for a link to set the password: opalid user set-password Carol --link
+    The password of user carol is set; everything of theirs from before is dead.
+    opalid: Use at least 8 characters. A few words that only you would put together work well.
+    User carol is suspended; everything of theirs is dead.
+    User carol is back in service; nothing they had before lives again.
+    Client demo-api is suspended; everything it was given is dead.
+    Client demo-api is back in service; nothing it had before lives again.
+    The token is dead; others of grant <id> live on.
+    opalid: workspace demo knows no such token; a token of another workspace needs -w NAME; opalid inspect says more
+    Session <id> has ended; everything bound to it is dead.
+    Session <id> had ended before.
+    opalid: "x" is not an id: expected a UUID such as <id>; see: opalid session list
+    Grant <id> is cut; all its tokens are dead.
+    opalid: workspace demo has no grant <id>; see: opalid grant list
+    Everything of user alice is dead: sessions, grants and their tokens.
+    opalid: workspace demo has no user nobody; see: opalid user list
+    Everything client demo-app was given is dead; it stays in service.
+    Everything in workspace demo is dead: everyone signs in again.
+    "#);
+    let link = seen(&server, Ask::LinkPassword { username: "carol".into() }).await;
+    let (words, url) = link.split_once(":\n").unwrap();
+    insta::assert_snapshot!(words, @"Whoever opens this link sets the password of carol; it works once, until 2026-11-24 21:20:03Z (in 24 hours)");
+    assert!(url.starts_with("http://localhost:8080/set-password?token="));
+}
+
+#[tokio::test]
+async fn json_is_the_reply_alone() {
+    let server = server(false).await;
+    let reply = server.ask(Ask::ListWorkspaces {}).await.unwrap();
+    let json = output::json(&reply).unwrap();
+    assert_eq!(json["rows"][0]["issuer"], "http://localhost:8080");
+    assert_eq!(json.as_object().unwrap().len(), 1);
+}
+
+#[test]
+fn without_a_server_it_says_how_to_start_one() {
+    let folder = std::env::temp_dir().join(format!("opalid-no-server-{}", std::process::id()));
+    let words = ["opalid", "user", "list", "--data", folder.to_str().unwrap()];
+    let Command::User(managing) = Cli::try_parse_from(words).unwrap().command else { panic!() };
+    let error = managing.run().unwrap_err().to_string();
+    assert!(error.contains(&format!("start it with: opalid serve --data {}", folder.display())), "{error}");
+}

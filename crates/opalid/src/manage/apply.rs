@@ -1,0 +1,189 @@
+//! Applying a document: what is declared becomes what is.
+//!
+//! Takes: a document, and the secrets that the command line found where it says they are.
+//! Gives: what would change, or what was done, up to the first failure.
+//! Holds: every problem is found before anything is done; each change is a step of its own, so that a run
+//! that stopped half-way is gone on with by running it again.
+
+mod carry_out;
+mod change;
+mod export;
+mod rotate;
+mod state;
+
+use std::collections::BTreeSet;
+
+use opalid_core::apply::{
+    Document, NewSecret, Plan, PlanOptions, PlannedChange, Problem, SecretSource, Target, Verb, check_client_secret,
+    plan,
+};
+use opalid_core::token::SecretDigest;
+use opalid_store::steps::client::{ByClient, FindClient};
+use serde::{Deserialize, Serialize};
+
+use super::{Handed, ManageError, Reply};
+use crate::app::App;
+use crate::login::password::{ChosenPassword, Password};
+
+pub use change::OneChange;
+pub(super) use change::one;
+pub(super) use export::export;
+pub use rotate::RotatedClientSecret;
+pub(super) use rotate::rotate;
+
+/// Secrets beside the places where they were found. What was not found is absent.
+pub type FoundSecrets = Vec<(SecretSource, Handed)>;
+
+/// A document to apply.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Declared {
+    /// The document.
+    pub document: Document,
+    /// The secrets it names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: FoundSecrets,
+    /// Delete what is not declared, of the kinds that are.
+    #[serde(default)]
+    pub prune: bool,
+}
+
+/// A change that was made.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Done {
+    /// The change.
+    pub change: PlannedChange,
+    /// The client secret that was drawn for it: shown now and never again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<Handed>,
+}
+
+/// What became of a document.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Applied {
+    /// What was done, in order.
+    pub done: Vec<Done>,
+    /// Why it stopped, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<String>,
+    /// What is left to do, the change that failed first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<PlannedChange>,
+}
+
+/// Says what applying would change.
+pub(super) async fn compare(app: &App, declared: &Declared) -> Result<Reply, ManageError> {
+    Ok(Reply::Planned(prepare(app, declared).await?.changes))
+}
+
+/// Applies.
+pub(super) async fn apply(app: &App, declared: &Declared) -> Result<Reply, ManageError> {
+    let plan = prepare(app, declared).await?;
+    Ok(Reply::Applied(Box::new(carry_out(app, plan, &declared.secrets).await)))
+}
+
+/// Carries a plan out, up to the first failure.
+async fn carry_out(app: &App, plan: Plan, secrets: &FoundSecrets) -> Applied {
+    let mut applied = Applied::default();
+    let mut changes = plan.changes.into_iter();
+    for change in changes.by_ref() {
+        match carry_out::one(app, &change, secrets).await {
+            Ok(secret) => applied.done.push(Done { change, secret }),
+            Err(error) => {
+                applied.stopped = Some(error.to_string());
+                applied.left.push(change);
+                break;
+            }
+        }
+    }
+    applied.left.extend(changes);
+    applied
+}
+
+/// Plans, and finds every problem.
+async fn prepare(app: &App, declared: &Declared) -> Result<Plan, ManageError> {
+    let Declared { document, secrets, prune } = declared;
+    let (same_secrets, mut problems) = compare_secrets(app, document, secrets).await?;
+    let current = state::facing(app, document, *prune).await?;
+    let root = app.store.find_workspace_by_id(app.root).await?;
+    let root = root.map(|record| record.workspace.name.clone()).unwrap_or_default();
+    let planned = plan(&current, document, &PlanOptions { prune: *prune, root, same_secrets });
+    let plan = planned.unwrap_or_else(|mut found| {
+        found.append(&mut problems);
+        problems = found;
+        Plan::default()
+    });
+    problems.extend(plan.changes.iter().filter_map(|change| bad_password(change, secrets)));
+    if problems.is_empty() { Ok(plan) } else { Err(refused(&problems)) }
+}
+
+fn refused(problems: &[Problem]) -> ManageError {
+    let lines: Vec<String> = problems.iter().map(|problem| format!("  {problem}")).collect();
+    ManageError::Refused(format!("nothing was changed:\n{}", lines.join("\n")))
+}
+
+/// Which clients have the declared secret already, and what is wrong with declared secrets.
+async fn compare_secrets(
+    app: &App,
+    document: &Document,
+    secrets: &FoundSecrets,
+) -> Result<(BTreeSet<(String, String)>, Vec<Problem>), ManageError> {
+    let mut same = BTreeSet::new();
+    let mut problems = Vec::new();
+    for workspace in document.listed() {
+        let record = app.store.find_workspace(&workspace.name).await?;
+        for client in workspace.clients.iter().flatten() {
+            let Some(source) = &client.secret else { continue };
+            let checked = find_secret(secrets, source)
+                .and_then(|text| check_client_secret(text).map(|()| text).map_err(|bad| format!("{source}: {bad}")));
+            match (checked, &record) {
+                (Err(what), _) => {
+                    let place = format!("workspace {}, client {}", workspace.name, client.client_id);
+                    problems.push(Problem { place, what });
+                }
+                (Ok(_), None) => {}
+                (Ok(text), Some(record)) => {
+                    let by = ByClient::Name(client.client_id.clone());
+                    let found = app.store.read(FindClient { workspace: record.workspace.id, by }).await?;
+                    let digest = SecretDigest::of(text.as_bytes());
+                    let lasting = found.iter().flat_map(|c| &c.secrets).filter(|secret| secret.expires_at.is_none());
+                    if lasting.fold(false, |found, secret| secret.digest.matches(&digest) | found) {
+                        same.insert((workspace.name.clone(), client.client_id.clone()));
+                    }
+                }
+            }
+        }
+    }
+    Ok((same, problems))
+}
+
+/// The secret that was found at a place.
+fn find_secret<'s>(secrets: &'s FoundSecrets, source: &SecretSource) -> Result<&'s str, String> {
+    let found = secrets.iter().find(|(at, _)| at == source).map(|(_, secret)| secret.expose());
+    found.ok_or_else(|| match source {
+        SecretSource::Env(name) => format!("the environment variable {name} is not set"),
+        SecretSource::File(path) => format!("there is no file {path}"),
+    })
+}
+
+fn bad_password(change: &PlannedChange, secrets: &FoundSecrets) -> Option<Problem> {
+    let (Verb::Create, Target::User(user)) = (change.verb, &change.target) else { return None };
+    let source = user.password.as_ref()?;
+    let wrong = find_secret(secrets, source).and_then(|text| {
+        let chosen = ChosenPassword::new(Password::new(text.to_owned()), &user.username);
+        chosen.map(drop).map_err(|refused| format!("{source}: {refused}"))
+    });
+    let place = format!("workspace {}, user {}", change.workspace, user.username);
+    wrong.err().map(|what| Problem { place, what })
+}
+
+/// The secret that a change gives a client.
+fn given<'s>(secrets: &'s FoundSecrets, secret: &NewSecret) -> Result<Option<&'s str>, ManageError> {
+    match secret {
+        NewSecret::Given(source) => find_secret(secrets, source).map(Some).map_err(ManageError::Refused),
+        NewSecret::Keep | NewSecret::Draw => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests;

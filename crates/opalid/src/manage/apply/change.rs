@@ -1,0 +1,164 @@
+//! Making, changing or deleting one entry: a plan of one change, with the same rules as for a document.
+
+use opalid_core::apply::{
+    ClientEntry, Difference, Document, Kind, Plan, PlanOptions, ResourceEntry, SecretSource, Target, UserEntry, Verb,
+    WorkspaceEntry, check_client_secret, deletion, plan,
+};
+use opalid_core::user::username_key;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::super::{Handed, ManageError, Operation, Reply};
+use super::refused;
+use super::state::{Select, read};
+
+/// One entry to make, change or delete.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OneChange {
+    /// What kind of entry.
+    pub kind: Kind,
+    /// What happens to it.
+    pub verb: Verb,
+    /// Its name.
+    pub name: String,
+    /// Its fields, or those that change, as a JSON merge patch (RFC 7396): null means the default.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub fields: Map<String, Value>,
+    /// The secret of a new client, and where it was found; drawn if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<(SecretSource, Handed)>,
+}
+
+/// Makes the change.
+pub(in crate::manage) async fn one(operation: &Operation<'_>, asked: &OneChange) -> Result<Reply, ManageError> {
+    let app = operation.app;
+    let current = current(operation, asked).await?;
+    let exists = exists(&current, asked);
+    let (kind, name) = (asked.kind.name(), &asked.name);
+    match (asked.verb, exists) {
+        (Verb::Create, true) => {
+            let why = format!("there is a {kind} {name} already; to change it: opalid {kind} update {name}");
+            return Err(ManageError::Refused(why));
+        }
+        (Verb::Update | Verb::Delete, false) => return Err(operation.unknown(kind, name)),
+        _ => {}
+    }
+    let workspace = if asked.kind == Kind::Workspace { name } else { &operation.record.workspace.name };
+    let plan = match asked.verb {
+        Verb::Delete => Plan { changes: vec![deletion(workspace, asked.kind, name)] },
+        Verb::Create | Verb::Update => planned(&current, asked, workspace)?,
+    };
+    let secrets = asked.secret.iter().cloned().collect();
+    Ok(Reply::Applied(Box::new(super::carry_out(app, plan, &secrets).await)))
+}
+
+/// The workspace that the change is in, with the entry it is about.
+async fn current(operation: &Operation<'_>, asked: &OneChange) -> Result<WorkspaceEntry, ManageError> {
+    let app = operation.app;
+    let named = |kind| {
+        if asked.kind == kind { Select::Named(vec![asked.name.clone()]) } else { Select::Nothing }
+    };
+    if asked.kind != Kind::Workspace {
+        return Ok(read(app, &operation.record.workspace, named(Kind::Client), named(Kind::User)).await?);
+    }
+    match app.store.find_workspace(&asked.name).await? {
+        Some(record) => Ok(read(app, &record.workspace, Select::Nothing, Select::Nothing).await?),
+        None => Ok(WorkspaceEntry::default()),
+    }
+}
+
+fn exists(current: &WorkspaceEntry, asked: &OneChange) -> bool {
+    match asked.kind {
+        Kind::Workspace => current.name == asked.name,
+        Kind::Resource => current.resources.iter().flatten().any(|resource| resource.uri == asked.name),
+        Kind::Client => current.clients.iter().flatten().any(|client| client.client_id == asked.name),
+        Kind::User => current.users.iter().flatten().next().is_some(),
+    }
+}
+
+fn planned(current: &WorkspaceEntry, asked: &OneChange, workspace: &str) -> Result<Plan, ManageError> {
+    let bare =
+        WorkspaceEntry { name: workspace.to_owned(), settings: current.settings.clone(), ..WorkspaceEntry::default() };
+    let mut renamed = None;
+    let desired = match asked.kind {
+        Kind::Workspace => patched(Some(&bare), asked, ("name", &["resource", "client", "user"]))?,
+        Kind::Resource => {
+            let found = current.resources.iter().flatten().find(|resource| resource.uri == asked.name);
+            let resource: ResourceEntry = patched(found, asked, ("uri", &[]))?;
+            WorkspaceEntry { resources: Some(vec![resource]), ..bare }
+        }
+        Kind::Client => {
+            let found = current.clients.iter().flatten().next();
+            let mut client: ClientEntry = patched(found, asked, ("client_id", &["secret"]))?;
+            client.secret = asked.secret.as_ref().map(|(source, _)| source.clone());
+            WorkspaceEntry { clients: Some(vec![client]), ..bare }
+        }
+        Kind::User => {
+            let mut asked = asked.clone();
+            renamed = asked.fields.remove("username");
+            let user: UserEntry = patched(current.users.iter().flatten().next(), &asked, ("username", &["password"]))?;
+            WorkspaceEntry { users: Some(vec![user]), ..bare }
+        }
+    };
+    if let Some((source, secret)) = &asked.secret {
+        let checked = check_client_secret(secret.expose());
+        checked.map_err(|bad| ManageError::Refused(format!("{source}: {bad}")))?;
+    }
+    let document = |entry: &WorkspaceEntry| Document { workspaces: Some(vec![entry.clone()]) };
+    let known = if current.name.is_empty() { Document::default() } else { document(current) };
+    let plan = plan(&known, &document(&desired), &PlanOptions::default());
+    let plan = plan.map_err(|problems| refused(&problems))?;
+    match (renamed, desired.users.into_iter().flatten().next()) {
+        (Some(Value::String(new)), Some(user)) => rename(plan, workspace, user, new),
+        (Some(_), _) => Err(ManageError::Refused("username: expected a text".into())),
+        (None, _) => Ok(plan),
+    }
+}
+
+/// The plan, with a new name for its user beside whatever else changes.
+fn rename(mut plan: Plan, workspace: &str, mut user: UserEntry, new: String) -> Result<Plan, ManageError> {
+    username_key(&new).map_err(|bad| ManageError::Refused(bad.to_string()))?;
+    let old = std::mem::replace(&mut user.username, new.clone());
+    let mut change = plan.changes.pop().unwrap_or_else(|| deletion(workspace, Kind::User, &old));
+    change.verb = Verb::Update;
+    change.differences.push(Difference { field: "username".into(), before: Some(old.into()), after: Some(new.into()) });
+    change.target = Target::User(Box::new(user));
+    Ok(Plan { changes: vec![change] })
+}
+
+/// An entry with the asked fields changed; its own name and some others are not for this.
+fn patched<E: Serialize + DeserializeOwned>(
+    before: Option<&E>,
+    asked: &OneChange,
+    (name, others): (&str, &[&str]),
+) -> Result<E, ManageError> {
+    let refused = |why: String| ManageError::Refused(format!("nothing was changed: {why}"));
+    if let Some(field) = asked.fields.keys().find(|field| *field == name || others.contains(&field.as_str())) {
+        return Err(refused(format!("{field} cannot be set this way")));
+    }
+    let mut fields = match before.map(serde_json::to_value).transpose().map_err(|error| refused(error.to_string()))? {
+        Some(Value::Object(fields)) => fields,
+        _ => Map::new(),
+    };
+    fields.insert(name.to_owned(), asked.name.as_str().into());
+    merge(&mut fields, &asked.fields);
+    serde_json::from_value(Value::Object(fields)).map_err(|error| refused(error.to_string()))
+}
+
+/// RFC 7396: null removes, objects merge, everything else replaces.
+fn merge(into: &mut Map<String, Value>, patch: &Map<String, Value>) {
+    for (field, value) in patch {
+        match (value, into.get_mut(field)) {
+            (Value::Null, _) => drop(into.remove(field)),
+            (Value::Object(inner), Some(Value::Object(found))) => merge(found, inner),
+            (Value::Object(inner), _) => {
+                let mut made = Map::new();
+                merge(&mut made, inner);
+                into.insert(field.clone(), Value::Object(made));
+            }
+            (value, _) => drop(into.insert(field.clone(), value.clone())),
+        }
+    }
+}

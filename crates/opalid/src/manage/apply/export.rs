@@ -1,0 +1,26 @@
+//! What is, written as a document that applies to nothing new.
+
+use opalid_core::apply::{Document, WorkspaceEntry};
+use opalid_store::steps::workspace::ListWorkspaces;
+
+use super::super::{ManageError, Operation, Reply};
+use super::state::{Select, read};
+
+/// The workspace of the operation, or every one. Secrets and passwords are not in it: what holds them knows
+/// only digests.
+pub(in crate::manage) async fn export(
+    operation: &Operation<'_>,
+    only: bool,
+    users: bool,
+) -> Result<Reply, ManageError> {
+    let app = operation.app;
+    let mut workspaces: Vec<WorkspaceEntry> = Vec::new();
+    for workspace in app.store.read(ListWorkspaces).await? {
+        if only && workspace.id != operation.workspace() {
+            continue;
+        }
+        let users = if users { Select::All } else { Select::Nothing };
+        workspaces.push(read(app, &workspace, Select::All, users).await?);
+    }
+    Ok(Reply::Document(Box::new(Document { workspaces: Some(workspaces) })))
+}

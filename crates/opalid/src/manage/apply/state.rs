@@ -1,0 +1,147 @@
+//! What is, as a document.
+
+use opalid_core::apply::{ClientEntry, Document, ResourceEntry, UserEntry, WorkspaceEntry};
+use opalid_core::client::Client;
+use opalid_core::ids::WorkspaceId;
+use opalid_core::user::{User, username_key};
+use opalid_core::workspace::Workspace;
+use opalid_store::StoreError;
+use opalid_store::steps::client::{ByClient, FindClient};
+use opalid_store::steps::list::{ListClients, ListResources, ListUsers, Part};
+use opalid_store::steps::user::FindCredentials;
+use opalid_store::steps::workspace::ListWorkspaces;
+
+use crate::app::App;
+
+/// Rows of one read.
+const BATCH: u32 = 500;
+
+/// Which entries of a kind are read.
+pub(super) enum Select {
+    /// All of them.
+    All,
+    /// Those that have one of these names.
+    Named(Vec<String>),
+    /// None, and nothing is said of the kind.
+    Nothing,
+}
+
+impl Select {
+    /// Those that a declared list is compared with: all of them if what is not listed goes.
+    fn facing<E>(declared: Option<&Vec<E>>, prune: bool, name: impl Fn(&E) -> &str) -> Self {
+        match declared {
+            None => Self::Nothing,
+            Some(_) if prune => Self::All,
+            Some(list) => Self::Named(list.iter().map(|entry| name(entry).to_owned()).collect()),
+        }
+    }
+}
+
+/// As much of what is as a document has to be compared with.
+pub(super) async fn facing(app: &App, declared: &Document, prune: bool) -> Result<Document, StoreError> {
+    let mut workspaces = Vec::new();
+    for workspace in app.store.read(ListWorkspaces).await? {
+        let entry = declared.listed().iter().find(|entry| entry.name == workspace.name);
+        workspaces.push(match entry {
+            Some(entry) => {
+                let clients = Select::facing(entry.clients.as_ref(), prune, |client| &client.client_id);
+                let users = Select::facing(entry.users.as_ref(), prune, |user| &user.username);
+                read(app, &workspace, clients, users).await?
+            }
+            None => bare(&workspace),
+        });
+    }
+    Ok(Document { workspaces: Some(workspaces) })
+}
+
+fn bare(workspace: &Workspace) -> WorkspaceEntry {
+    WorkspaceEntry { name: workspace.name.clone(), settings: workspace.settings.clone(), ..WorkspaceEntry::default() }
+}
+
+/// A workspace with all its resources, and the clients and users that are selected.
+pub(super) async fn read(
+    app: &App,
+    workspace: &Workspace,
+    clients: Select,
+    users: Select,
+) -> Result<WorkspaceEntry, StoreError> {
+    let id = workspace.id;
+    let mut entry = bare(workspace);
+    entry.resources = Some(resources(app, id).await?);
+    entry.clients = match clients {
+        Select::All => Some(all_clients(app, id).await?),
+        Select::Named(names) => Some(named_clients(app, id, names).await?),
+        Select::Nothing => None,
+    };
+    entry.users = match users {
+        Select::All => Some(all_users(app, id).await?),
+        Select::Named(names) => Some(named_users(app, id, names).await?),
+        Select::Nothing => None,
+    };
+    Ok(entry)
+}
+
+async fn resources(app: &App, workspace: WorkspaceId) -> Result<Vec<ResourceEntry>, StoreError> {
+    let mut found = Vec::new();
+    let mut before = None;
+    loop {
+        let rows = app.store.read(ListResources(Part { workspace, before, limit: BATCH })).await?;
+        let Some(last) = rows.last() else { break };
+        before = Some(last.it.id);
+        found.extend(rows.into_iter().map(|row| ResourceEntry { uri: row.it.uri, settings: row.it.settings }));
+    }
+    found.reverse();
+    Ok(found)
+}
+
+fn client_entry(client: Client) -> ClientEntry {
+    ClientEntry { client_id: client.client_id, secret: None, settings: client.settings }
+}
+
+async fn all_clients(app: &App, workspace: WorkspaceId) -> Result<Vec<ClientEntry>, StoreError> {
+    let mut found = Vec::new();
+    let mut before = None;
+    loop {
+        let rows = app.store.read(ListClients(Part { workspace, before, limit: BATCH })).await?;
+        let Some(last) = rows.last() else { break };
+        before = Some(last.it.id);
+        found.extend(rows.into_iter().map(|row| client_entry(row.it)));
+    }
+    found.reverse();
+    Ok(found)
+}
+
+async fn named_clients(app: &App, workspace: WorkspaceId, names: Vec<String>) -> Result<Vec<ClientEntry>, StoreError> {
+    let mut found = Vec::new();
+    for name in names {
+        let client = app.store.read(FindClient { workspace, by: ByClient::Name(name) }).await?;
+        found.extend(client.map(client_entry));
+    }
+    Ok(found)
+}
+
+fn user_entry(user: User) -> UserEntry {
+    UserEntry { username: user.username, password: None, admin: user.admin, claims: user.claims }
+}
+
+async fn all_users(app: &App, workspace: WorkspaceId) -> Result<Vec<UserEntry>, StoreError> {
+    let mut found = Vec::new();
+    let mut before = None;
+    loop {
+        let rows = app.store.read(ListUsers(Part { workspace, before, limit: BATCH })).await?;
+        let Some(last) = rows.last() else { break };
+        before = Some(last.it.id);
+        found.extend(rows.into_iter().map(|row| user_entry(row.it)));
+    }
+    found.reverse();
+    Ok(found)
+}
+
+async fn named_users(app: &App, workspace: WorkspaceId, names: Vec<String>) -> Result<Vec<UserEntry>, StoreError> {
+    let mut found = Vec::new();
+    for username_key in names.iter().filter_map(|name| username_key(name).ok()) {
+        let credentials = app.store.read(FindCredentials { workspace, username_key }).await?;
+        found.extend(credentials.map(|credentials| user_entry(credentials.user)));
+    }
+    Ok(found)
+}

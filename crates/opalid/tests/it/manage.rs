@@ -1,0 +1,111 @@
+//! The command line: the inspector on tokens that came over HTTP, and the real binary against a running server.
+
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use opalid::manage::{Command as Asked, Handed, Reply, Request, handle};
+
+use crate::paste;
+use crate::support::Server;
+use crate::support::browser::Browser;
+use crate::support::folder::Folder;
+use crate::support::http::Answer;
+use crate::support::person::{Ask, LOOPBACK, PUBLIC, VERIFIER};
+
+/// What the inspector says against a token; nothing if it is alive.
+async fn why(server: &Server, token: &str) -> Option<String> {
+    let command = Asked::Inspect { token: Handed::new(token.into()) };
+    let reply = handle(&server.app, Request { workspace: None, command }).await.unwrap();
+    let Reply::Inspected(inspection) = reply else { panic!("{reply:?}") };
+    inspection.why
+}
+
+async fn token_for(server: &Server, fields: &[(&str, &str)]) -> Answer {
+    let answer = server.form_post("/token", &[fields, &[("client_id", PUBLIC)]].concat()).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer
+}
+
+#[tokio::test]
+async fn the_inspector_says_what_became_of_codes_and_refresh_tokens() {
+    let server = Server::with_people().await;
+    let code = Browser::new().code(&server, &Ask::public().with("scope", "openid offline_access"), "alice").await;
+    assert_eq!(why(&server, &code).await, None);
+    let redeem = [
+        ("grant_type", "authorization_code"),
+        ("code", &code),
+        ("redirect_uri", LOOPBACK),
+        ("code_verifier", VERIFIER),
+    ];
+    let tokens = token_for(&server, &redeem).await;
+    let redeemed = "it was redeemed; whoever presents it again cuts the grant";
+    assert_eq!(why(&server, &code).await.as_deref(), Some(redeemed));
+
+    let first = tokens.field("refresh_token");
+    assert_eq!(why(&server, &first).await, None);
+    let server = &server;
+    let fields = [("grant_type", "refresh_token"), ("refresh_token", &*first)];
+    let second = token_for(server, &fields).await.field("refresh_token");
+    assert_eq!(why(server, &second).await, None);
+    let replaced = "it was replaced; for a moment it gets the same successor again";
+    assert_eq!(why(server, &first).await.as_deref(), Some(replaced));
+    server.clock.advance(31);
+    let reused = "it was replaced; whoever presents it cuts the grant";
+    assert_eq!(why(server, &first).await.as_deref(), Some(reused));
+
+    let token = Handed::new(first);
+    handle(&server.app, Request { workspace: None, command: Asked::RevokeToken { token } }).await.unwrap();
+    for token in [&second, &tokens.field("access_token")] {
+        assert_eq!(why(server, token).await.as_deref(), Some("its grant was cut"));
+    }
+}
+
+/// Runs `opalid` against the server of a folder; gives whether it did it, and what it said.
+fn opalid(data: &Path, words: &str, input: &str) -> (bool, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_opalid"));
+    command.args(words.split(' ')).arg("--data").arg(data).env_clear();
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // A command that wants no input may have ended before it is written.
+    drop(child.stdin.take().unwrap().write_all(input.as_bytes()));
+    let mut said = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    (child.wait().unwrap().success(), said)
+}
+
+#[test]
+fn a_token_is_got_inspected_and_revoked_from_the_shell() {
+    let data = Folder::new();
+    let running = paste::start(data.path(), true);
+    let run = |words: &str, input: &str| opalid(data.path(), words, input);
+    let (done, token) = run("token --client demo-api --scope read", opalid::demo::RESOURCE_SERVER_SECRET);
+    assert!(done && token.starts_with("oat_"), "{token}");
+    assert!(run("inspect -", &token).1.starts_with("This access token is alive.\n"));
+    let (done, said) = run("revoke token -", &token);
+    assert!(done && said.starts_with("The token is dead;") && !said.contains("oat_"), "{said}");
+    assert!(run("inspect -", &token).1.starts_with("This access token is dead: this token was revoked.\n"));
+    let (done, said) = run("token --client demo-api", "wrong");
+    assert!(!done && said.contains("refused (401 invalid_client)") && !said.contains("backtrace"), "{said}");
+    let (done, said) = run("user show nobody", "");
+    assert_eq!((done, &*said), (false, "opalid: workspace demo has no user nobody; see: opalid user list\n"));
+    let (done, said) = run("user set-password alice", "a horse of course\n");
+    assert!(done && said.starts_with("The password of user alice is set"), "{said}");
+    let (done, said) = run("user list -o json --limit 1", "");
+    assert!(done && serde_json::from_str::<serde_json::Value>(&said).unwrap()["next"].is_string(), "{said}");
+    drop(running);
+    let (done, said) = run("user list", "");
+    assert!(!done && said.contains("start it with: opalid serve --data"), "{said}");
+}
+
+#[test]
+fn a_first_start_says_how_to_make_the_first_administrator() {
+    let data = Folder::new();
+    let mut running = paste::start(data.path(), false);
+    let command = running.line();
+    let command = command.split_once("The first administrator: opalid ").unwrap().1;
+    assert_eq!(command, format!("user create --admin NAME --data {}", data.path().display()));
+    let (done, said) = opalid(data.path(), "user create --admin margarete", "");
+    assert!(done && said.contains("/set-password?token="), "{said}");
+    assert!(opalid(data.path(), "user show margarete", "").1.contains("administrator      yes"));
+}
