@@ -8,6 +8,7 @@ use std::sync::Arc;
 use opalid_core::alive::{self, Reason, Standing, Verdict};
 use opalid_core::grant::{Ancestor, Entitlement, EntitlementNo, Epoch, Grant, Lineage};
 use opalid_core::ids::{GrantId, WorkspaceId};
+use opalid_core::resource::Resource;
 use opalid_core::time::UnixTime;
 use opalid_core::token::Reference;
 
@@ -25,6 +26,15 @@ pub struct Alive {
     pub grant: Arc<RememberedGrant>,
     /// What it was given; narrow it to what is allowed today with [`Store::effective`].
     pub entitlement: Arc<Entitlement>,
+}
+
+/// What a token may do today.
+#[derive(Debug, Clone, Default)]
+pub struct Effective {
+    /// Narrowed to what is allowed.
+    pub entitlement: Entitlement,
+    /// Its resources, in the same order.
+    pub resources: Vec<Arc<Resource>>,
 }
 
 /// Something memory does not hold.
@@ -108,20 +118,21 @@ impl Store {
         }
     }
 
-    /// What an entitlement still allows today; `None` if nothing.
+    /// What an entitlement still allows today, beside the resources as they are; `None` if nothing.
     pub async fn effective(
         &self,
         workspace: WorkspaceId,
         entitlement: &Entitlement,
-    ) -> Result<Option<Entitlement>, Outage> {
-        let mut today = Vec::with_capacity(entitlement.resources.len());
+    ) -> Result<Option<Effective>, Outage> {
+        let mut today: Vec<Arc<Resource>> = Vec::with_capacity(entitlement.resources.len());
         for (id, _) in &entitlement.resources {
             if let Some(resource) = self.find_resource_by_id(workspace, *id).await? {
                 today.push(resource);
             }
         }
         let scopes = |id| today.iter().find(|resource| resource.id == id).map(|resource| &resource.settings.scopes);
-        alive::effective(entitlement, |id| Ok(scopes(id)))
+        let effective = alive::effective(entitlement, |id| Ok(scopes(id)))?;
+        Ok(effective.map(|entitlement| Effective { entitlement, resources: today }))
     }
 
     /// The standing grant of a client that holds an entitlement; made if there is none. `None` if it and

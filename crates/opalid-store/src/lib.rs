@@ -3,7 +3,7 @@
 //! Takes: steps (`Store::run`) and look-ups. Gives: what they say, once it is durable.
 //! Holds: COMMIT, then memory, then the answer. A failure is an error, never "inactive" or "not found".
 
-mod check;
+pub mod check;
 #[cfg(test)]
 mod conformance;
 pub mod engine;

@@ -20,5 +20,6 @@ pub mod random;
 pub mod serve;
 pub mod signing_out;
 pub mod start;
+pub mod sweeping;
 pub mod telemetry;
 pub mod waiting;

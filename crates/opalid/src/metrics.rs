@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, StatusCode, header};
 use http_body_util::Full;
+use opalid_core::alive::Reason;
 use opalid_core::time::UnixTime;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -129,6 +130,23 @@ labels! {
         ClientError => "4xx",
         /// 5xx.
         ServerError => "5xx",
+    }
+}
+
+impl From<Reason> for Introspected {
+    fn from(reason: Reason) -> Self {
+        match reason {
+            Reason::NotOurs => Self::Unknown,
+            Reason::Expired => Self::Expired,
+            Reason::Killed => Self::Killed,
+            Reason::GrantUnknown | Reason::GrantCut | Reason::GuardDiffers | Reason::EntitlementUnknown => Self::Grant,
+            Reason::AncestorGone(_)
+            | Reason::AncestorSuspended(_)
+            | Reason::AncestorCut(_)
+            | Reason::SessionEnded(_) => Self::Ancestor,
+            Reason::Narrowed => Self::Narrowed,
+            Reason::NotForCaller => Self::NotForCaller,
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use crate::http::routes;
 use crate::http::tls::TlsSource;
 use crate::manage::socket::{self, CommandSocket};
 use crate::metrics::serve_metrics;
+use crate::sweeping;
 
 /// Answers on `sockets` until `stop` is true.
 pub async fn serve(
@@ -46,6 +47,7 @@ pub async fn run(
     let (stopping, stop) = watch::channel(false);
     let commanded = tokio::spawn(socket::serve(Arc::clone(&app), commands, stop.clone()));
     tokio::spawn(serve_metrics(metrics_sockets, Arc::clone(&app.metrics), stop.clone()));
+    tokio::spawn(sweeping::run(Arc::clone(&app), stop.clone()));
     let server = tokio::spawn(serve(Arc::clone(&app), sockets, tls, stop));
     tokio::select! {
         _ = terminate.recv() => {}

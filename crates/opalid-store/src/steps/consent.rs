@@ -3,7 +3,7 @@
 use opalid_core::grant::{Entitlement, Epoch};
 use opalid_core::ids::{ClientId, ConsentId, UserId, WorkspaceId};
 
-use crate::engine::tx::{Step, Tx, Value};
+use crate::engine::tx::{Row, Step, Tx, Value};
 use crate::error::StoreError;
 use crate::feed::Touched;
 use crate::steps::{Stamp, to_json};
@@ -63,24 +63,44 @@ pub struct GiveConsent {
     pub given: Entitlement,
 }
 
+impl GiveConsent {
+    async fn insert<T: Tx>(&self, tx: &mut T, [workspace, user, client]: [Value; 3]) -> Result<Option<Row>, StoreError> {
+        let sql = "INSERT INTO consent (workspace, id, user_id, client, epoch, given, created_at)
+                   VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (workspace, user_id, client) DO NOTHING RETURNING id";
+        let given = to_json(&self.given)?;
+        let values: [Value; 7] = [
+            workspace,
+            self.id.as_bytes().into(),
+            user,
+            client,
+            Epoch::FIRST.into(),
+            given.into(),
+            self.stamp.now.into(),
+        ];
+        tx.find(sql, &values).await
+    }
+}
+
 impl Step for GiveConsent {
     type Out = ();
 
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<(), StoreError> {
-        let before = find(tx, self.stamp.workspace, self.user, self.client).await?;
-        let given = before.map_or_else(|| self.given.clone(), |before| before.given.union(&self.given));
-        let sql = "INSERT INTO consent (workspace, id, user_id, client, epoch, given, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
-                   ON CONFLICT (workspace, user_id, client) DO UPDATE SET given = excluded.given";
-        let values: [Value; 7] = [
-            self.stamp.workspace.as_bytes().into(),
-            self.id.as_bytes().into(),
-            self.user.as_bytes().into(),
-            self.client.as_bytes().into(),
-            Epoch::FIRST.into(),
-            to_json(&given)?.into(),
-            self.stamp.now.into(),
-        ];
-        tx.run(sql, &values).await?;
+        let sql = "SELECT id, epoch, given FROM consent WHERE workspace = $1 AND user_id = $2 AND client = $3";
+        let key: [Value; 3] =
+            [self.stamp.workspace.as_bytes().into(), self.user.as_bytes().into(), self.client.as_bytes().into()];
+        // Locked, so that of two consents at once none is lost, and a withdrawal in between is not undone.
+        let before = tx.run_locking(sql, &key).await?;
+        let done = match before.first() {
+            Some(row) => {
+                let given = row.json::<Entitlement>(2)?.union(&self.given);
+                let sql = "UPDATE consent SET given = $1 WHERE workspace = $2 AND id = $3 RETURNING id";
+                let id: ConsentId = row.id(0)?;
+                let values = [to_json(&given)?.into(), self.stamp.workspace.as_bytes().into(), id.as_bytes().into()];
+                tx.find(sql, &values).await?
+            }
+            None => self.insert(tx, key).await?,
+        };
+        done.ok_or_else(|| StoreError::Serialization("two consents of one person at once".into()))?;
         self.stamp.audit(tx, "consent.given", format!("user {}", self.user), format!("client {}", self.client));
         Ok(())
     }

@@ -20,6 +20,7 @@ use crate::http::cors::{self, CorsEndpoint};
 use crate::http::listen::Request;
 use crate::http::reply::{self, Reply};
 use crate::issuer::Issuer;
+use crate::metrics::StoreFailure;
 use crate::{demo, home, login, oauth, pages};
 
 macro_rules! endpoints {
@@ -78,9 +79,9 @@ endpoints! {
     /// Userinfo (OpenID Core §5.3).
     Userinfo => "/userinfo", "GET, HEAD, POST", Some(CorsEndpoint::Userinfo);
     /// The authorization endpoint (RFC 6749 §3.1).
-    Authorize => "/authorize", "GET, HEAD, POST", None;
+    Authorize => "/authorize", "GET, POST", None;
     /// Goes on with a stored request.
-    ContinueAuthorize => "/authorize/continue", "GET, HEAD", None;
+    ContinueAuthorize => "/authorize/continue", "GET", None;
     /// Name and password.
     SignIn => "/sign-in", "GET, HEAD, POST", None;
     /// This account or another.
@@ -155,6 +156,9 @@ pub async fn answer(app: Arc<App>, request: Request, peer: SocketAddr) -> Reply 
         }
     };
     app.metrics.request(endpoint as usize, reply.status());
+    if reply.status() == StatusCode::SERVICE_UNAVAILABLE {
+        app.metrics.store_failures.count(StoreFailure::Unavailable);
+    }
     if cors.is_some() {
         cors::allow_any_origin(reply.headers_mut());
     }

@@ -11,10 +11,12 @@ use opalid_core::form::Form;
 use opalid_core::grant::{Ancestor, Authentication, Birth, Lineage};
 use opalid_core::ids::SessionId;
 use opalid_core::time::Seconds;
-use opalid_core::token::{RowSecret, SessionCookie};
+use opalid_core::token::{RowSecret, SecretDigest, SessionCookie};
 use opalid_core::user::{User, username_key};
 use opalid_store::steps::session::StartSession;
 use opalid_store::steps::user::{Credentials, FindCredentials};
+
+use zeroize::Zeroizing;
 
 use crate::browser::{self, FormToken};
 use crate::http::call::Call;
@@ -145,11 +147,8 @@ async fn check_password(
 }
 
 async fn start_session(call: &Call<'_>, user: &User, mut pending: Pending) -> Result<Reply, OAuthError> {
-    let previous = browser::session(call).await.map_err(|error| reply::outage(&error))?;
-    let same = previous.as_ref().filter(|session| session.user == user.id).map(|session| session.id);
-    let previous = previous.map(|session| session.id);
-    let id = same.unwrap_or_else(|| SessionId::from_bytes(call.app.new_id()));
-    let secret = RowSecret::<SessionCookie>::new(*id.as_bytes(), 0, random::bytes());
+    let previous = browser::session(call).await.map_err(|error| reply::outage(&error))?.map(|session| session.id);
+    let bytes = Zeroizing::new(random::bytes::<32>());
     let births = [
         Birth { ancestor: Ancestor::Workspace(call.issuer.id()), epoch: call.issuer.workspace().epoch },
         Birth { ancestor: Ancestor::User(user.id), epoch: user.epoch },
@@ -157,15 +156,16 @@ async fn start_session(call: &Call<'_>, user: &User, mut pending: Pending) -> Re
     ];
     let step = StartSession {
         stamp: call.app.stamp(call.issuer.id(), format!("user {}", user.id)),
-        id,
+        id: SessionId::from_bytes(call.app.new_id()),
         user: user.id,
-        digest: secret.digest(),
+        digest: SecretDigest::of(bytes.as_slice()),
         lineage: Lineage::new(births),
         authentication: Authentication { auth_time: call.now, acr: "1".into(), amr: vec!["pwd".into()] },
         expires_at: call.now.plus(call.issuer.settings().session_absolute),
         previous,
     };
-    call.app.store.run(step).await.map_err(|error| reply::outage(&error))?;
+    let id = call.app.store.run(step).await.map_err(|error| reply::outage(&error))?;
+    let secret = RowSecret::<SessionCookie>::new(*id.as_bytes(), 0, *bytes);
     pending.signed_in = Some(id);
     pending.save(call).await.map_err(|error| reply::outage(&error))?;
     let mut reply = reply::see_other(&pending.continue_url(call));

@@ -7,11 +7,14 @@
 use opalid_core::alive::{Reason, Verdict};
 use opalid_core::client::Client;
 use opalid_core::error::{ErrorCode, OAuthError};
-use opalid_core::grant::{Entitlement, Grant};
+use opalid_core::grant::{Ancestor, Entitlement, Grant};
 use opalid_core::refresh::{Presentation, Presented};
 use opalid_core::request::IntrospectionRequest;
+use opalid_core::resource::Resource;
+use opalid_core::scope::Scopes;
 use opalid_core::time::UnixTime;
 use opalid_core::token::{Access, PresentedToken, Refresh};
+use opalid_store::check::Effective;
 use opalid_store::steps::refresh::FindChain;
 use serde::Serialize;
 
@@ -19,12 +22,17 @@ use crate::entitle::scope_of;
 use crate::http::call::Call;
 use crate::http::client_auth::{self, AuthenticatedClient};
 use crate::http::reply::{self, Reply};
+use crate::metrics::Introspected;
 
 /// POST /introspect.
 pub async fn endpoint(call: &Call<'_>) -> Reply {
     match answer(call).await {
-        Ok(Verdict::Active(facts)) => reply::json(&facts),
+        Ok(Verdict::Active(facts)) => {
+            call.app.metrics.introspections.count(Introspected::Active);
+            reply::json(&facts)
+        }
         Ok(Verdict::Inactive(reason)) => {
+            call.app.metrics.introspections.count(reason.into());
             tracing::debug!(reason = reason.name(), "inactive");
             reply::with_no_store("application/json", r#"{"active":false}"#)
         }
@@ -100,7 +108,7 @@ async fn access_token(
     let Some(effective) = store.effective(workspace, &alive.entitlement).await? else {
         return Ok(Verdict::Inactive(Reason::Narrowed));
     };
-    let Some(part) = part_of(call, caller, grant, effective).await? else {
+    let Some(part) = part_of(call, caller, grant, effective) else {
         return Ok(Verdict::Inactive(Reason::NotForCaller));
     };
     let of = About {
@@ -109,7 +117,7 @@ async fn access_token(
         jti: Some(reference.jti.to_string()),
         token_type: Some("Bearer"),
     };
-    facts(call, caller, grant, part, of).await.map(Verdict::Active)
+    facts(call, caller, grant, part, of).await
 }
 
 /// A refresh token is of interest to its client alone. Only the current one of its chain is active.
@@ -152,7 +160,7 @@ async fn refresh_token(
     };
     // What it may do can be given back, so it is active even while nothing is allowed.
     let effective = store.effective(workspace, entitlement).await?.unwrap_or_default();
-    let Some(part) = part_of(call, caller, grant, effective).await? else {
+    let Some(part) = part_of(call, caller, grant, effective) else {
         return Ok(Verdict::Inactive(Reason::NotForCaller));
     };
     let of = About {
@@ -161,7 +169,7 @@ async fn refresh_token(
         jti: None,
         token_type: None,
     };
-    facts(call, caller, grant, part, of).await.map(Verdict::Active)
+    facts(call, caller, grant, part, of).await
 }
 
 /// What tells the kinds of token apart.
@@ -178,17 +186,24 @@ async fn facts(
     grant: &Grant,
     (effective, aud): (Entitlement, Audience),
     of: About,
-) -> Result<Facts, opalid_store::Outage> {
+) -> Result<Verdict<Facts>, opalid_store::Outage> {
     let store = &call.app.store;
     let workspace = call.issuer.id();
     let client =
         if grant.client == caller.id { None } else { store.find_client_by_id(workspace, grant.client).await? };
-    let client: &Client = client.as_deref().unwrap_or(caller);
     let user = match grant.user {
         Some(id) => store.find_user(workspace, id).await?,
         None => None,
     };
-    Ok(Facts {
+    // Gone since the verdict: then so is the token.
+    if client.is_none() && grant.client != caller.id {
+        return Ok(Verdict::Inactive(Reason::AncestorGone(Ancestor::Client(grant.client))));
+    }
+    if let (Some(id), None) = (grant.user, &user) {
+        return Ok(Verdict::Inactive(Reason::AncestorGone(Ancestor::User(id))));
+    }
+    let client: &Client = client.as_deref().unwrap_or(caller);
+    Ok(Verdict::Active(Facts {
         active: true,
         iss: call.issuer.url.clone(),
         sub: user.as_deref().map_or_else(|| client.client_id.clone(), |user| user.id.to_string()),
@@ -201,35 +216,27 @@ async fn facts(
         jti: of.jti,
         token_type: of.token_type,
         username: user.map(|user| user.username.clone()),
-    })
+    }))
 }
 
 /// What the caller may see: all of a token issued to it or if it may introspect everything; else the part
 /// that is for a resource it serves; else nothing.
-async fn part_of(
-    call: &Call<'_>,
-    caller: &Client,
-    grant: &Grant,
-    effective: Entitlement,
-) -> Result<Option<(Entitlement, Audience)>, opalid_store::Outage> {
+fn part_of(call: &Call<'_>, caller: &Client, grant: &Grant, effective: Effective) -> Option<(Entitlement, Audience)> {
+    let Effective { entitlement: Entitlement { openid, resources }, resources: known } = effective;
     let sees_all = grant.client == caller.id || caller.settings.introspect_tokens;
-    let mut aud = Vec::with_capacity(effective.resources.len());
-    let mut resources = Vec::with_capacity(effective.resources.len());
-    for (id, scopes) in effective.resources {
-        let Some(resource) = call.app.store.find_resource_by_id(call.issuer.id(), id).await? else { continue };
-        if sees_all || caller.settings.serves.contains(&resource.uri) {
-            aud.push(resource.uri.clone());
-            resources.push((id, scopes));
-        }
-    }
+    let seen = |resource: &Resource| sees_all || caller.settings.serves.contains(&resource.uri);
+    let seen = resources.into_iter().zip(known).filter(|(_, resource)| seen(resource));
+    let (resources, mut aud): (Vec<_>, Vec<_>) = seen.map(|(scopes, resource)| (scopes, resource.uri.clone())).unzip();
     if !sees_all && aud.is_empty() {
-        return Ok(None);
+        return None;
     }
-    let openid = if sees_all { effective.openid } else { opalid_core::scope::Scopes::default() };
-    let audience = match aud.len() {
-        0 => Audience::One(call.issuer.url.clone()),
-        1 => Audience::One(aud.remove(0)),
-        _ => Audience::Several(aud),
+    let audience = match (aud.pop(), aud.is_empty()) {
+        (None, _) => Audience::One(call.issuer.url.clone()),
+        (Some(only), true) => Audience::One(only),
+        (Some(last), false) => {
+            aud.push(last);
+            Audience::Several(aud)
+        }
     };
-    Ok(Some((Entitlement { openid, resources }, audience)))
+    Some((Entitlement { openid: if sees_all { openid } else { Scopes::default() }, resources }, audience))
 }

@@ -16,6 +16,7 @@ use opalid_store::steps::revoke::{CutGrant, KillToken};
 use crate::http::call::Call;
 use crate::http::client_auth::{self, AuthenticatedClient};
 use crate::http::reply::{self, Reply};
+use crate::metrics::Revoked;
 
 /// POST /revoke.
 pub async fn endpoint(call: &Call<'_>) -> Reply {
@@ -63,7 +64,9 @@ async fn access_token(
     }
     let stamp = call.app.stamp(workspace, format!("client {}", client.client_id));
     let step = KillToken { stamp, grant: sealed.grant, jti: reference.jti, expires_at: sealed.expires_at };
-    store.run(step).await.map(drop).map_err(|error| reply::outage(&error))
+    store.run(step).await.map_err(|error| reply::outage(&error))?;
+    call.app.metrics.revocations.count(Revoked::Token);
+    Ok(())
 }
 
 /// Any token of a chain, an older one too: its grant is cut, so every token that came of it dies (§2.1).
@@ -75,7 +78,9 @@ async fn refresh_token(call: &Call<'_>, client: &AuthenticatedClient, id: ChainI
     not_anothers(client, chain.client)?;
     let stamp = call.app.stamp(workspace, format!("client {}", client.client_id));
     let step = CutGrant { stamp, grant: chain.grant, reason: "its refresh token was revoked" };
-    store.run(step).await.map(drop).map_err(|error| reply::outage(&error))
+    store.run(step).await.map_err(|error| reply::outage(&error))?;
+    call.app.metrics.revocations.count(Revoked::Grant);
+    Ok(())
 }
 
 /// A token of another client is refused, and the caller is told (§2.1).

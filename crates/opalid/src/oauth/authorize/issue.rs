@@ -15,6 +15,7 @@ use super::need::Situation;
 use crate::browser;
 use crate::http::call::Call;
 use crate::http::reply;
+use crate::metrics::Minted;
 use crate::random;
 
 /// Makes the grant and its code; gives the code.
@@ -56,5 +57,6 @@ pub(super) async fn code(call: &Call<'_>, asked: &Asked, situation: Situation) -
         session: session.id,
     };
     call.app.store.run(step).await.map_err(|error| reply::outage(&error))?;
+    call.app.metrics.minted.count(Minted::Code);
     Ok(call.issuer.row_sealer.seal_row(&secret, random::bytes()))
 }

@@ -46,12 +46,13 @@ pub(super) async fn look(call: &Call<'_>, asked: &Asked, pending: &Pending) -> R
     let mut situation = Situation { need: Some(Need::SignIn), session: None, consent: None, entitlement };
     let Some(session) = session else { return Ok(situation) };
     let fresh = pending.signed_in == Some(session.id);
-    let hinted = is_hinted(call, asked, &session)?;
+    let hinted = is_hinted(call, asked, &session);
     if fresh && !hinted {
         let description = "another person signed in than the one in id_token_hint";
         return Err(OAuthError::new(ErrorCode::LoginRequired, description));
     }
-    if !fresh && (needs_sign_in(call, asked, &session) || !hinted) {
+    let asked_to = asked.request.prompt.contains(Prompt::Login) || asked.request.max_age == Some(Seconds(0));
+    if (asked_to && !fresh) || is_stale(call, asked, &session) || !hinted {
         return Ok(situation);
     }
     let chosen = fresh || pending.chosen == Some(session.id);
@@ -69,22 +70,21 @@ pub(super) async fn look(call: &Call<'_>, asked: &Asked, pending: &Pending) -> R
     Ok(situation)
 }
 
-/// Whether the person has to sign in (again): they have rested too long, were asked to, or signed in too
-/// long ago for this client.
-fn needs_sign_in(call: &Call<'_>, asked: &Asked, session: &SessionRow) -> bool {
+/// Whether the person signed in or was here too long ago, for this client or at all.
+fn is_stale(call: &Call<'_>, asked: &Asked, session: &SessionRow) -> bool {
     let rested = call.now.since(session.used_at) > call.issuer.settings().session_idle;
-    let too_old = |age: Seconds| age == Seconds(0) || call.now.since(session.authentication.auth_time) > age;
-    rested || asked.request.prompt.contains(Prompt::Login) || asked.request.max_age.is_some_and(too_old)
+    let too_old = |age: Seconds| age > Seconds(0) && call.now.since(session.authentication.auth_time) > age;
+    rested || asked.request.max_age.is_some_and(too_old)
 }
 
-/// Whether the person signed in is the one that `id_token_hint` names (OpenID Core §3.1.2.1).
-fn is_hinted(call: &Call<'_>, asked: &Asked, session: &SessionRow) -> Result<bool, OAuthError> {
-    let Some(hint) = &asked.request.id_token_hint else { return Ok(true) };
-    let claims = call.issuer.public.verify_id_token_hint(hint, &call.issuer.url).map_err(|error| {
-        OAuthError::new(ErrorCode::InvalidRequest, "id_token_hint is not an ID token of this issuer")
-            .because(format!("{error:?}"))
-    })?;
-    Ok(claims.sub == session.user.to_string())
+/// Whether the person signed in is the one that `id_token_hint` names (OpenID Core §3.1.2.1). A hint that
+/// cannot be read names nobody: keys may have gone since it was given out.
+fn is_hinted(call: &Call<'_>, asked: &Asked, session: &SessionRow) -> bool {
+    let Some(hint) = &asked.request.id_token_hint else { return true };
+    match call.issuer.public.verify_id_token_hint(hint, &call.issuer.url) {
+        Ok(claims) => claims.sub == session.user.to_string(),
+        Err(_) => true,
+    }
 }
 
 fn needs_consent(asked: &Asked, situation: &Situation, allowed: bool) -> bool {

@@ -63,7 +63,7 @@ pub async fn entitle(
     Ok(Minting {
         grant: remembered,
         number,
-        entitlement: today.unwrap_or_else(Entitlement::default),
+        entitlement: today.unwrap_or_default().entitlement,
         id_token,
         refresh_token: Some(refresh_token),
     })
