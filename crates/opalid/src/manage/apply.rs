@@ -86,7 +86,7 @@ pub(super) async fn apply(app: &App, declared: &Declared) -> Result<Reply, Manag
 async fn carry_out(app: &App, plan: Plan, secrets: &FoundSecrets) -> Applied {
     let mut applied = Applied::default();
     let mut changes = plan.changes.into_iter();
-    while let Some(change) = changes.next() {
+    for change in changes.by_ref() {
         match carry_out::one(app, &change, secrets).await {
             Ok(secret) => applied.done.push(Done { change, secret }),
             Err(error) => {
