@@ -11,7 +11,7 @@ use clap::Args;
 use opalid_core::apply::{Document, PlannedChange, SecretSource, Verb};
 use serde_json::Value;
 
-use super::output::{Format, Output, plain, write};
+use super::output::{Format, Output, plain, plain_lines, write};
 use super::reach::{Reaching, Server};
 use crate::config::process_environment;
 use crate::manage::apply::{Applied, Declared, FoundSecrets, RotatedClientSecret};
@@ -76,7 +76,7 @@ impl Reaching for DiffCommand {
             Ok(true) => Ok(()),
             Ok(false) => exit(1),
             Err(error) => {
-                eprintln!("Error: {error:?}");
+                eprintln!("opalid: {}", plain_lines(&format!("{error:#}")));
                 exit(2)
             }
         }

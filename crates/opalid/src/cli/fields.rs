@@ -77,8 +77,8 @@ pub struct ResourceFields {
 #[derive(Debug, Args)]
 pub struct UserFields {
     /// What the person types to sign in from now on
-    #[arg(long = "rename", value_name = "USERNAME")]
-    username: Option<String>,
+    #[arg(long, value_name = "USERNAME")]
+    rename: Option<String>,
     /// Whether the user administers the workspace
     #[arg(long, value_name = "BOOL")]
     admin: Option<bool>,
@@ -162,7 +162,7 @@ impl UserFields {
     /// The fields as they travel.
     pub fn into_map(self) -> anyhow::Result<Map<String, Value>> {
         let mut fields = Map::new();
-        fields.extend(self.username.map(|username| ("username".to_owned(), username.into())));
+        fields.extend(self.rename.map(|username| ("username".to_owned(), username.into())));
         fields.extend(self.admin.map(|admin| ("admin".to_owned(), admin.into())));
         for pair in &self.claim {
             let (claim, value) = split(pair, "--claim CLAIM=VALUE")?;

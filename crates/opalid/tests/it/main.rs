@@ -7,6 +7,7 @@
     reason = "a test may stop where it stands; clippy.toml lifts this only inside #[test] functions, not for what they call"
 )]
 
+mod apply;
 mod authorize;
 mod conformance;
 mod consent;
