@@ -53,7 +53,12 @@ macro_rules! endpoints {
 
             /// Whether it stands beside the root issuer alone: it is not of one workspace.
             const fn is_of_the_server(self) -> bool {
-                matches!(self, Self::Healthz | Self::Readyz | Self::Demo | Self::DemoCallback)
+                matches!(self, Self::Healthz | Self::Readyz) || self.is_of_the_demo()
+            }
+
+            /// Whether it exists with `--demo` alone.
+            const fn is_of_the_demo(self) -> bool {
+                matches!(self, Self::Demo | Self::DemoCallback)
             }
 
             fn at(path: &str) -> Option<Self> {
@@ -141,15 +146,13 @@ pub fn find(path: &str) -> Option<Place<'_>> {
 
 /// Answers one request.
 pub async fn answer(app: Arc<App>, request: Request, peer: SocketAddr) -> Reply {
-    let Some(place) = find(request.uri().path()) else { return asset(&request) };
+    let place = find(request.uri().path()).filter(|place| app.demo || !place.endpoint.is_of_the_demo());
+    let Some(place) = place else { return asset(&request) };
     let cors = place.endpoint.cors();
     if let Some(endpoint) = cors
         && cors::is_preflight(request.method(), request.headers())
     {
         return cors::preflight(endpoint);
-    }
-    if !place.endpoint.methods().split(", ").any(|method| method == request.method().as_str()) {
-        return reply::method_not_allowed(place.endpoint.methods());
     }
     let (endpoint, workspace) = (place.endpoint, place.workspace.map(str::to_owned));
     let mut reply = at_issuer(&app, (workspace.as_deref(), endpoint), request, peer).await;
@@ -189,6 +192,9 @@ async fn at_issuer(
             return reply::oauth_error(&error, &app.base_url);
         }
     };
+    if !endpoint.methods().split(", ").any(|method| method == request.method().as_str()) {
+        return reply::method_not_allowed(endpoint.methods());
+    }
     let (parts, incoming) = request.into_parts();
     let body = if parts.method == Method::POST {
         match read_body(incoming, app.body_limits).await {
@@ -208,7 +214,6 @@ async fn dispatch(call: &Call<'_>, endpoint: Endpoint) -> Reply {
     let is_post = call.parts.method == Method::POST;
     match endpoint {
         Endpoint::Home => home::show(call),
-        Endpoint::Demo | Endpoint::DemoCallback if !call.app.demo => reply::empty(StatusCode::NOT_FOUND),
         Endpoint::Demo if is_post => demo::submit(call).await,
         Endpoint::Demo => demo::show(call).await,
         Endpoint::DemoCallback => demo::callback(call).await,

@@ -19,15 +19,18 @@ enum Expected {
     Refused(&'static str),
     /// A page of ours with this status, which leads nowhere.
     Page(u16),
+    /// A page with a form for anyone, and the cookie that the form is bound to; why that is right.
+    Form(&'static str),
     /// 303 to this page of ours.
     Goes(&'static str),
     /// 200 for anyone; why that is right.
     Public(&'static str),
 }
-use Expected::{Goes, Page, Public};
+use Expected::{Form, Goes, Page, Public};
 
 /// What each route answers to each method; to all others 405, with `Allow`.
 const TABLE: &[(&str, &[(&str, Expected)])] = &[
+    ("/", &[("GET", Public("says what this server is")), ("HEAD", Public("the same"))]),
     ("/introspect", &[("POST", NO_CLIENT)]),
     ("/token", &[("POST", NO_CLIENT)]),
     ("/revoke", &[("POST", NO_CLIENT)]),
@@ -44,6 +47,8 @@ const TABLE: &[(&str, &[(&str, Expected)])] = &[
     ("/signed-out", &[("GET", Public("says so")), ("HEAD", Public("says so"))]),
     ("/set-password", PAGES),
     ("/set-password/done", &[("GET", Public("says so")), ("HEAD", Public("says so"))]),
+    ("/demo", &[("GET", Form("a demo is for everybody")), ("HEAD", Form("the same")), ("POST", Page(400))]),
+    ("/demo/callback", &[("GET", Goes("/demo?gone")), ("HEAD", Goes("/demo?gone"))]),
     ("/healthz", &[("GET", Public("for probes")), ("HEAD", Public("for probes"))]),
     ("/readyz", &[("GET", Public("for probes")), ("HEAD", Public("for probes"))]),
     ("/.well-known/openid-configuration", METADATA),
@@ -51,7 +56,7 @@ const TABLE: &[(&str, &[(&str, Expected)])] = &[
 ];
 const NO_TOKEN: Expected = Expected::Refused("401");
 const PAGES: &[(&str, Expected)] = &[("GET", Page(400)), ("HEAD", Page(400)), ("POST", Page(400))];
-const ROOT_ALONE: [&str; 2] = ["/healthz", "/readyz"];
+const ROOT_ALONE: [&str; 4] = ["/healthz", "/readyz", "/demo", "/demo/callback"];
 const METADATA: &[(&str, Expected)] =
     &[("GET", Public("what a client reads before it has anything")), ("HEAD", Public("the same"))];
 
@@ -102,6 +107,11 @@ async fn every_route_was_called_without_credentials() {
                         assert_eq!(answer.status, 303, "{method} {at}{path}");
                         let expected = format!("{}{at}{to}", server.issuer);
                         assert_eq!(answer.header("location"), Some(expected.as_str()), "{method} {at}{path}");
+                    }
+                    Some(Form(why)) => {
+                        assert_eq!(answer.status, 200, "{method} {at}{path} is open to all: {why}");
+                        assert_eq!(answer.all("set-cookie").len(), 1, "{method} {at}{path}");
+                        continue;
                     }
                     Some(Public(why)) => assert_eq!(answer.status, 200, "{method} {at}{path} is open to all: {why}"),
                 }

@@ -146,7 +146,7 @@ fn floor_complaint(path: &str, line: &str) -> Option<String> {
     }
     let inside = path.strip_prefix("crates/opalid/src/").filter(|_| !names(line, "crate::login::password"))?;
     let above: &[&str] = match inside {
-        "app.rs" => &["oauth", "account", "console", "demo", "cli"],
+        "app.rs" => &["oauth", "account", "console", "cli"],
         _ => ENDPOINTS.iter().any(|folder| within(inside, folder)).then_some(ENDPOINTS)?,
     };
     let other = above.iter().find(|folder| !within(inside, folder) && names(line, &format!("crate::{folder}")))?;
