@@ -113,6 +113,13 @@ impl Document {
 }
 
 impl WorkspaceEntry {
+    /// Puts everything in it in the order of its names.
+    pub fn sort(&mut self) {
+        self.resources.iter_mut().for_each(|all| all.sort_by(|one, other| one.uri.cmp(&other.uri)));
+        self.clients.iter_mut().for_each(|all| all.sort_by(|one, other| one.client_id.cmp(&other.client_id)));
+        self.users.iter_mut().for_each(|all| all.sort_by(|one, other| one.username.cmp(&other.username)));
+    }
+
     fn secret_sources(&self) -> impl Iterator<Item = &SecretSource> {
         let of_clients = self.clients.iter().flatten().filter_map(|client| client.secret.as_ref());
         of_clients.chain(self.users.iter().flatten().filter_map(|user| user.password.as_ref()))

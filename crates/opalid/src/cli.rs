@@ -3,6 +3,7 @@
 mod apply;
 mod client;
 mod events;
+mod fields;
 mod inspect;
 mod output;
 mod reach;

@@ -196,3 +196,6 @@ impl Step for SweepKilled {
         Ok(tx.run(sql, &[self.now.into(), self.limit.into()]).await?.len())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,15 @@
 //! `opalid client`.
 
-use clap::Subcommand;
+use std::path::PathBuf;
 
+use clap::Subcommand;
+use opalid_core::apply::{Kind, Verb};
+use opalid_core::time::Seconds;
+
+use super::fields::{self, ClientFields};
 use super::output::{Output, Table, service};
 use super::reach::{Part, Reaching, Server};
+use crate::manage::apply::OneChange;
 use crate::manage::clients::{ClientDetail, ClientRow};
 use crate::manage::{Command, Page};
 
@@ -20,6 +26,39 @@ pub enum ClientCommand {
         /// Its client_id
         client_id: String,
     },
+    /// Makes a client; the secret of a confidential one is drawn and shown once, unless it is given.
+    Create {
+        /// Its client_id
+        client_id: String,
+        #[command(flatten)]
+        fields: ClientFields,
+        /// A file with its secret, instead of one that is drawn
+        #[arg(long, value_name = "FILE")]
+        secret_file: Option<PathBuf>,
+    },
+    /// Changes what is named, and leaves the rest: for what is issued from now on; tokens live on.
+    Update {
+        /// Its client_id
+        client_id: String,
+        #[command(flatten)]
+        fields: ClientFields,
+    },
+    /// Deletes a client: everything it was given dies.
+    Delete {
+        /// Its client_id
+        client_id: String,
+    },
+    /// Gives a client a new secret, drawn and shown once; the old ones stay good for a while.
+    RotateSecret {
+        /// Its client_id
+        client_id: String,
+        /// For how many seconds the old ones stay good [default: 86400]; 0 ends them now
+        #[arg(long, value_name = "SECONDS")]
+        overlap: Option<u32>,
+        /// A file with the new secret, instead of one that is drawn
+        #[arg(long, value_name = "FILE")]
+        secret_file: Option<PathBuf>,
+    },
     /// Takes a client out of service: everything it was given dies.
     Suspend {
         /// Its client_id
@@ -35,6 +74,22 @@ pub enum ClientCommand {
 impl Reaching for ClientCommand {
     fn run(self, server: &Server) -> anyhow::Result<()> {
         server.show(match self {
+            Self::Create { client_id, fields, secret_file } => {
+                let secret = secret_file.as_deref().map(fields::secret_of).transpose()?;
+                let change = OneChange { secret, ..fields::change(Kind::Client, Verb::Create, client_id) };
+                return fields::run(server, OneChange { fields: fields.into_map()?, ..change });
+            }
+            Self::Update { client_id, fields } => {
+                let change = fields::change(Kind::Client, Verb::Update, client_id);
+                return fields::run(server, OneChange { fields: fields.into_map()?, ..change });
+            }
+            Self::Delete { client_id } => {
+                return fields::run(server, fields::change(Kind::Client, Verb::Delete, client_id));
+            }
+            Self::RotateSecret { client_id, overlap, secret_file } => {
+                let secret = secret_file.as_deref().map(fields::secret_of).transpose()?.map(|(_, secret)| secret);
+                Command::RotateSecret { client_id, secret, overlap: overlap.map(Seconds) }
+            }
             Self::List { part } => Command::ListClients { paging: part.into() },
             Self::Show { client_id } => Command::ShowClient { client_id },
             Self::Suspend { client_id } => Command::SuspendClient { client_id },

@@ -1,9 +1,12 @@
 //! `opalid resource`.
 
 use clap::Subcommand;
+use opalid_core::apply::{Kind, Verb};
 
+use super::fields::{self, ResourceFields};
 use super::output::{Output, Table};
 use super::reach::{Part, Reaching, Server};
+use crate::manage::apply::OneChange;
 use crate::manage::resources::{ResourceDetail, ResourceRow};
 use crate::manage::{Command, Page};
 
@@ -15,6 +18,25 @@ pub enum ResourceCommand {
         #[command(flatten)]
         part: Part,
     },
+    /// Makes a resource.
+    Create {
+        /// Its URI: the `aud` of its tokens, byte for byte
+        uri: String,
+        #[command(flatten)]
+        fields: ResourceFields,
+    },
+    /// Changes what is named, and leaves the rest; tokens lose the scopes that are taken away.
+    Update {
+        /// Its URI
+        uri: String,
+        #[command(flatten)]
+        fields: ResourceFields,
+    },
+    /// Deletes a resource: no token opens it any more.
+    Delete {
+        /// Its URI
+        uri: String,
+    },
     /// Shows a resource with its scopes.
     Show {
         /// Its URI
@@ -25,6 +47,15 @@ pub enum ResourceCommand {
 impl Reaching for ResourceCommand {
     fn run(self, server: &Server) -> anyhow::Result<()> {
         server.show(match self {
+            Self::Create { uri, fields } => {
+                let change = fields::change(Kind::Resource, Verb::Create, uri);
+                return fields::run(server, OneChange { fields: fields.into_map()?, ..change });
+            }
+            Self::Update { uri, fields } => {
+                let change = fields::change(Kind::Resource, Verb::Update, uri);
+                return fields::run(server, OneChange { fields: fields.into_map()?, ..change });
+            }
+            Self::Delete { uri } => return fields::run(server, fields::change(Kind::Resource, Verb::Delete, uri)),
             Self::List { part } => Command::ListResources { paging: part.into() },
             Self::Show { uri } => Command::ShowResource { uri },
         })

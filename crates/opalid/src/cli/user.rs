@@ -1,10 +1,13 @@
 //! `opalid user`.
 
 use clap::Subcommand;
+use opalid_core::apply::{Kind, Verb};
 
+use super::fields::{self, UserFields};
 use super::output::{Output, Table, plain, service};
 use super::reach::{Part, Reaching, Server};
 use super::secret;
+use crate::manage::apply::OneChange;
 use crate::manage::users::{LinkMade, UserDetail, UserRow};
 use crate::manage::{Command, Page};
 
@@ -32,6 +35,18 @@ pub enum UserCommand {
         #[arg(long)]
         invite: bool,
     },
+    /// Changes what is named, and leaves the rest: sessions and tokens live on.
+    Update {
+        /// What the person types to sign in
+        username: String,
+        #[command(flatten)]
+        fields: UserFields,
+    },
+    /// Deletes a user: everything of theirs dies, and nobody ever has their subject again.
+    Delete {
+        /// What the person types to sign in
+        username: String,
+    },
     /// Takes a user out of service: everything of theirs dies.
     Suspend {
         /// What the person types to sign in
@@ -55,6 +70,13 @@ pub enum UserCommand {
 impl Reaching for UserCommand {
     fn run(self, server: &Server) -> anyhow::Result<()> {
         server.show(match self {
+            Self::Update { username, fields } => {
+                let change = fields::change(Kind::User, Verb::Update, username);
+                return fields::run(server, OneChange { fields: fields.into_map()?, ..change });
+            }
+            Self::Delete { username } => {
+                return fields::run(server, fields::change(Kind::User, Verb::Delete, username));
+            }
             Self::List { part } => Command::ListUsers { paging: part.into() },
             Self::Show { username } => Command::ShowUser { username },
             Self::Create { username, admin, invite } => Command::CreateUser { username, admin, link: admin || invite },

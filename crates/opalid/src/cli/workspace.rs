@@ -1,9 +1,12 @@
 //! `opalid workspace`.
 
 use clap::Subcommand;
+use opalid_core::apply::{Kind, Verb};
 
+use super::fields::{self, AnyFields};
 use super::output::{Table, service};
 use super::reach::{Reaching, Server};
+use crate::manage::apply::OneChange;
 use crate::manage::workspaces::{WorkspaceDetail, WorkspaceRow};
 use crate::manage::{Command, Page};
 
@@ -12,6 +15,25 @@ use crate::manage::{Command, Page};
 pub enum WorkspaceCommand {
     /// Lists all workspaces.
     List,
+    /// Makes a workspace, with keys of its own.
+    Create {
+        /// Its name: the path of its issuer
+        name: String,
+        #[command(flatten)]
+        fields: AnyFields,
+    },
+    /// Changes the settings that are named, and leaves the rest: for what is issued from now on.
+    Update {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        fields: AnyFields,
+    },
+    /// Deletes a workspace with its keys and everything in it.
+    Delete {
+        /// Its name
+        name: String,
+    },
     /// Shows one workspace with its settings.
     Show {
         /// Its name [default: that of -w, else the root workspace]
@@ -22,6 +44,15 @@ pub enum WorkspaceCommand {
 impl Reaching for WorkspaceCommand {
     fn run(self, server: &Server) -> anyhow::Result<()> {
         let reply = match self {
+            Self::Create { name, fields } => {
+                let change = fields::change(Kind::Workspace, Verb::Create, name);
+                return fields::run(server, OneChange { fields: fields.into_map()?, ..change });
+            }
+            Self::Update { name, fields } => {
+                let change = fields::change(Kind::Workspace, Verb::Update, name);
+                return fields::run(server, OneChange { fields: fields.into_map()?, ..change });
+            }
+            Self::Delete { name } => return fields::run(server, fields::change(Kind::Workspace, Verb::Delete, name)),
             Self::List => server.ask_in(None, Command::ListWorkspaces {})?,
             Self::Show { name } => server.ask_in(name, Command::ShowWorkspace {})?,
         };

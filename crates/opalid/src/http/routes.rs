@@ -12,13 +12,14 @@ use opalid_core::error::{ErrorCode, OAuthError};
 use opalid_core::workspace::check_workspace_name;
 use opalid_store::steps::cell::FindCell;
 
-use crate::app::App;
+use crate::app::{App, IssuerError};
 use crate::http::body::read_body;
 use crate::http::call::Call;
 use crate::http::client_address::client_address;
 use crate::http::cors::{self, CorsEndpoint};
 use crate::http::listen::Request;
 use crate::http::reply::{self, Reply};
+use crate::issuer::Issuer;
 use crate::{demo, home, login, oauth, pages};
 
 macro_rules! endpoints {
@@ -148,14 +149,17 @@ pub fn find(path: &str) -> Option<Place<'_>> {
 pub async fn answer(app: Arc<App>, request: Request, peer: SocketAddr) -> Reply {
     let place = find(request.uri().path()).filter(|place| app.demo || !place.endpoint.is_of_the_demo());
     let Some(place) = place else { return asset(&request) };
-    let cors = place.endpoint.cors();
-    if let Some(endpoint) = cors
-        && cors::is_preflight(request.method(), request.headers())
-    {
-        return cors::preflight(endpoint);
-    }
-    let (endpoint, workspace) = (place.endpoint, place.workspace.map(str::to_owned));
-    let mut reply = at_issuer(&app, (workspace.as_deref(), endpoint), request, peer).await;
+    let (endpoint, cors) = (place.endpoint, place.endpoint.cors());
+    let issuer = app.find_issuer(place.workspace).await;
+    let mut reply = match issuer {
+        Ok(Some(issuer)) => at_issuer(&app, &issuer, endpoint, (request, peer)).await,
+        Ok(None) => return reply::empty(StatusCode::NOT_FOUND),
+        Err(IssuerError::Outage(error)) => reply::oauth_error(&reply::outage(&error), &app.base_url),
+        Err(IssuerError::Keys(error)) => {
+            let error = OAuthError::new(ErrorCode::ServerError, "this issuer cannot use its keys").because(error);
+            reply::oauth_error(&error, &app.base_url)
+        }
+    };
     app.metrics.request(endpoint as usize, reply.status());
     if cors.is_some() {
         cors::allow_any_origin(reply.headers_mut());
@@ -177,21 +181,15 @@ fn asset(request: &Request) -> Reply {
 
 async fn at_issuer(
     app: &App,
-    (workspace, endpoint): (Option<&str>, Endpoint),
-    request: Request,
-    peer: SocketAddr,
+    issuer: &Arc<Issuer>,
+    endpoint: Endpoint,
+    (request, peer): (Request, SocketAddr),
 ) -> Reply {
-    let issuer = match app.find_issuer(workspace).await {
-        Ok(Some(issuer)) => issuer,
-        Ok(None) => return reply::empty(StatusCode::NOT_FOUND),
-        Err(crate::app::IssuerError::Outage(error)) => {
-            return reply::oauth_error(&reply::outage(&error), &app.base_url);
-        }
-        Err(error) => {
-            let error = OAuthError::new(ErrorCode::ServerError, "this issuer cannot use its keys").because(error);
-            return reply::oauth_error(&error, &app.base_url);
-        }
-    };
+    if let Some(endpoint) = endpoint.cors()
+        && cors::is_preflight(request.method(), request.headers())
+    {
+        return cors::preflight(endpoint);
+    }
     if !endpoint.methods().split(", ").any(|method| method == request.method().as_str()) {
         return reply::method_not_allowed(endpoint.methods());
     }
@@ -205,8 +203,7 @@ async fn at_issuer(
         Bytes::new()
     };
     let address = client_address(peer.ip(), &parts.headers, &app.trusted_proxies);
-    let call =
-        Call { app, issuer: &issuer, now: app.now(), parts: &parts, body, address, request_id: app.request_ids.next() };
+    let call = Call { app, issuer, now: app.now(), parts: &parts, body, address, request_id: app.request_ids.next() };
     dispatch(&call, endpoint).await
 }
 

@@ -1,6 +1,6 @@
 //! What the OpenID Foundation's suite asks, line by line of CONFORMANCE.md. A line is quoted above its tests.
 //!
-//! Not here: logout, and the plans that come later.
+//! Not here: logout, TLS (tested beside the listener), and the plans that come later.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -355,13 +355,33 @@ async fn a_code_used_again_after_its_time_is_refused_and_its_tokens_die() {
 async fn code_used_again_after(seconds: i64) {
     let (server, mut browser, of_another_code) = signed_in().await;
     let code = browser.silent_code(&server, &Ask::new()).await;
-    let token = server.tokens(&code).await.field("access_token");
+    let tokens = server.tokens(&code).await;
+    let token = tokens.field("access_token");
     assert!(server.knows(&token).await && server.is_active(APP, &token).await);
     server.clock.advance(seconds);
     let again = server.redeem(APP, &code, &[]).await;
     assert_eq!(refusal(&again), (400, "invalid_grant".into()));
     assert!(!server.knows(&token).await && !server.is_active(APP, &token).await);
+    let refreshed = refresh(&server, APP, &tokens.field("refresh_token")).await;
+    assert_eq!(refusal(&refreshed), (400, "invalid_grant".into()));
     assert!(server.knows(&of_another_code.field("access_token")).await, "what came of another code lives on");
+}
+
+async fn refresh(server: &Server, client: (&str, &str), token: &str) -> Answer {
+    server.form_post_as(client, "/token", &[("grant_type", "refresh_token"), ("refresh_token", token)]).await
+}
+
+// "Another client's refresh token: 400 `invalid_grant`. Refresh tokens have ≥ 128 bits."
+
+#[tokio::test]
+async fn another_clients_refresh_token_is_invalid_grant_and_one_has_at_least_128_bits() {
+    let (server, _, tokens) = signed_in().await;
+    let token = tokens.field("refresh_token");
+    assert_eq!(refusal(&refresh(&server, OTHER_APP, &token).await), (400, "invalid_grant".into()));
+    assert_eq!(refresh(&server, APP, &token).await.status, 200, "its own client still gets on");
+    let bytes = URL_SAFE_NO_PAD.decode(token.strip_prefix("ort_").unwrap()).unwrap();
+    // Key number, nonce, sealed (row, generation, 32 random bytes), tag.
+    assert_eq!(bytes.len(), 1 + 12 + 16 + 4 + 32 + 16);
 }
 
 // "Token answers: `Cache-Control: no-store`."

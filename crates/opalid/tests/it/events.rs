@@ -9,6 +9,7 @@ use opalid_core::token::{RowSecret, SessionCookie};
 use opalid_store::steps::client::ClientEvent;
 use opalid_store::steps::session::{EndSession, StartSession};
 use opalid_store::steps::user::UserEvent;
+use tokio::sync::mpsc;
 
 use crate::support::Server;
 use crate::support::browser::Browser;
@@ -188,8 +189,11 @@ async fn once_a_suspension_has_returned_nothing_that_was_minted_beside_it_is_act
     for round in 0..20 {
         let mut browser = Browser::new();
         browser.code(&server, &Ask::new(), "alice").await;
-        let tasks: Vec<_> = (0..4).map(|_| tokio::spawn(mint(Arc::clone(&server), browser.clone()))).collect();
-        // Into another moment of the minting each time.
+        let (minted, mut first) = mpsc::unbounded_channel();
+        let one = |_| tokio::spawn(mint(Arc::clone(&server), browser.clone(), minted.clone()));
+        let tasks: Vec<_> = (0..4).map(one).collect();
+        // Once there is a token, and into another moment of the minting each time.
+        first.recv().await.unwrap();
         for _ in 0..round * 3 {
             tokio::task::yield_now().await;
         }
@@ -198,6 +202,7 @@ async fn once_a_suspension_has_returned_nothing_that_was_minted_beside_it_is_act
         for task in tasks {
             tokens.extend(task.await.unwrap());
         }
+        assert!(!tokens.is_empty());
         for token in &tokens {
             assert!(!server.is_active(APP, token).await, "round {round}");
         }
@@ -209,7 +214,7 @@ async fn once_a_suspension_has_returned_nothing_that_was_minted_beside_it_is_act
 }
 
 /// Codes and tokens until the session is gone.
-async fn mint(server: Arc<Server>, mut browser: Browser) -> Vec<String> {
+async fn mint(server: Arc<Server>, mut browser: Browser, minted: mpsc::UnboundedSender<()>) -> Vec<String> {
     let mut tokens = Vec::new();
     for _ in 0..20 {
         let (_, parameters) = browser.open(&server, &Ask::new().with("prompt", "none").target()).await.away();
@@ -217,6 +222,7 @@ async fn mint(server: Arc<Server>, mut browser: Browser) -> Vec<String> {
         let answer = server.redeem(APP, code, &[]).await;
         if answer.status == 200 {
             tokens.push(answer.field("access_token"));
+            minted.send(()).ok();
         }
     }
     tokens

@@ -7,7 +7,7 @@ use opalid_store::steps::client::ClientEvent;
 use crate::support::browser::{Browser, Landed};
 use crate::support::html::Page;
 use crate::support::http::{Answer, encode};
-use crate::support::visitor::{ALICE, BOB, BYE, SESSION, SHOP, Tokens, demo_with_shop, shop, shop_tokens};
+use crate::support::visitor::{ALICE, BOB, BYE, SESSION, SHOP, Tokens, demo_with_shop, refresh, shop, shop_tokens};
 use crate::support::{DEMO_API, Server};
 
 /// A server, and alice's browser, signed in to the shop.
@@ -350,6 +350,8 @@ async fn offline_access_outlives_the_session_and_the_rest_does_not() {
     assert!(!server.is_active(DEMO_API, &bound.access).await);
     assert!(!server.is_active(DEMO_API, &second.access).await);
     assert!(server.is_active(DEMO_API, &offline.access).await);
+    assert_eq!((refresh(&server, &bound.refresh).await, refresh(&server, &second.refresh).await), (400, 400));
+    assert_eq!(refresh(&server, &offline.refresh).await, 200);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use opalid_store::steps::user::{FindCredentials, TouchUser, UserEvent};
 
 use crate::support::browser::{Browser, Landed};
 use crate::support::html::Page;
-use crate::support::visitor::{ALICE, BOB, SESSION, demo_with_shop, shop_tokens};
+use crate::support::visitor::{ALICE, BOB, SESSION, demo_with_shop, refresh, shop_tokens};
 use crate::support::{DEMO_API, Server};
 
 const NEW: &str = "margarete-likes-long-words";
@@ -111,6 +111,7 @@ async fn everything_from_before_a_recovery_is_dead() {
     assert_set(fill(&mut browser, &server, &link, (NEW, NEW)).await);
     assert!(!server.is_active(DEMO_API, &bound.access).await);
     assert!(!server.is_active(DEMO_API, &offline.access).await, "recovery ends offline access too");
+    assert_eq!((refresh(&server, &bound.refresh).await, refresh(&server, &offline.refresh).await), (400, 400));
     assert!(browser.cookie(SESSION).is_some());
     assert!(browser.ask_for_code(&server, "openid").await.page().has("sign-in"), "the old session is dead");
     assert_refused(&browser.open(&server, &spare).await);

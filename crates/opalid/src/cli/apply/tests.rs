@@ -1,1 +1,104 @@
-//! Tests of how changes are shown.
+//! Tests of how documents are read and changes are shown.
+
+use opalid_core::apply::{PlanOptions, plan as make_plan};
+
+use super::*;
+use crate::manage::apply::Done;
+
+fn planned(current: &str, desired: &str) -> Vec<PlannedChange> {
+    let options = PlanOptions { prune: true, ..PlanOptions::default() };
+    make_plan(&parse(current).unwrap(), &parse(desired).unwrap(), &options).unwrap().changes
+}
+
+const BEFORE: &str = r#"
+[[workspace]]
+name = "w"
+[[workspace.client]]
+client_id = "app"
+kind = "public"
+redirect_uris = ["https://a.example/", "https://b.example/"]
+[[workspace.user]]
+username = "ada"
+"#;
+
+const AFTER: &str = r#"
+[[workspace]]
+name = "w"
+code_lifetime = 30
+[[workspace.client]]
+client_id = "app"
+kind = "public"
+name = "App"
+redirect_uris = ["https://b.example/", "https://c.example/"]
+first_party = true
+[[workspace.client]]
+client_id = "job"
+[[workspace]]
+name = "new"
+"#;
+
+#[test]
+fn changes_are_shown_field_by_field() {
+    let text = plan(&planned(BEFORE, &AFTER.replace("[[workspace]]\nname = \"new\"", "")));
+    assert_eq!(
+        text,
+        r#"~ workspace w
+    code_lifetime: 60 → 30
+~ client app in w
+    first_party: (default) → true
+    name: "" → "App"
+    redirect_uris: - "https://a.example/", + "https://c.example/"
++ client job in w
+    grant_types: []
+    kind: "confidential"
+    name: ""
+    secret: drawn, and shown once
+"#
+    );
+    assert_eq!(plan(&[]), "Nothing to change.\n");
+    let gone = planned(BEFORE, "[[workspace]]\nname = \"w\"\nuser = []");
+    assert_eq!(plan(&gone), "- user ada in w, with everything that hangs from it\n");
+}
+
+#[test]
+fn a_drawn_secret_is_shown_with_its_client_and_what_is_left_is_told() {
+    let mut changes = planned("", AFTER);
+    let stopped = changes.split_off(2);
+    let client = changes.pop().unwrap();
+    assert_eq!(client.name, "app");
+    let text = applied(&Applied {
+        done: vec![Done { change: client, secret: Some(Handed::new("ocs_x".into())) }],
+        stopped: Some("the store is away".into()),
+        left: stopped,
+    });
+    assert!(text.contains("The secret of client app, shown this once: ocs_x\n"), "{text}");
+    assert!(text.contains("This change was not made: the store is away\n+ client job in w\n"), "{text}");
+    assert!(text.ends_with("Nor the 1 after it.\n"), "{text}");
+}
+
+#[test]
+fn a_mistake_is_shown_with_its_line() {
+    let error = parse("[[workspace]]\nname = \"w\"\ncode_lifetme = 3\n").unwrap_err().to_string();
+    assert!(error.contains("code_lifetme") && error.contains("line"), "{error}");
+    let error = parse("[[workspace]]\nname = \"w\"\n[[workspace.client]]\nclient_id = \"c\"\nsecret = \"hunter2\"\n");
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("line 5") && error.contains("a secret does not stand in the document"), "{error}");
+    assert!(parse(r#"{"workspace":[{"name":"w"}]}"#).is_ok());
+}
+
+#[test]
+fn secrets_are_found_where_the_document_says() {
+    let document = parse(
+        "[[workspace]]\nname = \"w\"\n[[workspace.client]]\nclient_id = \"a\"\nsecret = { env = \"A\" }\n\
+         [[workspace.client]]\nclient_id = \"b\"\nsecret = { env = \"B\" }\n\
+         [[workspace.user]]\nusername = \"u\"\npassword = { file = \"/nowhere/at/all\" }\n",
+    );
+    let environment = [("A".to_owned(), "of a".to_owned()), ("C".to_owned(), "of c".to_owned())].into();
+    let found = find_secrets(&document.unwrap(), &environment).unwrap();
+    let found: Vec<_> = found.iter().map(|(source, secret)| (source.clone(), secret.expose())).collect();
+    assert_eq!(found, [(SecretSource::Env("A".into()), "of a")]);
+    let path = std::env::temp_dir().join(format!("opalid-secret-{}", std::process::id()));
+    fs::write(&path, "of a file\r\n").unwrap();
+    assert_eq!(secret_file(&path).unwrap().as_deref(), Some("of a file"));
+    fs::remove_file(&path).unwrap();
+}

@@ -20,7 +20,9 @@ pub(in crate::manage) async fn export(
             continue;
         }
         let users = if users { Select::All } else { Select::Nothing };
-        workspaces.push(read(app, &workspace, Select::All, users).await?);
+        let mut entry = read(app, &workspace, Select::All, users).await?;
+        entry.sort();
+        workspaces.push(entry);
     }
     Ok(Reply::Document(Box::new(Document { workspaces: Some(workspaces) })))
 }

@@ -190,13 +190,10 @@ impl Server {
     }
 
     /// A code of `APP`, redeemed.
-    #[track_caller]
-    pub fn tokens(&self, code: &str) -> impl Future<Output = Answer> {
-        async move {
-            let answer = self.redeem(APP, code, &[]).await;
-            assert_eq!(answer.status, 200, "{answer:?}");
-            answer
-        }
+    pub async fn tokens(&self, code: &str) -> Answer {
+        let answer = self.redeem(APP, code, &[]).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer
     }
 
     /// The claims of an ID token whose signature one of our published keys verifies.

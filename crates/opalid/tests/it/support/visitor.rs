@@ -27,6 +27,7 @@ pub const SESSION: &str = "opalid-demo-session";
 pub struct Tokens {
     pub access: String,
     pub id: String,
+    pub refresh: String,
 }
 
 /// The demo with the shop in it.
@@ -80,5 +81,15 @@ pub async fn shop_tokens(server: &Server, landed: Landed) -> Tokens {
     let fields = [("grant_type", "authorization_code"), ("code", code), ("redirect_uri", CALLBACK)];
     let answer = server.form_post_as(SHOP, "/token", &fields).await;
     assert_eq!(answer.status, 200, "{answer:?}");
-    Tokens { access: answer.field("access_token"), id: answer.field("id_token") }
+    Tokens {
+        access: answer.field("access_token"),
+        id: answer.field("id_token"),
+        refresh: answer.field("refresh_token"),
+    }
+}
+
+/// Status of a refresh by the shop.
+pub async fn refresh(server: &Server, token: &str) -> u16 {
+    let fields = [("grant_type", "refresh_token"), ("refresh_token", token)];
+    server.form_post_as(SHOP, "/token", &fields).await.status
 }
