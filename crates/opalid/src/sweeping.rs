@@ -34,7 +34,11 @@ pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
     }
 }
 
-async fn batch(app: &App, table: SweptTable, stands: &mut HashMap<SweptTable, SweepPosition>) -> Result<(), StoreError> {
+async fn batch(
+    app: &App,
+    table: SweptTable,
+    stands: &mut HashMap<SweptTable, SweepPosition>,
+) -> Result<(), StoreError> {
     let step = Sweep { table, after: stands.get(&table).copied(), limit: BATCH, now: app.now() };
     match app.store.run(step).await?.next {
         Some(next) => stands.insert(table, next),

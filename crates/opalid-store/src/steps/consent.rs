@@ -64,7 +64,11 @@ pub struct GiveConsent {
 }
 
 impl GiveConsent {
-    async fn insert<T: Tx>(&self, tx: &mut T, [workspace, user, client]: [Value; 3]) -> Result<Option<Row>, StoreError> {
+    async fn insert<T: Tx>(
+        &self,
+        tx: &mut T,
+        [workspace, user, client]: [Value; 3],
+    ) -> Result<Option<Row>, StoreError> {
         let sql = "INSERT INTO consent (workspace, id, user_id, client, epoch, given, created_at)
                    VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (workspace, user_id, client) DO NOTHING RETURNING id";
         let given = to_json(&self.given)?;

@@ -55,7 +55,12 @@ macro_rules! endpoints {
 
             /// Whether it stands beside the root issuer alone: it is not of one workspace.
             const fn is_of_the_server(self) -> bool {
-                matches!(self, Self::Healthz | Self::Readyz | Self::Demo | Self::DemoCallback)
+                matches!(self, Self::Healthz | Self::Readyz) || self.is_of_the_demo()
+            }
+
+            /// Whether it exists with `--demo` alone.
+            const fn is_of_the_demo(self) -> bool {
+                matches!(self, Self::Demo | Self::DemoCallback)
             }
 
             fn at(path: &str) -> Option<Self> {
@@ -143,7 +148,8 @@ pub fn find(path: &str) -> Option<Place<'_>> {
 
 /// Answers one request.
 pub async fn answer(app: Arc<App>, request: Request, peer: SocketAddr) -> Reply {
-    let Some(place) = find(request.uri().path()) else { return asset(&request) };
+    let place = find(request.uri().path()).filter(|place| app.demo || !place.endpoint.is_of_the_demo());
+    let Some(place) = place else { return asset(&request) };
     let (endpoint, cors) = (place.endpoint, place.endpoint.cors());
     let issuer = app.find_issuer(place.workspace).await;
     let mut reply = match issuer {
@@ -209,7 +215,6 @@ async fn dispatch(call: &Call<'_>, endpoint: Endpoint) -> Reply {
     let is_post = call.parts.method == Method::POST;
     match endpoint {
         Endpoint::Home => home::show(call),
-        Endpoint::Demo | Endpoint::DemoCallback if !call.app.demo => reply::empty(StatusCode::NOT_FOUND),
         Endpoint::Demo if is_post => demo::submit(call).await,
         Endpoint::Demo => demo::show(call).await,
         Endpoint::DemoCallback => demo::callback(call).await,

@@ -203,4 +203,5 @@ async fn the_address_of_the_page_is_not_told_to_anybody() {
     let answer = server.get(&link(&server).await).await;
     assert_eq!(answer.header("referrer-policy"), Some("no-referrer"));
     assert_eq!(answer.header("cache-control"), Some("no-store"));
+    assert!(!answer.text().contains("name=\"referrer\""), "the header is the one place that says so");
 }

@@ -5,7 +5,7 @@
 //! nothing up. What was granted does not change: a narrowed access token leaves the refresh token as wide as it was.
 
 use opalid_core::error::{ErrorCode, OAuthError};
-use opalid_core::grant::{Entitlement, Guard};
+use opalid_core::grant::Guard;
 use opalid_core::ids::GrantId;
 use opalid_core::refresh::{self, NotGranted, Presentation, Successor, Wish};
 use opalid_core::request::{GrantType, RefreshTokenRequest};
