@@ -4,13 +4,14 @@
 //! Gives: what the token is to this caller, or `{"active":false}` without a reason.
 //! Holds: nothing is looked up before the caller is authenticated; an outage is an error, never "inactive".
 
+use std::borrow::Cow;
+
 use opalid_core::alive::{Reason, Verdict};
 use opalid_core::client::Client;
 use opalid_core::error::{ErrorCode, OAuthError};
-use opalid_core::grant::{Ancestor, Entitlement, Grant};
+use opalid_core::grant::{Ancestor, Grant};
 use opalid_core::refresh::{Presentation, Presented};
 use opalid_core::request::IntrospectionRequest;
-use opalid_core::resource::Resource;
 use opalid_core::scope::Scopes;
 use opalid_core::time::UnixTime;
 use opalid_core::token::{Access, PresentedToken, Refresh};
@@ -18,7 +19,6 @@ use opalid_store::check::Effective;
 use opalid_store::steps::refresh::FindChain;
 use serde::Serialize;
 
-use crate::entitle::scope_of;
 use crate::http::call::Call;
 use crate::http::client_auth::{self, AuthenticatedClient};
 use crate::http::reply::{self, Reply};
@@ -27,9 +27,9 @@ use crate::metrics::Introspected;
 /// POST /introspect.
 pub async fn endpoint(call: &Call<'_>) -> Reply {
     match answer(call).await {
-        Ok(Verdict::Active(facts)) => {
+        Ok(Verdict::Active(reply)) => {
             call.app.metrics.introspections.count(Introspected::Active);
-            reply::json(&facts)
+            reply
         }
         Ok(Verdict::Inactive(reason)) => {
             call.app.metrics.introspections.count(reason.into());
@@ -42,37 +42,36 @@ pub async fn endpoint(call: &Call<'_>) -> Reply {
 
 /// What a live token is to the caller (RFC 7662 §2.2).
 #[derive(Debug, Serialize)]
-pub struct Facts {
+struct Facts<'a> {
     active: bool,
-    iss: String,
-    sub: String,
-    aud: Audience,
-    client_id: String,
-    scope: String,
+    iss: &'a str,
+    sub: &'a str,
+    aud: Audience<'a>,
+    client_id: &'a str,
+    scope: &'a str,
     exp: i64,
     iat: i64,
     nbf: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     jti: Option<String>,
-    /// `Bearer` for access tokens. Absent for refresh tokens: the values are those of RFC 6749 §7.1, and whoever
-    /// checks for `Bearer` must not take one for an access token.
+    /// Absent for a refresh token: what checks for `Bearer` must not take one for an access token.
     #[serde(skip_serializing_if = "Option::is_none")]
     token_type: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    username: Option<String>,
+    username: Option<&'a str>,
 }
 
 /// One audience is a text, several are a list (RFC 7519 §4.1.3).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
-pub enum Audience {
+enum Audience<'a> {
     /// One.
-    One(String),
+    One(&'a str),
     /// Several.
-    Several(Vec<String>),
+    Several(Vec<&'a str>),
 }
 
-async fn answer(call: &Call<'_>) -> Result<Verdict<Facts>, OAuthError> {
+async fn answer(call: &Call<'_>) -> Result<Verdict<Reply>, OAuthError> {
     let form = call.form()?;
     let caller = client_auth::authenticate(call, &form).await?;
     if caller.is_public() {
@@ -94,7 +93,7 @@ async fn access_token(
     call: &Call<'_>,
     caller: &AuthenticatedClient,
     token: PresentedToken<'_>,
-) -> Result<Verdict<Facts>, opalid_store::Outage> {
+) -> Result<Verdict<Reply>, opalid_store::Outage> {
     let store = &call.app.store;
     let workspace = call.issuer.id();
     let Ok(reference) = call.issuer.sealer.open::<Access>(token) else {
@@ -108,7 +107,7 @@ async fn access_token(
     let Some(effective) = store.effective(workspace, &alive.entitlement).await? else {
         return Ok(Verdict::Inactive(Reason::Narrowed));
     };
-    let Some(part) = part_of(call, caller, grant, effective) else {
+    let Some(part) = part_of(call, caller, grant, &effective) else {
         return Ok(Verdict::Inactive(Reason::NotForCaller));
     };
     let of = About {
@@ -125,7 +124,7 @@ async fn refresh_token(
     call: &Call<'_>,
     caller: &AuthenticatedClient,
     token: PresentedToken<'_>,
-) -> Result<Verdict<Facts>, opalid_store::Outage> {
+) -> Result<Verdict<Reply>, opalid_store::Outage> {
     let store = &call.app.store;
     let workspace = call.issuer.id();
     let Ok(secret) = call.issuer.row_sealer.open_row::<Refresh>(token) else {
@@ -160,7 +159,7 @@ async fn refresh_token(
     };
     // What it may do can be given back, so it is active even while nothing is allowed.
     let effective = store.effective(workspace, entitlement).await?.unwrap_or_default();
-    let Some(part) = part_of(call, caller, grant, effective) else {
+    let Some(part) = part_of(call, caller, grant, &effective) else {
         return Ok(Verdict::Inactive(Reason::NotForCaller));
     };
     let of = About {
@@ -184,9 +183,9 @@ async fn facts(
     call: &Call<'_>,
     caller: &Client,
     grant: &Grant,
-    (effective, aud): (Entitlement, Audience),
+    (scope, aud): (Cow<'_, Scopes>, Audience<'_>),
     of: About,
-) -> Result<Verdict<Facts>, opalid_store::Outage> {
+) -> Result<Verdict<Reply>, opalid_store::Outage> {
     let store = &call.app.store;
     let workspace = call.issuer.id();
     let client =
@@ -203,40 +202,49 @@ async fn facts(
         return Ok(Verdict::Inactive(Reason::AncestorGone(Ancestor::User(id))));
     }
     let client: &Client = client.as_deref().unwrap_or(caller);
-    Ok(Verdict::Active(Facts {
+    let subject = user.as_deref().map(|user| user.id.to_string());
+    Ok(Verdict::Active(reply::json(&Facts {
         active: true,
-        iss: call.issuer.url.clone(),
-        sub: user.as_deref().map_or_else(|| client.client_id.clone(), |user| user.id.to_string()),
+        iss: &call.issuer.url,
+        sub: subject.as_deref().unwrap_or(&client.client_id),
         aud,
-        client_id: client.client_id.clone(),
-        scope: scope_of(&effective).to_string(),
+        client_id: &client.client_id,
+        scope: scope.as_str(),
         exp: of.expires_at.0,
         iat: of.issued_at.0,
         nbf: of.issued_at.0,
         jti: of.jti,
         token_type: of.token_type,
-        username: user.map(|user| user.username.clone()),
-    }))
+        username: user.as_deref().map(|user| user.username.as_str()),
+    })))
 }
 
 /// What the caller may see: all of a token issued to it or if it may introspect everything; else the part
 /// that is for a resource it serves; else nothing.
-fn part_of(call: &Call<'_>, caller: &Client, grant: &Grant, effective: Effective) -> Option<(Entitlement, Audience)> {
-    let Effective { entitlement: Entitlement { openid, resources }, resources: known } = effective;
+fn part_of<'e>(
+    call: &'e Call<'_>,
+    caller: &Client,
+    grant: &Grant,
+    effective: &'e Effective,
+) -> Option<(Cow<'e, Scopes>, Audience<'e>)> {
+    let Effective { entitlement, resources } = effective;
     let sees_all = grant.client == caller.id || caller.settings.introspect_tokens;
-    let seen = |resource: &Resource| sees_all || caller.settings.serves.contains(&resource.uri);
-    let seen = resources.into_iter().zip(known).filter(|(_, resource)| seen(resource));
-    let (resources, mut aud): (Vec<_>, Vec<_>) = seen.map(|(scopes, resource)| (scopes, resource.uri.clone())).unzip();
+    let all = entitlement.resources.iter().zip(resources);
+    let seen = all.filter(|(_, resource)| sees_all || caller.settings.serves.contains(&resource.uri));
+    let (parts, aud): (Vec<_>, Vec<_>) = seen.map(|((_, scopes), resource)| (scopes, resource.uri.as_str())).unzip();
     if !sees_all && aud.is_empty() {
         return None;
     }
-    let audience = match (aud.pop(), aud.is_empty()) {
-        (None, _) => Audience::One(call.issuer.url.clone()),
-        (Some(only), true) => Audience::One(only),
-        (Some(last), false) => {
-            aud.push(last);
-            Audience::Several(aud)
-        }
+    let nothing = Scopes::default();
+    let openid = if sees_all { &entitlement.openid } else { &nothing };
+    let scope = match parts.as_slice() {
+        [only] if openid.is_empty() => Cow::Borrowed(*only),
+        parts => Cow::Owned(parts.iter().fold(openid.clone(), |all, scopes| all.union(scopes))),
     };
-    Some((Entitlement { openid: if sees_all { openid } else { Scopes::default() }, resources }, audience))
+    let audience = match aud.as_slice() {
+        [] => Audience::One(&call.issuer.url),
+        [only] => Audience::One(only),
+        _ => Audience::Several(aud),
+    };
+    Some((scope, audience))
 }
