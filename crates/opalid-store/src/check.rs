@@ -28,6 +28,9 @@ pub struct Alive {
     pub entitlement: Arc<Entitlement>,
 }
 
+/// A standing grant, and where in it an entitlement stands.
+pub type StandingPlace = (Arc<RememberedGrant>, EntitlementNo);
+
 /// What a token may do today.
 #[derive(Debug, Clone, Default)]
 pub struct Effective {
@@ -135,25 +138,26 @@ impl Store {
         Ok(effective.map(|entitlement| Effective { entitlement, resources: today }))
     }
 
-    /// The standing grant of a client that holds an entitlement; made if there is none. `None` if it and
-    /// its children are full.
-    pub async fn standing_entitlement(
+    /// The standing grant that holds an entitlement, if memory knows one that stands.
+    pub async fn find_standing(
         &self,
-        step: StandingEntitlement,
+        workspace: WorkspaceId,
+        key: &StandingKey,
         now: UnixTime,
-    ) -> Result<Option<(Arc<RememberedGrant>, EntitlementNo)>, Outage> {
-        let workspace = step.stamp.workspace;
-        let key = StandingKey { client: step.client, epochs: step.epochs, entitlement: step.entitlement.clone() };
+    ) -> Result<Option<StandingPlace>, Outage> {
         let known = self.memory.trust().and_then(|memory| {
-            let (grant, number) = memory.standing_grant(&key)?;
+            let (grant, number) = memory.standing_grant(key)?;
             Some((memory.grant(grant)?, number))
         });
-        if let Some((grant, number)) = known
-            && grant.standing
-            && self.judge_lineage(workspace, &grant.grant.lineage, now).await?.is_ok()
-        {
-            return Ok(Some((grant, number)));
-        }
+        let Some((grant, number)) = known.filter(|(grant, _)| grant.standing) else { return Ok(None) };
+        let stands = self.judge_lineage(workspace, &grant.grant.lineage, now).await?.is_ok();
+        Ok(stands.then_some((grant, number)))
+    }
+
+    /// Finds or makes the standing grant that holds an entitlement. `None` if it and its children are full.
+    pub async fn make_standing(&self, step: StandingEntitlement) -> Result<Option<StandingPlace>, Outage> {
+        let workspace = step.stamp.workspace;
+        let key = StandingKey { client: step.client, epochs: step.epochs, entitlement: step.entitlement.clone() };
         let Interned::At(id, number) = self.run(step).await? else { return Ok(None) };
         let at = self.memory.position();
         let evidence = self.load_evidence(workspace, id).await?;

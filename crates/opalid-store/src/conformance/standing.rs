@@ -8,6 +8,7 @@ use opalid_core::scope::Scopes;
 use super::on_every_engine;
 use super::place::Place;
 use super::world::{NOW, World, scopes};
+use crate::memory::StandingKey;
 use crate::steps::client::ClientEvent;
 
 on_every_engine! {
@@ -75,15 +76,24 @@ async fn a_warm_standing_entitlement_is_the_same(place: &Place) {
     let world = World::new(place).await;
     let ask = async || {
         let step = world.standing(FIRST, world.read());
-        let (grant, number) = world.store.standing_entitlement(step, NOW).await.unwrap().unwrap();
-        (grant.grant.id, number)
+        let epochs = step.epochs;
+        let key = StandingKey { client: step.client, epochs, entitlement: step.entitlement.clone() };
+        let known = world.store.find_standing(world.workspace, &key, NOW).await.unwrap();
+        let was_known = known.is_some();
+        let (grant, number) = match known {
+            Some(known) => known,
+            None => world.store.make_standing(step).await.unwrap().unwrap(),
+        };
+        (was_known, (grant.grant.id, number))
     };
-    let cold = ask().await;
-    assert_eq!((cold, cold), (ask().await, world.interned().await));
+    let (was_known, cold) = ask().await;
+    assert!(!was_known);
+    assert_eq!((ask().await, cold), ((true, cold), world.interned().await));
     assert!(world.touch_client(ClientEvent::Revoked).await);
     let client = world.store.find_client(world.workspace, "app").await.unwrap().unwrap();
     let step = world.standing((FIRST.0, client.epoch.0), world.read());
-    let (grant, number) = world.store.standing_entitlement(step, NOW).await.unwrap().unwrap();
+    assert!(!ask().await.0, "what was cut is not known any more");
+    let (grant, number) = world.store.make_standing(step).await.unwrap().unwrap();
     assert_ne!(grant.grant.id, cold.0);
     assert_eq!(world.why_dead(&world.mint(&grant, number)).await, None);
     assert_eq!(grant.grant.entitlements[0].openid, Scopes::default());

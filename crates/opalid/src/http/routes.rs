@@ -212,6 +212,16 @@ async fn at_issuer(
 }
 
 async fn dispatch(call: &Call<'_>, endpoint: Endpoint) -> Reply {
+    match endpoint {
+        Endpoint::Introspect => oauth::introspect::endpoint(call).await,
+        Endpoint::Token => oauth::token::endpoint(call).await,
+        Endpoint::Userinfo => oauth::userinfo::endpoint(call).await,
+        // Boxed, so that what the hot paths keep while they wait stays small.
+        other => Box::pin(others(call, other)).await,
+    }
+}
+
+async fn others(call: &Call<'_>, endpoint: Endpoint) -> Reply {
     let is_post = call.parts.method == Method::POST;
     match endpoint {
         Endpoint::Home => home::show(call),
@@ -220,7 +230,6 @@ async fn dispatch(call: &Call<'_>, endpoint: Endpoint) -> Reply {
         Endpoint::DemoCallback => demo::callback(call).await,
         Endpoint::Healthz => reply::with_no_store("text/plain; charset=utf-8", "ok\n"),
         Endpoint::Readyz => ready(call).await,
-        Endpoint::Userinfo => oauth::userinfo::endpoint(call).await,
         Endpoint::Authorize => oauth::authorize::endpoint(call).await,
         Endpoint::ContinueAuthorize => oauth::authorize::resume(call).await,
         Endpoint::SignIn if is_post => login::sign_in::submit(call).await,
@@ -237,8 +246,7 @@ async fn dispatch(call: &Call<'_>, endpoint: Endpoint) -> Reply {
         Endpoint::SetPassword if is_post => login::set_password::submit(call).await,
         Endpoint::SetPassword => login::set_password::show(call).await,
         Endpoint::PasswordSet => login::set_password::done(call),
-        Endpoint::Introspect => oauth::introspect::endpoint(call).await,
-        Endpoint::Token => oauth::token::endpoint(call).await,
+        Endpoint::Introspect | Endpoint::Token | Endpoint::Userinfo => reply::empty(StatusCode::NOT_FOUND),
         Endpoint::Revoke => oauth::revoke::endpoint(call).await,
         Endpoint::Jwks => oauth::jwks::endpoint(call),
         Endpoint::OpenIdConfiguration | Endpoint::ServerMetadata => oauth::metadata::endpoint(call),

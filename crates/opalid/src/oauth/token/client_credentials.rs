@@ -7,6 +7,9 @@ use opalid_core::error::{ErrorCode, OAuthError};
 use opalid_core::grant::Guard;
 use opalid_core::ids::GrantId;
 use opalid_core::request::ClientCredentialsRequest;
+use opalid_store::Outage;
+use opalid_store::check::StandingPlace;
+use opalid_store::memory::StandingKey;
 use opalid_store::steps::standing::{NewGrant, StandingEntitlement};
 
 use crate::entitle;
@@ -27,17 +30,32 @@ pub async fn entitle(
         return Err(OAuthError::new(ErrorCode::UnauthorizedClient, description));
     }
     let entitlement = entitle::for_client_alone(call, client, &request).await?;
-    let fresh = || NewGrant { id: GrantId::from_bytes(call.app.new_id()), guard: Guard::new(random::bytes()) };
-    let step = StandingEntitlement {
-        stamp: call.app.stamp(call.issuer.id(), format!("client {}", client.client_id)),
-        client: client.id,
-        epochs: (call.issuer.workspace().epoch, client.epoch),
-        entitlement: entitlement.clone(),
-        fresh: [fresh(), fresh()],
+    let epochs = (call.issuer.workspace().epoch, client.epoch);
+    let key = StandingKey { client: client.id, epochs, entitlement };
+    let known = call.app.store.find_standing(call.issuer.id(), &key, call.now).await;
+    let standing = match known.map_err(|error| reply::outage(&error))? {
+        Some(known) => Some(known),
+        None => make(call, client, &key).await.map_err(|error| reply::outage(&error))?,
     };
-    let standing = call.app.store.standing_entitlement(step, call.now).await.map_err(|error| reply::outage(&error))?;
+    let entitlement = key.entitlement;
     let (grant, number) = standing.ok_or_else(|| {
         OAuthError::new(ErrorCode::InvalidScope, "this client has asked for too many different combinations of scopes")
     })?;
     Ok(Minting { grant, number, entitlement, id_token: None, refresh_token: None })
+}
+
+async fn make(
+    call: &Call<'_>,
+    client: &AuthenticatedClient,
+    key: &StandingKey,
+) -> Result<Option<StandingPlace>, Outage> {
+    let fresh = || NewGrant { id: GrantId::from_bytes(call.app.new_id()), guard: Guard::new(random::bytes()) };
+    let step = StandingEntitlement {
+        stamp: call.app.stamp(call.issuer.id(), format!("client {}", client.client_id)),
+        client: client.id,
+        epochs: key.epochs,
+        entitlement: key.entitlement.clone(),
+        fresh: [fresh(), fresh()],
+    };
+    call.app.store.make_standing(step).await
 }
