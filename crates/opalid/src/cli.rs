@@ -2,6 +2,7 @@
 
 mod apply;
 mod client;
+mod consent;
 mod events;
 mod fields;
 mod inspect;
@@ -45,8 +46,11 @@ enum Command {
     /// Shows or checks the configuration.
     #[command(subcommand)]
     Config(serve::ConfigCommand),
+    /// Makes what a document declares be so: workspaces, resources, clients, users.
     Apply(Alone<apply::ApplyCommand>),
+    /// Shows what apply would change; exits with 0 if nothing, 1 if something, 2 if that cannot be said.
     Diff(Alone<apply::DiffCommand>),
+    /// Writes what there is as a document that apply reads: all workspaces, or that of -w. No secrets are in it.
     Export(Alone<apply::ExportCommand>),
     /// Workspaces: issuers with their own clients, users and keys.
     Workspace(Managing<workspace::WorkspaceCommand>),
@@ -60,6 +64,8 @@ enum Command {
     Session(Managing<session::SessionCommand>),
     /// Grants: authorizations given to clients.
     Grant(Managing<session::GrantCommand>),
+    /// Consents: what people have agreed to.
+    Consent(Managing<consent::ConsentCommand>),
     /// Kills tokens, alone or with everything below something.
     Revoke(Managing<revoke::RevokeCommand>),
     /// Says what a token refers to, how everything it hangs from stands, and why it is dead if it is.
@@ -94,6 +100,7 @@ fn run() -> anyhow::Result<()> {
         Command::User(managing) => managing.run(),
         Command::Session(managing) => managing.run(),
         Command::Grant(managing) => managing.run(),
+        Command::Consent(managing) => managing.run(),
         Command::Revoke(managing) => managing.run(),
         Command::Inspect(alone) => alone.run(),
         Command::Events(alone) => alone.run(),

@@ -7,6 +7,7 @@
 
 pub mod apply;
 pub mod clients;
+pub mod consents;
 pub mod events;
 pub mod inspect;
 pub mod resources;
@@ -78,6 +79,8 @@ pub enum Command {
     SuspendUser { username: String },
     /// Puts them back.
     ResumeUser { username: String },
+    /// Kills a user's sessions and what is bound to them.
+    SignOutEverywhere { username: String },
     /// Sets a user's password.
     SetPassword { username: String, password: Handed },
     /// Makes a link with which the user sets it.
@@ -86,6 +89,10 @@ pub enum Command {
     ListSessions { user: Option<String>, paging: Paging },
     /// Grants, of one user, one client or all.
     ListGrants { user: Option<String>, client: Option<String>, paging: Paging },
+    /// Consents, of one user or of all.
+    ListConsents { user: Option<String>, paging: Paging },
+    /// Takes a consent back.
+    WithdrawConsent { id: String },
     /// Kills everything in the workspace.
     RevokeWorkspace {},
     /// Kills everything of a user.
@@ -140,6 +147,8 @@ pub enum Reply {
     Sessions(Page<sessions::SessionEntry>),
     /// Grants.
     Grants(Page<sessions::GrantEntry>),
+    /// Consents.
+    Consents(Page<consents::ConsentEntry>),
     /// What a token is.
     Inspected(Box<inspect::Inspection>),
     /// What happened.
@@ -345,12 +354,15 @@ pub async fn handle(app: &App, request: Request) -> Result<Reply, ManageError> {
         Command::SuspendUser { username } => users::touch(at, &username, UserEvent::Suspended).await,
         Command::ResumeUser { username } => users::touch(at, &username, UserEvent::Resumed).await,
         Command::RevokeUser { username } => users::touch(at, &username, UserEvent::Revoked).await,
+        Command::SignOutEverywhere { username } => users::touch(at, &username, UserEvent::SignedOutEverywhere).await,
         Command::SetPassword { username, password } => users::set_password(at, &username, &password).await,
         Command::LinkPassword { username } => users::make_link(at, &username).await,
         Command::ListSessions { user, paging } => sessions::list(at, user.as_deref(), &paging).await,
         Command::ListGrants { user, client, paging } => {
             sessions::list_grants(at, (user.as_deref(), client.as_deref()), &paging).await
         }
+        Command::ListConsents { user, paging } => consents::list(at, user.as_deref(), &paging).await,
+        Command::WithdrawConsent { id } => consents::withdraw(at, &id).await,
         Command::RevokeWorkspace {} => revoke::workspace(at).await,
         Command::RevokeSession { id } => revoke::session(at, &id).await,
         Command::RevokeGrant { id } => revoke::grant(at, &id).await,

@@ -46,6 +46,14 @@ fn the_command_line_is_well_formed() {
 }
 
 #[test]
+fn every_command_says_what_it_does() {
+    for command in Cli::command().get_subcommands() {
+        let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+        assert!(!about.is_empty() && !about.contains("reaches the server"), "{}: {about:?}", command.get_name());
+    }
+}
+
+#[test]
 fn every_command_is_understood_as_it_is_written_in_the_documents() {
     for line in [
         "workspace list",
@@ -62,10 +70,13 @@ fn every_command_is_understood_as_it_is_written_in_the_documents() {
         "user create --invite NAME",
         "user suspend alice",
         "user resume alice",
+        "user sign-out-everywhere alice",
         "user set-password alice",
         "user set-password --link alice",
         "session list --user alice",
         "grant list --client app",
+        "consent list --user alice",
+        "consent withdraw x",
         "revoke workspace acme",
         "revoke user alice",
         "revoke client app",
