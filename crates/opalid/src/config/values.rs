@@ -1,6 +1,6 @@
 //! From texts to types: each key's value is parsed once, here.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use zeroize::Zeroizing;
@@ -167,6 +167,14 @@ impl Settings {
         let mut reader = Reader { settings: self, mistakes: Vec::new() };
         let data = reader.one("data", path).unwrap_or_default();
         reader.mistakes.pop().map_or(Ok(data), Err)
+    }
+
+    /// The file that holds a secret, if it lies in one.
+    pub fn file_of(&self, name: &str) -> Option<&Path> {
+        match self.get(name)?.written.as_ref()? {
+            Written::InFile(path) => Some(path),
+            _ => None,
+        }
     }
 
     /// The checked configuration, or every mistake.
