@@ -1,6 +1,7 @@
 //! The commands: those that open the server, and those that reach a running one through its command socket.
 
 mod apply;
+mod backup;
 mod client;
 mod consent;
 mod events;
@@ -9,6 +10,7 @@ mod inspect;
 mod output;
 mod reach;
 mod resource;
+mod restore;
 mod revoke;
 mod secret;
 mod serve;
@@ -52,6 +54,10 @@ enum Command {
     Diff(Alone<apply::DiffCommand>),
     /// Writes what there is as a document that apply reads: all workspaces, or that of -w. No secrets are in it.
     Export(Alone<apply::ExportCommand>),
+    /// Copies the store of a running server to a file (SQLite); the master key is not in it.
+    Backup(Alone<backup::BackupCommand>),
+    /// Puts a store back from a copy: everyone signs in again, and nothing that was revoked lives again.
+    Restore(restore::RestoreCommand),
     /// Workspaces: issuers with their own clients, users and keys.
     Workspace(Managing<workspace::WorkspaceCommand>),
     /// Clients: who asks for tokens.
@@ -94,6 +100,8 @@ fn run() -> anyhow::Result<()> {
         Command::Apply(alone) => alone.run(),
         Command::Diff(alone) => alone.run(),
         Command::Export(alone) => alone.run(),
+        Command::Backup(alone) => alone.run(),
+        Command::Restore(command) => command.run(),
         Command::Workspace(managing) => managing.run(),
         Command::Client(managing) => managing.run(),
         Command::Resource(managing) => managing.run(),

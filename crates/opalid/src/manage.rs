@@ -6,6 +6,7 @@
 //! Not here: how requests travel (`socket`) and how replies look to a person (`cli`).
 
 pub mod apply;
+pub mod backup;
 pub mod clients;
 pub mod consents;
 pub mod events;
@@ -18,6 +19,7 @@ pub mod users;
 pub mod workspaces;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -117,6 +119,8 @@ pub enum Command {
     Change(apply::OneChange),
     /// Gives a client a new secret; the old ones stay good for a while.
     RotateSecret { client_id: String, secret: Option<Handed>, overlap: Option<Seconds> },
+    /// Copies the store to a file; the server tells how far it is where the way here can stay open.
+    Backup { file: PathBuf },
     /// What happened; with `follow`, also what happens from now on, where the way here can stay open.
     Events { follow: bool, paging: Paging },
 }
@@ -161,6 +165,13 @@ pub enum Reply {
     Document(Box<Document>),
     /// A client has a new secret.
     SecretRotated(Box<apply::RotatedClientSecret>),
+    /// How far a copy is, in pages.
+    Copied {
+        /// What is copied.
+        done: u64,
+        /// What there is.
+        total: u64,
+    },
     /// It is done.
     Done {
         /// What, in words.
@@ -375,6 +386,7 @@ pub async fn handle(app: &App, request: Request) -> Result<Reply, ManageError> {
         Command::RotateSecret { client_id, secret, overlap } => {
             apply::rotate(at, &client_id, secret.as_ref(), overlap).await
         }
+        Command::Backup { file } => backup::begin(app, file)?.finish().await,
         Command::Events { paging, .. } => events::list(at, &paging).await,
     }
 }

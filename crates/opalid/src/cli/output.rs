@@ -65,6 +65,7 @@ impl Output {
             Reply::Applied(applied) => apply::applied(applied),
             Reply::Document(document) => apply::document(document),
             Reply::SecretRotated(rotated) => apply::rotated(rotated, self),
+            Reply::Copied { done, total } => format!("{done} of {total} pages\n"),
             Reply::Done { message } => format!("{}\n", plain(message)),
         }
     }

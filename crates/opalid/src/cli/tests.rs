@@ -57,6 +57,9 @@ fn every_command_says_what_it_does() {
 fn every_command_is_understood_as_it_is_written_in_the_documents() {
     for line in [
         "workspace list",
+        "backup FILE --data d",
+        "restore FILE --data d",
+        "restore --database postgres://opalid@127.0.0.1/opalid --data d",
         "workspace show acme --data d",
         "client list --limit 5 --after x -o json",
         "client show app -w acme",

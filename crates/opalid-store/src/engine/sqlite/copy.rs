@@ -7,7 +7,6 @@
 use std::fs::{self, File};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
@@ -98,7 +97,8 @@ fn copy_pages(from: &Path, to: &Path, goes_on: &mut dyn FnMut(CopyProgress) -> b
         match step {
             StepResult::Done => break,
             StepResult::More => {}
-            _ => std::thread::sleep(Duration::from_millis(20)),
+            // Nobody else has the new file, and a read within one snapshot waits for nobody.
+            _ => return Err(StoreError::Unavailable("somebody else holds the file of the copy".into())),
         }
     }
     drop(backup);
