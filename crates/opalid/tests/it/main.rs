@@ -8,6 +8,7 @@
 )]
 
 mod authorize;
+mod backup;
 mod conformance;
 mod consent;
 mod events;
