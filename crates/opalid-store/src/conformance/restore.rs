@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use opalid_core::alive::Reason;
+use opalid_core::grant::Ancestor;
 use opalid_core::ids::EventId;
 use opalid_core::workspace::WorkspaceSettings;
 
@@ -43,7 +44,7 @@ async fn what_was_put_back_has_a_new_incarnation_and_nothing_in_it_lives(place: 
     let world = world.reopened(place).await;
     assert_eq!(world.store.memory().incarnation().0, drawn);
     assert!(world.store.memory().position() > position);
-    assert_eq!(world.why_dead(&token).await, Some(Reason::WorkspaceRevoked));
+    assert_eq!(world.why_dead(&token).await, Some(Reason::AncestorCut(Ancestor::Workspace(world.workspace))));
 }
 
 async fn a_look_changes_nothing_and_finds_what_there_is(place: &Place) {
