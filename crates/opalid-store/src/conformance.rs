@@ -10,6 +10,7 @@ mod groups;
 mod life;
 mod place;
 mod refresh;
+mod restore;
 mod rows;
 mod standing;
 mod world;

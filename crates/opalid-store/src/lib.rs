@@ -14,11 +14,11 @@ pub mod keys;
 pub mod memory;
 pub mod steps;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-pub use engine::sqlite::OnFatal;
+pub use engine::sqlite::{Copier, CopyProgress, OnFatal};
 pub use engine::tx::{Row, Step, Tx, Value};
 pub use error::{Outage, StoreError};
 
@@ -26,6 +26,8 @@ use crate::engine::postgres::Postgres;
 use crate::engine::sqlite::Sqlite;
 use crate::feed::Incarnation;
 use crate::memory::{BootTime, Capacity, Memory};
+use crate::steps::cell::Cell;
+use crate::steps::restore::{Restore, Restored};
 
 /// Where a store lies.
 #[derive(Debug, Clone)]
@@ -40,6 +42,22 @@ impl Location {
     /// A PostgreSQL database by its URL. A password stands beside it, never in it.
     pub fn postgres(url: &str, password: Option<&str>) -> Result<Self, StoreError> {
         engine::postgres::configure(url, password).map(|config| Self::Postgres(Box::new(config)))
+    }
+
+    /// Makes a store there of the copy `from`, with `step` taken in it; refused where there is one, or a server.
+    pub fn restore_from(&self, from: &Path, step: &Restore) -> Result<Restored, StoreError> {
+        match self {
+            Self::Sqlite(path) => engine::sqlite::restore(from, path, step),
+            Self::Postgres(_) => Err(StoreError::Refused("a PostgreSQL database is put back by pg_restore".into())),
+        }
+    }
+
+    /// What the store there says of itself, without changing anything in it: `None` where none was made yet.
+    pub async fn look(&self) -> Result<Option<Cell>, StoreError> {
+        match self {
+            Self::Sqlite(path) => engine::sqlite::look(path),
+            Self::Postgres(config) => engine::postgres::look(config).await,
+        }
     }
 }
 
@@ -114,6 +132,17 @@ impl Store {
         match &self.engine {
             Engine::Sqlite(_) => {}
             Engine::Postgres(engine) => engine.close().await,
+        }
+    }
+
+    /// What copies it while it runs; refused for PostgreSQL, which has better tools of its own.
+    pub fn copier(&self) -> Result<Copier, StoreError> {
+        match &self.engine {
+            Engine::Sqlite(engine) => Ok(engine.copier()),
+            Engine::Postgres(_) => Err(StoreError::Refused(
+                "this store is a PostgreSQL database; copy it with pg_dump, and after pg_restore run: opalid restore"
+                    .into(),
+            )),
         }
     }
 

@@ -1,13 +1,16 @@
 //! The commands: those that open the server, and those that reach a running one through its command socket.
 
 mod apply;
+mod backup;
 mod client;
+mod consent;
 mod events;
 mod fields;
 mod inspect;
 mod output;
 mod reach;
 mod resource;
+mod restore;
 mod revoke;
 mod secret;
 mod serve;
@@ -45,9 +48,16 @@ enum Command {
     /// Shows or checks the configuration.
     #[command(subcommand)]
     Config(serve::ConfigCommand),
+    /// Makes what a document declares be so: workspaces, resources, clients, users.
     Apply(Alone<apply::ApplyCommand>),
+    /// Shows what apply would change; exits with 0 if nothing, 1 if something, 2 if that cannot be said.
     Diff(Alone<apply::DiffCommand>),
+    /// Writes what there is as a document that apply reads: all workspaces, or that of -w. No secrets are in it.
     Export(Alone<apply::ExportCommand>),
+    /// Copies the store of a running server to a file (SQLite); the master key is not in it.
+    Backup(Alone<backup::BackupCommand>),
+    /// Puts a store back from a copy: everyone signs in again, and nothing that was revoked lives again.
+    Restore(restore::RestoreCommand),
     /// Workspaces: issuers with their own clients, users and keys.
     Workspace(Managing<workspace::WorkspaceCommand>),
     /// Clients: who asks for tokens.
@@ -60,6 +70,8 @@ enum Command {
     Session(Managing<session::SessionCommand>),
     /// Grants: authorizations given to clients.
     Grant(Managing<session::GrantCommand>),
+    /// Consents: what people have agreed to.
+    Consent(Managing<consent::ConsentCommand>),
     /// Kills tokens, alone or with everything below something.
     Revoke(Managing<revoke::RevokeCommand>),
     /// Says what a token refers to, how everything it hangs from stands, and why it is dead if it is.
@@ -88,12 +100,15 @@ fn run() -> anyhow::Result<()> {
         Command::Apply(alone) => alone.run(),
         Command::Diff(alone) => alone.run(),
         Command::Export(alone) => alone.run(),
+        Command::Backup(alone) => alone.run(),
+        Command::Restore(command) => command.run(),
         Command::Workspace(managing) => managing.run(),
         Command::Client(managing) => managing.run(),
         Command::Resource(managing) => managing.run(),
         Command::User(managing) => managing.run(),
         Command::Session(managing) => managing.run(),
         Command::Grant(managing) => managing.run(),
+        Command::Consent(managing) => managing.run(),
         Command::Revoke(managing) => managing.run(),
         Command::Inspect(alone) => alone.run(),
         Command::Events(alone) => alone.run(),

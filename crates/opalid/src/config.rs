@@ -19,7 +19,7 @@ mod values;
 
 pub use flags::ConfigFlags;
 pub use layers::{Settings, Source, Sources};
-pub use values::{Database, Issuer};
+pub use values::{Database, Issuer, Kept};
 
 use crate::http::client_address::Network;
 use crate::http::listen::ListenAddress;

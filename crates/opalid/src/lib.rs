@@ -17,6 +17,7 @@ pub mod oauth;
 pub mod pages;
 pub mod pending;
 pub mod random;
+pub mod restore;
 pub mod serve;
 pub mod signing_out;
 pub mod start;

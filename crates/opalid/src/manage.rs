@@ -6,7 +6,9 @@
 //! Not here: how requests travel (`socket`) and how replies look to a person (`cli`).
 
 pub mod apply;
+pub mod backup;
 pub mod clients;
+pub mod consents;
 pub mod events;
 pub mod inspect;
 pub mod resources;
@@ -17,6 +19,7 @@ pub mod users;
 pub mod workspaces;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -78,6 +81,8 @@ pub enum Command {
     SuspendUser { username: String },
     /// Puts them back.
     ResumeUser { username: String },
+    /// Kills a user's sessions and what is bound to them.
+    SignOutEverywhere { username: String },
     /// Sets a user's password.
     SetPassword { username: String, password: Handed },
     /// Makes a link with which the user sets it.
@@ -86,6 +91,10 @@ pub enum Command {
     ListSessions { user: Option<String>, paging: Paging },
     /// Grants, of one user, one client or all.
     ListGrants { user: Option<String>, client: Option<String>, paging: Paging },
+    /// Consents, of one user or of all.
+    ListConsents { user: Option<String>, paging: Paging },
+    /// Takes a consent back.
+    WithdrawConsent { id: String },
     /// Kills everything in the workspace.
     RevokeWorkspace {},
     /// Kills everything of a user.
@@ -110,6 +119,8 @@ pub enum Command {
     Change(apply::OneChange),
     /// Gives a client a new secret; the old ones stay good for a while.
     RotateSecret { client_id: String, secret: Option<Handed>, overlap: Option<Seconds> },
+    /// Copies the store to a file; the server tells how far it is where the way here can stay open.
+    Backup { file: PathBuf },
     /// What happened; with `follow`, also what happens from now on, where the way here can stay open.
     Events { follow: bool, paging: Paging },
 }
@@ -140,6 +151,8 @@ pub enum Reply {
     Sessions(Page<sessions::SessionEntry>),
     /// Grants.
     Grants(Page<sessions::GrantEntry>),
+    /// Consents.
+    Consents(Page<consents::ConsentEntry>),
     /// What a token is.
     Inspected(Box<inspect::Inspection>),
     /// What happened.
@@ -152,6 +165,13 @@ pub enum Reply {
     Document(Box<Document>),
     /// A client has a new secret.
     SecretRotated(Box<apply::RotatedClientSecret>),
+    /// How far a copy is, in pages.
+    Copied {
+        /// What is copied.
+        done: u64,
+        /// What there is.
+        total: u64,
+    },
     /// It is done.
     Done {
         /// What, in words.
@@ -345,12 +365,15 @@ pub async fn handle(app: &App, request: Request) -> Result<Reply, ManageError> {
         Command::SuspendUser { username } => users::touch(at, &username, UserEvent::Suspended).await,
         Command::ResumeUser { username } => users::touch(at, &username, UserEvent::Resumed).await,
         Command::RevokeUser { username } => users::touch(at, &username, UserEvent::Revoked).await,
+        Command::SignOutEverywhere { username } => users::touch(at, &username, UserEvent::SignedOutEverywhere).await,
         Command::SetPassword { username, password } => users::set_password(at, &username, &password).await,
         Command::LinkPassword { username } => users::make_link(at, &username).await,
         Command::ListSessions { user, paging } => sessions::list(at, user.as_deref(), &paging).await,
         Command::ListGrants { user, client, paging } => {
             sessions::list_grants(at, (user.as_deref(), client.as_deref()), &paging).await
         }
+        Command::ListConsents { user, paging } => consents::list(at, user.as_deref(), &paging).await,
+        Command::WithdrawConsent { id } => consents::withdraw(at, &id).await,
         Command::RevokeWorkspace {} => revoke::workspace(at).await,
         Command::RevokeSession { id } => revoke::session(at, &id).await,
         Command::RevokeGrant { id } => revoke::grant(at, &id).await,
@@ -363,6 +386,7 @@ pub async fn handle(app: &App, request: Request) -> Result<Reply, ManageError> {
         Command::RotateSecret { client_id, secret, overlap } => {
             apply::rotate(at, &client_id, secret.as_ref(), overlap).await
         }
+        Command::Backup { file } => backup::begin(app, file)?.finish().await,
         Command::Events { paging, .. } => events::list(at, &paging).await,
     }
 }

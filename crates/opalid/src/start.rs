@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -52,12 +52,15 @@ pub struct Starting {
     pub on_fatal: OnFatal,
 }
 
+/// The master key's name in the data folder.
+pub const MASTER_KEY: &str = "master.key";
+
 /// What the check value of a master key says, wrapped.
 const KEY_CHECK: &str = "cell/key-check";
 
 /// Opens everything; makes it when it is not there yet.
 pub async fn start(mut starting: Starting) -> anyhow::Result<App> {
-    let given = starting.master_key.take();
+    let mut given = starting.master_key.take();
     let data = &starting.data;
     fs::DirBuilder::new()
         .recursive(true)
@@ -73,6 +76,9 @@ pub async fn start(mut starting: Starting) -> anyhow::Result<App> {
         boottime: clock::boottime,
         on_fatal: Arc::clone(&starting.on_fatal),
     };
+    // A start that is refused leaves the store as it was: neither migrated nor taken over.
+    let known = opening.location.look().await?;
+    let given = known.map(|cell| admit(&cell, &starting, given.take())).transpose()?.or(given);
     let store = Store::open(opening).await?;
     let (master, root) = unlock(&store, &starting, given).await?;
     let transport = if starting.issuer.starts_with("https://") { Transport::Https } else { Transport::LoopbackHttp };
@@ -106,34 +112,40 @@ async fn hash_for(app: &App, name: &str, password: &str) -> anyhow::Result<Strin
     Ok(app.hasher.hash(&password, random::bytes()).await?.to_text())
 }
 
+/// Refuses a store that this start is not for; gives its master key.
+fn admit(cell: &Cell, starting: &Starting, given: Option<MasterKey>) -> anyhow::Result<MasterKey> {
+    let key_path = starting.data.join(MASTER_KEY);
+    let master = given.map_or_else(|| load_master_key(&key_path), Ok)?;
+    if !opens(&master, cell) {
+        let path = key_path.display();
+        bail!("this store was made under another master key; start it with that one (it was {path})");
+    }
+    if starting.demo && !cell.demo {
+        let data = starting.data.display();
+        bail!("{data} holds a store that is not a demo; --demo needs a folder of its own (--data DIR)");
+    }
+    Ok(master)
+}
+
+/// Whether a store was made under this master key.
+pub fn opens(master: &MasterKey, cell: &Cell) -> bool {
+    master.unwrap(KEY_CHECK, &cell.key_check).is_ok()
+}
+
 /// Opens what the store holds with its master key; makes both when the store is new.
 async fn unlock(
     store: &Store,
     starting: &Starting,
     given: Option<MasterKey>,
 ) -> anyhow::Result<(MasterKey, WorkspaceId)> {
-    let data = &starting.data;
-    let key_path = data.join("master.key");
     let cell = store.read(FindCell).await?;
     match cell {
         Some(cell) => {
-            let master = given.map_or_else(|| load_master_key(&key_path), Ok)?;
-            if master.unwrap(KEY_CHECK, &cell.key_check).is_err() {
-                bail!(
-                    "this store was made under another master key; start it with that one (it was {})",
-                    key_path.display()
-                );
-            }
-            if starting.demo && !cell.demo {
-                bail!(
-                    "{} holds a store that is not a demo; --demo needs a folder of its own (--data DIR)",
-                    data.display()
-                );
-            }
+            let master = admit(&cell, starting, given)?;
             Ok((master, cell.root_workspace.context("the store has no root workspace")?))
         }
         None => {
-            let master = given.map_or_else(|| load_or_make_master_key(&key_path), Ok)?;
+            let master = given.map_or_else(|| load_or_make_master_key(&starting.data.join(MASTER_KEY)), Ok)?;
             let root = make_cell(store, &master, starting).await?;
             Ok((master, root))
         }
@@ -160,10 +172,20 @@ async fn make_cell(store: &Store, master: &MasterKey, starting: &Starting) -> an
     Ok(root)
 }
 
-fn load_master_key(path: &Path) -> anyhow::Result<MasterKey> {
+/// Says so when a file that holds a secret is open to others.
+pub fn warn_if_others_read(path: &Path) {
+    if fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o007 != 0) {
+        let path = path.display();
+        tracing::warn!("the master key {path} is open to everybody on this machine; close it: chmod o= {path}");
+    }
+}
+
+/// Reads the master key from its file.
+pub fn load_master_key(path: &Path) -> anyhow::Result<MasterKey> {
     let text = fs::read_to_string(path).with_context(|| {
         format!("cannot read the master key {}: this store needs the key it was made under", path.display())
     })?;
+    warn_if_others_read(path);
     let text = text.strip_suffix('\n').unwrap_or(&text);
     MasterKey::from_text(text).with_context(|| format!("{} does not hold a master key", path.display()))
 }

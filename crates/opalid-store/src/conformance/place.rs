@@ -90,13 +90,17 @@ impl Place {
 
     /// Opens the store under another clock, or says why not.
     pub async fn try_open(&self, boottime: BootTime) -> Result<Store, StoreError> {
+        self.try_open_as(boottime, unique_bytes()).await
+    }
+
+    async fn try_open_as(&self, boottime: BootTime, owner: [u8; 16]) -> Result<Store, StoreError> {
         let location = match self {
             Self::Sqlite(path) => Location::Sqlite(path.clone()),
             Self::Postgres { .. } => Location::postgres(&self.url(), None)?,
         };
         Store::open(Opening {
             location,
-            owner: unique_bytes(),
+            owner,
             incarnation: unique_bytes(),
             capacity: Capacity { grants: 1000, entities: 1000 },
             boottime,
@@ -107,6 +111,11 @@ impl Place {
 
     /// Closes a store that nobody else has, and opens it anew.
     pub async fn reopen(&self, store: Arc<Store>) -> Arc<Store> {
+        self.reopen_as(store, unique_bytes()).await
+    }
+
+    /// The same, as this owner.
+    pub async fn reopen_as(&self, store: Arc<Store>, owner: [u8; 16]) -> Arc<Store> {
         store.close().await;
         let mut store = Some(store);
         while let Some(left) = store.take() {
@@ -117,7 +126,7 @@ impl Place {
         }
         // The writer of a file ends a moment after its store.
         loop {
-            match self.try_open(boottime).await {
+            match self.try_open_as(boottime, owner).await {
                 Ok(store) => return Arc::new(store),
                 Err(StoreError::Refused(_)) => tokio::task::yield_now().await,
                 Err(error) => panic!("{error}"),

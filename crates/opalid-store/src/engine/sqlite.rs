@@ -5,6 +5,8 @@
 //! everyone waiting gets `Unavailable` and the process ends, because what is on disk is not known.
 //! Reads run on the caller's thread, on a connection of that thread.
 
+mod copy;
+mod files;
 mod tx;
 
 use std::cell::RefCell;
@@ -20,6 +22,10 @@ use std::task::{Context, Poll, Waker};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::sync::oneshot;
 
+pub(crate) use self::copy::restore;
+pub use self::copy::{Copier, CopyProgress};
+pub(crate) use self::files::look;
+use self::files::{lock, make_private};
 use self::tx::SqliteTx;
 use crate::engine::migrate::{self, Dialect};
 use crate::engine::tx::Step;
@@ -60,6 +66,7 @@ impl Sqlite {
         fatal: OnFatal,
     ) -> Result<Self, StoreError> {
         let lock = lock(path)?;
+        make_private(path)?;
         let mut connection = Connection::open(path).map_err(|error| refused(path, &error))?;
         connection
             .execute_batch(
@@ -111,24 +118,23 @@ impl Sqlite {
         })
     }
 
+    /// What copies it while it runs.
+    pub(crate) fn copier(&self) -> Copier {
+        Copier::new(&self.path)
+    }
+
     fn open_reader(&self) -> Result<Connection, StoreError> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let reader = Connection::open_with_flags(&self.path, flags).map_err(|error| translate(&error))?;
-        reader
-            .execute_batch("PRAGMA busy_timeout = 5000; PRAGMA query_only = ON;")
-            .map_err(|error| translate(&error))?;
+        let reader = open_to_read(&self.path)?;
         reader.set_prepared_statement_cache_capacity(64);
         Ok(reader)
     }
 }
 
-fn lock(path: &Path) -> Result<File, StoreError> {
-    let lock_path = path.with_extension("lock");
-    let open = File::options().create(true).truncate(false).write(true).open(&lock_path);
-    let file = open.map_err(|error| StoreError::Refused(format!("cannot open {}: {error}", lock_path.display())))?;
-    file.try_lock()
-        .map_err(|_| StoreError::Refused(format!("another server is running on {}; stop it first", path.display())))?;
-    Ok(file)
+fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let reader = Connection::open_with_flags(path, flags).map_err(|error| translate(&error))?;
+    reader.execute_batch("PRAGMA busy_timeout = 5000; PRAGMA query_only = ON;").map_err(|error| translate(&error))?;
+    Ok(reader)
 }
 
 fn refused(path: &Path, error: &rusqlite::Error) -> StoreError {
@@ -252,7 +258,7 @@ impl Writer {
 
     fn run_all(&mut self, group: &mut [Box<dyn Job>]) -> Result<Vec<(Position, Touched)>, StoreError> {
         let changes = self.run_group(group)?;
-        let positioned = self.enter_feed(&changes)?;
+        let positioned = enter_feed(&mut self.connection, &self.owner, &changes)?;
         commit(&self.connection)?;
         Ok(positioned)
     }
@@ -282,23 +288,27 @@ impl Writer {
         }
         Ok(changes)
     }
+}
 
-    fn enter_feed(&mut self, changes: &[Change]) -> Result<Vec<(Position, Touched)>, StoreError> {
-        if changes.is_empty() {
-            return Ok(Vec::new());
-        }
-        let count = i64::try_from(changes.len()).unwrap_or(i64::MAX);
-        let mut tx = SqliteTx::new(&mut self.connection);
-        let head = tx.query(feed::TAKE_HEAD, &[count.into(), self.owner.as_slice().into()])?;
-        let last = head.first().ok_or(StoreError::NotOwner)?.int(0)?;
-        let first = u64::try_from(last - count + 1).map_err(|_| StoreError::Corrupt("the feed head".into()))?;
-        let mut positioned = Vec::with_capacity(changes.len());
-        for (n, change) in (first..).zip(changes) {
-            tx.query(feed::INSERT_CHANGE, &change.values(n))?;
-            positioned.push((Position(n), change.touched));
-        }
-        Ok(positioned)
+fn enter_feed(
+    connection: &mut Connection,
+    owner: &[u8; 16],
+    changes: &[Change],
+) -> Result<Vec<(Position, Touched)>, StoreError> {
+    if changes.is_empty() {
+        return Ok(Vec::new());
     }
+    let count = i64::try_from(changes.len()).unwrap_or(i64::MAX);
+    let mut tx = SqliteTx::new(connection);
+    let head = tx.query(feed::TAKE_HEAD, &[count.into(), owner.as_slice().into()])?;
+    let last = head.first().ok_or(StoreError::NotOwner)?.int(0)?;
+    let first = u64::try_from(last - count + 1).map_err(|_| StoreError::Corrupt("the feed head".into()))?;
+    let mut positioned = Vec::with_capacity(changes.len());
+    for (n, change) in (first..).zip(changes) {
+        tx.query(feed::INSERT_CHANGE, &change.values(n))?;
+        positioned.push((Position(n), change.touched));
+    }
+    Ok(positioned)
 }
 
 const FATAL: &str = "fatal: ";

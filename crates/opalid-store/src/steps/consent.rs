@@ -2,10 +2,12 @@
 
 use opalid_core::grant::{Entitlement, Epoch};
 use opalid_core::ids::{ClientId, ConsentId, UserId, WorkspaceId};
+use opalid_core::time::UnixTime;
 
 use crate::engine::tx::{Row, Step, Tx, Value};
 use crate::error::StoreError;
 use crate::feed::Touched;
+use crate::steps::list::Part;
 use crate::steps::{Stamp, to_json};
 
 /// A remembered consent.
@@ -107,6 +109,54 @@ impl Step for GiveConsent {
         done.ok_or_else(|| StoreError::Serialization("two consents of one person at once".into()))?;
         self.stamp.audit(tx, "consent.given", format!("user {}", self.user), format!("client {}", self.client));
         Ok(())
+    }
+}
+
+/// A consent as operators see it.
+#[derive(Debug, Clone)]
+pub struct ListedConsent {
+    /// Its row.
+    pub id: ConsentId,
+    /// Who agreed.
+    pub user: UserId,
+    /// For whom.
+    pub client: ClientId,
+    /// To what.
+    pub given: Entitlement,
+    /// When they first agreed.
+    pub created_at: UnixTime,
+}
+
+/// Lists consents.
+pub struct ListConsents {
+    /// Which part.
+    pub part: Part<ConsentId>,
+    /// Only what this user has agreed to.
+    pub user: Option<UserId>,
+}
+
+impl Step for ListConsents {
+    type Out = Vec<ListedConsent>;
+
+    async fn run<T: Tx>(&self, tx: &mut T) -> Result<Self::Out, StoreError> {
+        let [workspace, before, limit] = self.part.values();
+        let rows = match self.user {
+            None => {
+                let sql = "SELECT id, user_id, client, given, created_at FROM consent
+                           WHERE workspace = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
+                tx.run(sql, &[workspace, before, limit]).await?
+            }
+            Some(user) => {
+                let sql = "SELECT id, user_id, client, given, created_at FROM consent
+                           WHERE workspace = $1 AND user_id = $2 AND id < $3 ORDER BY id DESC LIMIT $4";
+                tx.run(sql, &[workspace, user.as_bytes().into(), before, limit]).await?
+            }
+        };
+        let read = |row: &Row| {
+            let (id, user, client) = (row.id(0)?, row.id(1)?, row.id(2)?);
+            Ok(ListedConsent { id, user, client, given: row.json(3)?, created_at: row.time(4)? })
+        };
+        rows.iter().map(read).collect()
     }
 }
 

@@ -25,7 +25,7 @@ pub struct Part<Id> {
 }
 
 impl<Id: Copy + Into<[u8; 16]>> Part<Id> {
-    fn values(&self) -> [Value; 3] {
+    pub(crate) fn values(&self) -> [Value; 3] {
         let bound = self.before.map_or([0xff; 16], Into::into);
         [self.workspace.as_bytes().into(), (&bound).into(), self.limit.into()]
     }

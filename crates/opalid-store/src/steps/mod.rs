@@ -14,6 +14,7 @@ pub mod password;
 pub mod refresh;
 pub mod request;
 pub mod resource;
+pub mod restore;
 pub mod revoke;
 pub mod session;
 pub mod settings;

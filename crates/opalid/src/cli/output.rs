@@ -7,7 +7,7 @@ use std::io::{Write, stdout};
 use clap::ValueEnum;
 use opalid_core::time::UnixTime;
 
-use super::{apply, client, events, inspect, resource, session, user, words, workspace};
+use super::{apply, client, consent, events, inspect, resource, session, user, words, workspace};
 use crate::clock::Clock;
 use crate::manage::Reply;
 
@@ -58,12 +58,14 @@ impl Output {
             Reply::Link(link) => user::link(link, self),
             Reply::Sessions(page) => session::table(page, self),
             Reply::Grants(page) => session::grants(page, self),
+            Reply::Consents(page) => consent::table(page, self),
             Reply::Inspected(inspection) => inspect::text(inspection, self),
             Reply::Events(page) => events::text(page),
             Reply::Planned(changes) => apply::plan(changes),
             Reply::Applied(applied) => apply::applied(applied),
             Reply::Document(document) => apply::document(document),
             Reply::SecretRotated(rotated) => apply::rotated(rotated, self),
+            Reply::Copied { done, total } => format!("{done} of {total} pages\n"),
             Reply::Done { message } => format!("{}\n", plain(message)),
         }
     }

@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::config::{Config, ConfigFlags, Database, Settings};
 use crate::http::tls::TlsSource;
 use crate::login::password_hash::HasherSettings;
-use crate::start::{Starting, start};
+use crate::start::{Starting, start, warn_if_others_read};
 use crate::{config, serve, telemetry};
 
 /// What can be asked of the configuration.
@@ -34,7 +34,14 @@ pub enum ConfigCommand {
 
 /// Runs the server.
 pub fn run(demo: bool, flags: ConfigFlags) -> anyhow::Result<()> {
-    let config = effective(&Settings::new(flags.sources(demo)?))?;
+    // Whatever this process makes is for its owner alone.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+    let settings = Settings::new(flags.sources(demo)?);
+    let config = effective(&settings)?;
+    telemetry::begin(config.log_format, &config.log_level)?;
+    if let Some(path) = settings.file_of("master_key") {
+        warn_if_others_read(path);
+    }
     serve_with(config, demo)
 }
 
@@ -61,7 +68,6 @@ fn effective(settings: &Settings) -> anyhow::Result<Config> {
 }
 
 fn serve_with(config: Config, demo: bool) -> anyhow::Result<()> {
-    telemetry::begin(config.log_format, &config.log_level)?;
     if demo
         && !(config.issuer.is_loopback() && config.listen.iter().all(crate::http::listen::ListenAddress::is_loopback))
     {

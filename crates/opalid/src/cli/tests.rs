@@ -46,9 +46,20 @@ fn the_command_line_is_well_formed() {
 }
 
 #[test]
+fn every_command_says_what_it_does() {
+    for command in Cli::command().get_subcommands() {
+        let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+        assert!(!about.is_empty() && !about.contains("reaches the server"), "{}: {about:?}", command.get_name());
+    }
+}
+
+#[test]
 fn every_command_is_understood_as_it_is_written_in_the_documents() {
     for line in [
         "workspace list",
+        "backup FILE --data d",
+        "restore FILE --data d",
+        "restore --database postgres://opalid@127.0.0.1/opalid --data d",
         "workspace show acme --data d",
         "client list --limit 5 --after x -o json",
         "client show app -w acme",
@@ -62,10 +73,13 @@ fn every_command_is_understood_as_it_is_written_in_the_documents() {
         "user create --invite NAME",
         "user suspend alice",
         "user resume alice",
+        "user sign-out-everywhere alice",
         "user set-password alice",
         "user set-password --link alice",
         "session list --user alice",
         "grant list --client app",
+        "consent list --user alice",
+        "consent withdraw x",
         "revoke workspace acme",
         "revoke user alice",
         "revoke client app",

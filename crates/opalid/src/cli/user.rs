@@ -57,6 +57,11 @@ pub enum UserCommand {
         /// What the person types to sign in
         username: String,
     },
+    /// Ends all their sessions with what is bound to them; offline access lives on.
+    SignOutEverywhere {
+        /// What the person types to sign in
+        username: String,
+    },
     /// Sets a password, from a prompt or standard input: everything of the user's from before dies.
     SetPassword {
         /// What the person types to sign in
@@ -82,6 +87,7 @@ impl Reaching for UserCommand {
             Self::Create { username, admin, invite } => Command::CreateUser { username, admin, link: admin || invite },
             Self::Suspend { username } => Command::SuspendUser { username },
             Self::Resume { username } => Command::ResumeUser { username },
+            Self::SignOutEverywhere { username } => Command::SignOutEverywhere { username },
             Self::SetPassword { username, link: true } => Command::LinkPassword { username },
             Self::SetPassword { username, link: false } => {
                 let password = secret::ask_twice(&format!("New password of {}: ", plain(&username)))?;

@@ -1,6 +1,6 @@
 //! From texts to types: each key's value is parsed once, here.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use zeroize::Zeroizing;
@@ -161,12 +161,44 @@ impl FromStr for LogFormat {
     }
 }
 
+/// Where the store and its master key are kept.
+pub struct Kept {
+    /// The data folder.
+    pub data: PathBuf,
+    /// The store.
+    pub database: Database,
+    /// The database's password.
+    pub database_password: Option<Secret>,
+    /// The master key, if it does not lie in the data folder.
+    pub master_key: Option<Secret>,
+}
+
 impl Settings {
     /// The data folder alone, for commands that reach a running server there.
     pub fn data(&self) -> Result<PathBuf, ConfigError> {
         let mut reader = Reader { settings: self, mistakes: Vec::new() };
         let data = reader.one("data", path).unwrap_or_default();
         reader.mistakes.pop().map_or(Ok(data), Err)
+    }
+
+    /// Where the store and its master key are kept, for what needs no server.
+    pub fn kept(&self) -> Result<Kept, ConfigError> {
+        let mut reader = Reader { settings: self, mistakes: self.mistakes.clone() };
+        let kept = Kept {
+            data: reader.one("data", path).unwrap_or_default(),
+            database: reader.one("database", str::parse::<Database>).unwrap_or(Database::Sqlite),
+            database_password: reader.secret("database_password"),
+            master_key: reader.secret("master_key"),
+        };
+        reader.mistakes.pop().map_or(Ok(kept), Err)
+    }
+
+    /// The file that holds a secret, if it lies in one.
+    pub fn file_of(&self, name: &str) -> Option<&Path> {
+        match self.get(name)?.written.as_ref()? {
+            Written::InFile(path) => Some(path),
+            _ => None,
+        }
     }
 
     /// The checked configuration, or every mistake.

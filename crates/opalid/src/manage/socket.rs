@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use opalid_store::CopyProgress;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -21,7 +22,7 @@ use tokio::sync::{Semaphore, watch};
 use zeroize::Zeroizing;
 
 use super::events::{Event, Follower};
-use super::{Command, ManageError, Operation, Page, Reply, Request, handle};
+use super::{Command, ManageError, Operation, Page, Reply, Request, backup, handle};
 use crate::app::App;
 
 /// The socket's name in the data folder.
@@ -184,6 +185,9 @@ async fn converse(app: &App, stream: UnixStream, stop: watch::Receiver<bool>) ->
         }
     };
     drop(line);
+    if let Command::Backup { file } = request.command {
+        return copy(app, file, (read, write), stop).await;
+    }
     let news = matches!(request.command, Command::Events { follow: true, .. });
     if news {
         return follow(app, request, (read, write), stop).await;
@@ -200,6 +204,31 @@ async fn read_request(read: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Opti
         Err(_) => return Ok(None),
     };
     Ok(line.ends_with(b"\n").then_some(line))
+}
+
+/// Sends how far a copy is, then that it is done. It is given up when either side has enough.
+async fn copy(
+    app: &App,
+    file: PathBuf,
+    (mut read, mut write): (BufReader<OwnedReadHalf>, OwnedWriteHalf),
+    mut stop: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let mut copying = match backup::begin(app, file) {
+        Ok(copying) => copying,
+        Err(error) => return send(&mut write, &Line::Error(error)).await,
+    };
+    let mut hung_up = [0];
+    loop {
+        let progress = tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return Ok(()),
+            _ = read.read(&mut hung_up) => return Ok(()),
+            progress = copying.progress.recv() => progress,
+        };
+        let Some(CopyProgress { done, total }) = progress else { break };
+        send(&mut write, &Line::Ok(Reply::Copied { done, total })).await?;
+    }
+    let end = copying.finish().await.map_or_else(Line::Error, Line::Ok);
+    send(&mut write, &end).await
 }
 
 /// Sends the last events, then what happens, until either side has enough.

@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use opalid_core::code::CodeBinding;
 use opalid_core::grant::{Ancestor, Authentication, Birth, Entitlement, EntitlementNo, Epoch, Grant, Guard, Lineage};
-use opalid_core::ids::{CodeId, EventId, GrantId, LinkId, SessionId, UserId};
+use opalid_core::ids::{CodeId, ConsentId, EventId, GrantId, LinkId, SessionId, UserId};
 use opalid_core::scope::Scopes;
 use opalid_core::time::{Seconds, UnixTime};
 use opalid_core::token::{
     Access, Code, Jti, PasswordLink, PresentedToken, RowSecret, Sealed, SecretDigest, SessionCookie,
 };
 use opalid_store::steps::code::IssueCode;
+use opalid_store::steps::consent::GiveConsent;
 use opalid_store::steps::evidence::GrantFacts;
 use opalid_store::steps::password::{FindPasswordLink, RedeemPasswordLink, RedeemedLink};
 use opalid_store::steps::session::StartSession;
@@ -324,6 +325,47 @@ async fn a_link_dies_of_age_and_of_whatever_kills_its_user() {
     let late = link(&server, new()).await;
     server.app.clock.advance(24 * 3600);
     assert_eq!(redeem(&server, late).await, RedeemedLink::Dead);
+}
+
+#[tokio::test]
+async fn signing_out_everywhere_kills_what_is_bound_to_sessions() {
+    let server = server(true).await;
+    let alice = server.sign_in().await;
+    assert_eq!(server.why(&alice.token).await, None);
+    server.ask(Command::SignOutEverywhere { username: "alice".into() }).await.unwrap();
+    assert!(server.why(&alice.token).await.is_some());
+    let error = server.ask(Command::SignOutEverywhere { username: "nobody".into() }).await.unwrap_err();
+    assert!(error.to_string().contains("has no user nobody"), "{error}");
+}
+
+#[tokio::test]
+async fn a_consent_is_listed_and_taken_back_once() {
+    let server = server(true).await;
+    let app = &server.app;
+    let key = FindCredentials { workspace: app.root, username_key: "alice".into() };
+    let user = app.store.read(key).await.unwrap().unwrap().user.id;
+    let client = app.store.find_client(app.root, crate::demo::PUBLIC_CLIENT).await.unwrap().unwrap().id;
+    let resource = app.store.find_resource(app.root, crate::demo::RESOURCE).await.unwrap().unwrap().id;
+    let given = Entitlement::new(Scopes::parse("openid").unwrap(), vec![(resource, Scopes::parse("read").unwrap())]);
+    let id = ConsentId::from_bytes(app.new_id());
+    app.store.run(GiveConsent { stamp: app.stamp(app.root, "test"), id, user, client, given }).await.unwrap();
+
+    let list = |user: &str| Command::ListConsents { user: Some(user.into()), paging: Paging::default() };
+    let Reply::Consents(page) = server.ask(list("alice")).await.unwrap() else { panic!() };
+    let found: Vec<_> =
+        page.rows.iter().map(|row| (row.id, &*row.username, &*row.client_id, &*row.resources)).collect();
+    let resources = [(crate::demo::RESOURCE.to_owned(), Scopes::parse("read").unwrap())];
+    assert_eq!(found, [(id, "alice", crate::demo::PUBLIC_CLIENT, &resources[..])]);
+    let Reply::Consents(page) = server.ask(list("bob")).await.unwrap() else { panic!() };
+    assert!(page.rows.is_empty());
+
+    let withdraw = || Command::WithdrawConsent { id: id.to_string() };
+    server.ask(withdraw()).await.unwrap();
+    let everyones = Command::ListConsents { user: None, paging: Paging::default() };
+    let Reply::Consents(page) = server.ask(everyones).await.unwrap() else { panic!() };
+    assert!(page.rows.is_empty());
+    let error = server.ask(withdraw()).await.unwrap_err();
+    assert!(error.to_string().ends_with("see: opalid consent list"), "{error}");
 }
 
 #[tokio::test]

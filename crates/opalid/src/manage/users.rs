@@ -107,7 +107,9 @@ pub(super) async fn touch(operation: &Operation<'_>, username: &str, event: User
         UserEvent::Revoked => format!("Everything of user {name} is dead: sessions, grants and their tokens."),
         UserEvent::Suspended => format!("User {name} is suspended; everything of theirs is dead."),
         UserEvent::Resumed => format!("User {name} is back in service; nothing they had before lives again."),
-        UserEvent::SignedOutEverywhere => format!("User {name} is signed out everywhere."),
+        UserEvent::SignedOutEverywhere => {
+            format!("User {name} is signed out everywhere; what they gave offline access to lives on.")
+        }
     }))
 }
 

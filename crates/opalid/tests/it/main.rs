@@ -9,6 +9,7 @@
 
 mod apply;
 mod authorize;
+mod backup;
 mod conformance;
 mod consent;
 mod events;

@@ -62,7 +62,7 @@ async fn the_inspector_says_what_became_of_codes_and_refresh_tokens() {
 }
 
 /// Runs `opalid` against the server of a folder; gives whether it did it, and what it said.
-fn opalid(data: &Path, words: &str, input: &str) -> (bool, String) {
+pub fn opalid(data: &Path, words: &str, input: &str) -> (bool, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_opalid"));
     command.args(words.split(' ')).arg("--data").arg(data).env_clear();
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

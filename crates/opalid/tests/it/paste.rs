@@ -163,9 +163,11 @@ fn a_store_of_another_master_key_is_refused_and_left_alone() {
 
     let key = data.path().join("master.key");
     let own = std::fs::read(&key).unwrap();
+    let store = std::fs::read(data.path().join("opalid.db")).unwrap();
     std::fs::copy(other.path().join("master.key"), &key).unwrap();
     let said = refused(data.path(), &format!("localhost:{}", free_port()));
     assert!(said.contains("another master key"), "{said}");
+    assert_eq!(std::fs::read(data.path().join("opalid.db")).unwrap(), store, "the store is left alone");
     assert_ne!(std::fs::read(&key).unwrap(), own, "the key is not replaced");
 
     std::fs::write(&key, own).unwrap();
@@ -190,10 +192,31 @@ fn a_store_without_its_master_key_is_refused_and_gets_no_new_one() {
 }
 
 #[test]
-fn the_master_key_is_for_its_owner_alone() {
-    use std::os::unix::fs::PermissionsExt;
+fn everything_in_the_data_folder_is_for_its_owner_alone() {
+    let above = Folder::new();
+    let data = above.path().join("data");
+    let running = start(&data, true);
+    assert_eq!(mode(&data), 0o700);
+    let names: Vec<_> = std::fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().path()).collect();
+    for name in ["opalid.db", "opalid.db-wal", "opalid.db-shm", "opalid.lock", "master.key", "command.sock"] {
+        assert!(names.contains(&data.join(name)), "{name}: {names:?}");
+    }
+    for path in names {
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+    }
+    drop(running);
+}
+
+#[test]
+fn a_master_key_that_others_may_read_is_warned_about() {
     let data = Folder::new();
-    assert!(start(data.path(), true).terminate().0.success());
-    let mode = std::fs::metadata(data.path().join("master.key")).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
+    assert!(!start(data.path(), true).terminate().1.contains("is open to everybody"));
+    let key = data.path().join("master.key");
+    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    let (_, said) = start(data.path(), true).terminate();
+    assert!(said.contains("is open to everybody") && said.contains("chmod o="), "{said}");
+}
+
+fn mode(path: &Path) -> u32 {
+    std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(path).unwrap().permissions()) & 0o777
 }

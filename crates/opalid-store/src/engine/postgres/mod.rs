@@ -32,6 +32,7 @@ use crate::memory::{BootTime, Memory};
 pub(crate) use self::connect::configure;
 #[cfg(test)]
 pub(crate) use self::keeper::LOCK_KEY;
+pub(crate) use self::start::look;
 
 /// How long a step may take before its caller is told that the store is not available.
 const STEP_WITHIN: Duration = Duration::from_millis(900);

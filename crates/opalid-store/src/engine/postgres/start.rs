@@ -4,8 +4,11 @@ use tokio_postgres::Config;
 
 use super::connect::{Session, translate};
 use super::keeper;
+use super::tx::{self, PgTx};
 use crate::engine::migrate::{self, Dialect};
+use crate::engine::tx::Step;
 use crate::error::StoreError;
+use crate::steps::cell::{Cell, FindCell};
 
 const DIALECT: Dialect = Dialect { int: "BIGINT", blob: "BYTEA", text: "TEXT COLLATE \"C\"", clustered: "" };
 
@@ -35,6 +38,19 @@ pub(super) async fn start(config: &Config) -> Result<Session, StoreError> {
     drop(second);
     migrate(&mut session).await?;
     Ok(session)
+}
+
+/// What the store in a database says of itself: `None` if there is none yet. Changes nothing.
+pub(crate) async fn look(config: &Config) -> Result<Option<Cell>, StoreError> {
+    let mut session = Session::open(config).await?;
+    let rows = session.query("SELECT to_regclass('cell') IS NULL", &[]).await?;
+    if rows.first().ok_or_else(|| StoreError::Corrupt("no answer to to_regclass".into()))?.bool(0)? {
+        return Ok(None);
+    }
+    let mut tx = PgTx::begin(session, tx::READ).await;
+    let cell = FindCell.run(&mut tx).await?;
+    tx.end_read().await?;
+    Ok(cell)
 }
 
 fn check_version(version: &str, number: &str) -> Result<(), StoreError> {

@@ -1,0 +1,61 @@
+//! Putting a store back: what was revoked since its copy was made must not live again.
+//!
+//! Holds: in one transaction the store gets a new incarnation, so that nobody takes its feed for the one it
+//! had, and every workspace a new epoch: all that was issued before the copy is dead. What was issued after
+//! it has no rows here. One-time links hang from their user alone, and go.
+
+use opalid_core::ids::{EventId, WorkspaceId};
+use opalid_core::time::UnixTime;
+
+use crate::engine::tx::{Step, Tx};
+use crate::error::StoreError;
+use crate::feed::Touched;
+use crate::steps::Stamp;
+
+/// Declares that the store was put back from a copy.
+pub struct Restore {
+    /// The new incarnation, drawn for it.
+    pub incarnation: [u8; 16],
+    /// Who takes the step: drawn for it, so that no server owns the store afterwards.
+    pub owner: [u8; 16],
+    /// When.
+    pub now: UnixTime,
+    /// The id of the audit row in each workspace.
+    pub event: EventId,
+    /// Who put it back.
+    pub initiator: String,
+}
+
+/// What a store was made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restored {
+    /// The workspaces whose people and clients begin anew, by name.
+    pub workspaces: Vec<String>,
+}
+
+impl Step for Restore {
+    type Out = Restored;
+    const ENTERS_FEED: bool = true;
+
+    async fn run<T: Tx>(&self, tx: &mut T) -> Result<Restored, StoreError> {
+        let rows = tx.run("UPDATE workspace SET epoch = epoch + 1 RETURNING id, name", &[]).await?;
+        let mut workspaces = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let workspace: WorkspaceId = row.id(0)?;
+            let name = row.text(1)?;
+            let initiator = self.initiator.clone();
+            let stamp = Stamp { workspace, now: self.now, event: self.event, initiator };
+            stamp.change(tx, Touched::Workspace(workspace), "workspace.restored");
+            stamp.audit(tx, "workspace.restored", format!("workspace {name}"), "put back from a copy");
+            workspaces.push(name.to_owned());
+        }
+        workspaces.sort_unstable();
+        tx.send("DELETE FROM password_link", &[]).await?;
+        tx.send("DELETE FROM request", &[]).await?;
+        let sql = "UPDATE feed_head SET incarnation = $1, owner = $2, left_cleanly = 0 WHERE one = 1 RETURNING n";
+        if tx.find(sql, &[(&self.incarnation).into(), (&self.owner).into()]).await?.is_none() {
+            return Err(StoreError::Refused("this store never ran; there is nothing to put back".into()));
+        }
+        Ok(Restored { workspaces })
+    }
+}

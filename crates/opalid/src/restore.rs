@@ -1,0 +1,107 @@
+//! Putting a store back: SQLite from a file, PostgreSQL after `pg_restore`.
+//!
+//! Takes: where the copy is and where the store goes. Gives: what a person has to know now.
+//! Holds: the copy belongs to the master key of the data folder, where there is one; no server runs on it.
+
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use opalid_core::ids::{EventId, uuid_v7};
+use opalid_core::wrap::MasterKey;
+use opalid_store::memory::Capacity;
+use opalid_store::steps::restore::{Restore, Restored};
+use opalid_store::{Location, Opening, Store};
+
+use crate::clock::{self, Clock};
+use crate::manage::INITIATOR;
+use crate::random;
+use crate::start::{MASTER_KEY, load_master_key, opens};
+
+/// What is put back, and where.
+pub struct Restoring {
+    /// The data folder.
+    pub data: PathBuf,
+    /// The database, if the store is not a file in the data folder.
+    pub location: Option<Location>,
+    /// The master key, if it does not lie in the data folder.
+    pub master_key: Option<MasterKey>,
+    /// The copy, if the store is a file.
+    pub file: Option<PathBuf>,
+}
+
+/// Puts it back.
+pub async fn put_back(restoring: Restoring) -> anyhow::Result<Vec<String>> {
+    let Restoring { data, location, master_key, file } = restoring;
+    let found = match (&file, &location) {
+        (Some(file), _) if !file.exists() => bail!("there is no file {}", file.display()),
+        (Some(file), _) => Location::Sqlite(file.clone()).look().await?,
+        (None, Some(location)) => location.look().await?,
+        (None, None) => bail!("there is nothing to put back"),
+    };
+    let cell = found.context("what is put back is not a store of Opalid")?;
+    let key_path = data.join(MASTER_KEY);
+    let elsewhere = master_key.is_some();
+    let master = master_key
+        .map_or_else(|| key_path.exists().then(|| load_master_key(&key_path)).transpose(), |key| Ok(Some(key)))?;
+    if master.as_ref().is_some_and(|master| !opens(master, &cell)) {
+        let path = if elsewhere { "the setting master_key".into() } else { key_path.display().to_string() };
+        bail!("this copy was made under another master key than {path}; put the one it was made under there first");
+    }
+    let step = step();
+    let restored = match (file, location) {
+        (Some(file), _) => {
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&data)
+                .with_context(|| format!("cannot make the data folder {}", data.display()))?;
+            Location::Sqlite(data.join("opalid.db")).restore_from(&file, &step)?
+        }
+        (None, Some(location)) => declare(location, step).await?,
+        (None, None) => bail!("there is nothing to put back"),
+    };
+    let mut said = words(&restored);
+    if master.is_none() {
+        let path = key_path.display();
+        said.push(format!("The master key is not here yet: put the one that the copy was made under at {path}."));
+    }
+    Ok(said)
+}
+
+fn step() -> Restore {
+    let now = Clock::System.now();
+    Restore {
+        incarnation: random::bytes(),
+        owner: random::bytes(),
+        now,
+        event: EventId::from_bytes(uuid_v7(now, 0, random::bytes())),
+        initiator: INITIATOR.into(),
+    }
+}
+
+/// Takes the step on a database that was put back, as the only one there. It is not left cleanly: the next
+/// server counts with memories of the store that was there before.
+async fn declare(location: Location, step: Restore) -> anyhow::Result<Restored> {
+    let opening = Opening {
+        location,
+        owner: step.owner,
+        incarnation: step.incarnation,
+        capacity: Capacity { grants: 1, entities: 1 },
+        boottime: clock::boottime,
+        on_fatal: Arc::new(|_| {}),
+    };
+    Ok(Store::open(opening).await?.run(step).await?)
+}
+
+fn words(restored: &Restored) -> Vec<String> {
+    let names = restored.workspaces.join(", ");
+    vec![
+        format!("The store is put back. Everyone signs in again, and clients get new tokens, in: {names}."),
+        "Nothing that was issued or revoked since the copy was made is alive. What was changed since is as it was \
+         in the copy: passwords, secrets, settings, who is suspended, what was agreed to."
+            .into(),
+    ]
+}

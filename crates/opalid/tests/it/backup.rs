@@ -1,0 +1,74 @@
+//! `opalid backup` and `opalid restore`, as typed, with the real binary.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use crate::manage::opalid;
+use crate::paste;
+use crate::support::folder::Folder;
+
+/// A demo that ran, a copy of it, and a token that was alive when the copy was made.
+fn copied(data: &Path, copy: &Path) -> String {
+    let running = paste::start(data, true);
+    let (done, token) = opalid(data, "token --client demo-api --scope read", opalid::demo::RESOURCE_SERVER_SECRET);
+    assert!(done, "{token}");
+    let words = format!("backup {}", copy.display());
+    let (done, said) = opalid(data, &words, "");
+    assert!(done && said.contains("The master key is not in it"), "{said}");
+    let (done, said) = opalid(data, &words, "");
+    assert!(!done && said.contains("is there already; nothing is overwritten"), "{said}");
+    assert!(opalid(data, "inspect -", &token).1.starts_with("This access token is alive."));
+    drop(running);
+    token
+}
+
+#[test]
+fn what_is_put_back_revives_nothing_and_everyone_begins_anew() {
+    let (old, new) = (Folder::new(), Folder::new());
+    let copy = new.path().join("copy.db");
+    let token = copied(old.path(), &copy);
+    assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
+
+    let data = new.path().join("data");
+    let restore = format!("restore {}", copy.display());
+    let (done, said) = opalid(&data, &restore, "");
+    assert!(done && said.contains("Everyone signs in again") && said.contains("master key is not here yet"), "{said}");
+    assert_eq!(fs::metadata(data.join("opalid.db")).unwrap().permissions().mode() & 0o777, 0o600);
+    let (done, said) = opalid(&data, &restore, "");
+    assert!(!done && said.contains("is there already; nothing is overwritten"), "{said}");
+
+    fs::copy(old.path().join("master.key"), data.join("master.key")).unwrap();
+    let running = paste::start(&data, true);
+    let (_, said) = opalid(&data, "inspect -", &token);
+    assert!(said.starts_with("This access token is dead"), "{said}");
+    let (done, fresh) = opalid(&data, "token --client demo-api --scope read", opalid::demo::RESOURCE_SERVER_SECRET);
+    assert!(done && opalid(&data, "inspect -", &fresh).1.starts_with("This access token is alive."), "{fresh}");
+    assert!(opalid(&data, "events", "").1.contains("workspace.restored"));
+    drop(running);
+}
+
+#[test]
+fn a_copy_is_not_put_back_under_another_key_nor_under_a_running_server() {
+    let (old, other) = (Folder::new(), Folder::new());
+    let copy = old.path().join("copy.db");
+    copied(old.path(), &copy);
+    let restore = format!("restore {}", copy.display());
+    let running = paste::start(other.path(), true);
+    fs::copy(old.path().join("master.key"), other.path().join("master.key")).unwrap();
+    let (done, said) = opalid(other.path(), &restore, "");
+    assert!(!done && said.contains("another server is running"), "{said}");
+    drop(running);
+
+    let third = Folder::new();
+    drop(paste::start(third.path(), true));
+    for name in ["opalid.db", "opalid.db-wal", "opalid.db-shm"] {
+        drop(fs::remove_file(third.path().join(name)));
+    }
+    let (done, said) = opalid(third.path(), &restore, "");
+    assert!(!done && said.contains("another master key") && !third.path().join("opalid.db").exists(), "{said}");
+    let (done, said) = opalid(third.path(), "restore /nowhere/copy.db", "");
+    assert!(!done && said.contains("there is no file /nowhere/copy.db"), "{said}");
+    let (done, said) = opalid(third.path(), "restore", "");
+    assert!(!done && said.contains("opalid restore FILE"), "{said}");
+}
