@@ -33,7 +33,9 @@ async fn answer(call: &Call<'_>) -> Result<mint::Tokens, OAuthError> {
     }
     let minting = match request {
         TokenRequest::ClientCredentials(request) => client_credentials::entitle(call, &client, request).await?,
-        TokenRequest::AuthorizationCode(request) => Box::pin(authorization_code::entitle(call, &client, request)).await?,
+        TokenRequest::AuthorizationCode(request) => {
+            Box::pin(authorization_code::entitle(call, &client, request)).await?
+        }
         TokenRequest::RefreshToken(request) => Box::pin(refresh_token::entitle(call, &client, request)).await?,
     };
     mint::tokens(call, &client, minting)
