@@ -14,8 +14,8 @@ use opalid_core::token::Reference;
 
 use crate::Store;
 use crate::error::Outage;
-use crate::feed::{Position, Touched};
-use crate::memory::{RememberedGrant, StandingKey};
+use crate::feed::Touched;
+use crate::memory::{Begun, RememberedGrant, StandingKey};
 use crate::steps::evidence::{Evidence, LoadEvidence, LoadStandings};
 use crate::steps::standing::{Interned, StandingEntitlement};
 
@@ -72,7 +72,7 @@ impl Store {
 
     /// Reads a grant with its ancestors, and remembers both.
     pub async fn load_evidence(&self, workspace: WorkspaceId, grant: GrantId) -> Result<Option<Evidence>, Outage> {
-        let at = self.memory.position();
+        let at = self.memory.begin();
         let evidence = self.read(LoadEvidence { workspace, grant }).await?;
         if let Some(Evidence { grant: found, standings }) = &evidence {
             self.memory.fill(at, Touched::Grant(grant), |filling| filling.grant(found));
@@ -81,7 +81,7 @@ impl Store {
         Ok(evidence)
     }
 
-    fn remember(&self, at: Position, standings: &[(Ancestor, Option<Standing>)]) {
+    fn remember(&self, at: Begun, standings: &[(Ancestor, Option<Standing>)]) {
         for (ancestor, standing) in standings {
             if let Some(standing) = standing {
                 self.memory.fill(at, touched(*ancestor), |filling| filling.standing(*ancestor, *standing));
@@ -102,7 +102,7 @@ impl Store {
         if let Ok(judged) = from_memory {
             return Ok(judged);
         }
-        let at = self.memory.position();
+        let at = self.memory.begin();
         let standings = self.read(LoadStandings { workspace, lineage: lineage.clone() }).await?;
         self.remember(at, &standings);
         alive::lineage(lineage, now, |ancestor| Ok(standing_in(&standings, ancestor)))
@@ -159,7 +159,7 @@ impl Store {
         let workspace = step.stamp.workspace;
         let key = StandingKey { client: step.client, epochs: step.epochs, entitlement: step.entitlement.clone() };
         let Interned::At(id, number) = self.run(step).await? else { return Ok(None) };
-        let at = self.memory.position();
+        let at = self.memory.begin();
         let evidence = self.load_evidence(workspace, id).await?;
         let evidence = evidence.ok_or_else(|| Outage::Corrupt("a standing grant is gone".into()))?;
         self.memory.fill(at, Touched::Grant(id), |filling| filling.standing_grant(key, id, number));

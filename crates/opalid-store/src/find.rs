@@ -36,7 +36,7 @@ impl Store {
     }
 
     async fn read_workspace(&self, by: ByWorkspace) -> Found<WorkspaceRecord> {
-        let at = self.memory.position();
+        let at = self.memory.begin();
         let found = self.read(FindWorkspace(by)).await?.map(Arc::new);
         if let Some(record) = &found {
             self.memory.fill(at, Touched::Workspace(record.workspace.id), |filling| filling.workspace(record));
@@ -61,7 +61,7 @@ impl Store {
     }
 
     async fn read_client(&self, workspace: WorkspaceId, by: ByClient) -> Found<Client> {
-        let at = self.memory.position();
+        let at = self.memory.begin();
         let found = self.read(FindClient { workspace, by }).await?.map(Arc::new);
         if let Some(client) = &found {
             self.memory.fill(at, Touched::Client(client.id), |filling| filling.client(client));
@@ -86,7 +86,7 @@ impl Store {
     }
 
     async fn read_resource(&self, workspace: WorkspaceId, by: ByResource) -> Found<Resource> {
-        let at = self.memory.position();
+        let at = self.memory.begin();
         let found = self.read(FindResource { workspace, by }).await?.map(Arc::new);
         if let Some(resource) = &found {
             self.memory.fill(at, Touched::Resource(resource.id), |filling| filling.resource(resource));
@@ -99,7 +99,7 @@ impl Store {
         if let Some(found) = self.memory.trust().and_then(|memory| memory.user(id)) {
             return Ok(Some(found));
         }
-        let at = self.memory.position();
+        let at = self.memory.begin();
         let found = self.read(FindUser { workspace, id }).await?.map(Arc::new);
         if let Some(user) = &found {
             self.memory.fill(at, Touched::User(user.id), |filling| filling.user(user));

@@ -5,6 +5,7 @@
 //! may be behind answers nothing.
 
 mod belief;
+mod filling;
 mod grant;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -26,6 +27,7 @@ use crate::keys::WorkspaceRecord;
 
 pub use belief::BootTime;
 pub(crate) use belief::Doubts;
+pub(crate) use filling::Filling;
 pub use grant::RememberedGrant;
 
 /// Something known by a name within a workspace.
@@ -89,6 +91,8 @@ struct Order {
 pub struct Memory {
     order: Mutex<Order>,
     position: AtomicU64,
+    /// How often it began anew.
+    lives: AtomicU64,
     belief: belief::Belief,
     incarnation: Mutex<Incarnation>,
     applied: tokio::sync::watch::Sender<Position>,
@@ -106,6 +110,13 @@ struct Entries {
     resource_uris: Cache<Named, ResourceId>,
     workspaces: Cache<WorkspaceId, Arc<WorkspaceRecord>>,
     workspace_names: Cache<Box<str>, WorkspaceId>,
+}
+
+/// When a read began, for memory to say whether what it gave may be remembered.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Begun {
+    life: u64,
+    position: Position,
 }
 
 /// Proof that memory was asked whether it may answer. Kept no longer than one check.
@@ -130,6 +141,7 @@ impl Memory {
         Self {
             order: Mutex::default(),
             position: AtomicU64::new(0),
+            lives: AtomicU64::new(0),
             belief: belief::Belief::new(boottime),
             incarnation: Mutex::new(Incarnation([0; 16])),
             applied: tokio::sync::watch::Sender::new(Position(0)),
@@ -152,6 +164,8 @@ impl Memory {
         order.ring.clear();
         order.early.clear();
         self.advance(&mut order, position);
+        // After the position: who reads the new number reads the new position too.
+        self.lives.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Answers nothing until [`Self::believe`]: what was committed is not known.
@@ -184,7 +198,13 @@ impl Memory {
         self.belief.holds().then_some(Trusted(&self.entries))
     }
 
-    /// The position up to which changes are applied. Read it before a read begins whose result is to fill.
+    /// Take it before a read begins whose result is to fill.
+    pub(crate) fn begin(&self) -> Begun {
+        let life = self.lives.load(Ordering::SeqCst);
+        Begun { life, position: self.position() }
+    }
+
+    /// The position up to which changes are applied.
     pub fn position(&self) -> Position {
         Position(self.position.load(Ordering::SeqCst))
     }
@@ -235,52 +255,16 @@ impl Memory {
     }
 
     /// Inserts what a read begun at `at` gave for `of`, unless something has touched it since, or so much
-    /// has happened that nobody can say.
-    pub(crate) fn fill(&self, at: Position, of: Touched, insert: impl FnOnce(&Filling<'_>)) {
+    /// has happened that nobody can say, or memory began anew: the database may have gone back since.
+    pub(crate) fn fill(&self, at: Begun, of: Touched, insert: impl FnOnce(&Filling<'_>)) {
         let order = locked(&self.order);
-        let reaches = order.position.0.saturating_sub(order.ring.len() as u64) <= at.0;
+        let Begun { life, position: at } = at;
+        let same_life = life == self.lives.load(Ordering::SeqCst);
+        let reaches = same_life && order.position.0.saturating_sub(order.ring.len() as u64) <= at.0;
         let untouched = || !order.ring.iter().rev().take_while(|(p, _)| *p > at).any(|(_, t)| same_entity(*t, of));
         if reaches && untouched() {
             insert(&Filling(&self.entries));
         }
-    }
-}
-
-/// Where a fill puts what it read.
-pub(crate) struct Filling<'m>(&'m Entries);
-
-impl Filling<'_> {
-    pub fn standing(&self, ancestor: Ancestor, standing: Standing) {
-        self.0.standings.insert(ancestor, standing);
-    }
-
-    pub fn grant(&self, grant: &Arc<RememberedGrant>) {
-        self.0.grants.insert(grant.grant.id, Arc::clone(grant));
-    }
-
-    pub fn standing_grant(&self, key: StandingKey, grant: GrantId, number: EntitlementNo) {
-        self.0.standing_grants.insert(key, (grant, number));
-    }
-
-    pub fn client(&self, client: &Arc<Client>) {
-        let named = Named { workspace: client.workspace, name: client.client_id.as_str().into() };
-        self.0.client_ids.insert(named, client.id);
-        self.0.clients.insert(client.id, Arc::clone(client));
-    }
-
-    pub fn user(&self, user: &Arc<User>) {
-        self.0.users.insert(user.id, Arc::clone(user));
-    }
-
-    pub fn resource(&self, resource: &Arc<Resource>) {
-        let named = Named { workspace: resource.workspace, name: resource.uri.as_str().into() };
-        self.0.resource_uris.insert(named, resource.id);
-        self.0.resources.insert(resource.id, Arc::clone(resource));
-    }
-
-    pub fn workspace(&self, record: &Arc<WorkspaceRecord>) {
-        self.0.workspace_names.insert(record.workspace.name.as_str().into(), record.workspace.id);
-        self.0.workspaces.insert(record.workspace.id, Arc::clone(record));
     }
 }
 
@@ -410,7 +394,7 @@ mod tests {
         memory
     }
 
-    fn fill(memory: &Memory, at: Position, user: UserId, epoch: u32) {
+    fn fill(memory: &Memory, at: Begun, user: UserId, epoch: u32) {
         memory.fill(at, Touched::User(user), |filling| {
             filling.standing(Ancestor::User(user), Standing::enabled(Epoch(epoch)));
         });
@@ -423,19 +407,19 @@ mod tests {
     #[test]
     fn a_read_begun_before_a_change_never_refills_after_it() {
         let memory = memory();
-        let before = memory.position();
+        let before = memory.begin();
         memory.apply(&[(Position(11), Touched::User(USER))]);
         fill(&memory, before, USER, 1);
         fill(&memory, before, OTHER, 1);
         assert_eq!((epoch(&memory, USER), epoch(&memory, OTHER)), (None, Some(1)));
-        fill(&memory, memory.position(), USER, 2);
+        fill(&memory, memory.begin(), USER, 2);
         assert_eq!(epoch(&memory, USER), Some(2));
     }
 
     #[test]
     fn a_read_older_than_the_ring_fills_nothing() {
         let memory = memory();
-        let before = memory.position();
+        let before = memory.begin();
         for n in 0..=RING as u64 {
             memory.apply(&[(Position(11 + n), Touched::User(OTHER))]);
         }
@@ -446,7 +430,7 @@ mod tests {
     #[test]
     fn changes_are_applied_in_feed_order_and_never_past_others() {
         let memory = memory();
-        fill(&memory, memory.position(), USER, 1);
+        fill(&memory, memory.begin(), USER, 1);
         memory.apply(&[(Position(12), Touched::User(USER))]);
         assert_eq!((memory.position(), epoch(&memory, USER)), (Position(10), Some(1)));
         memory.apply(&[(Position(11), Touched::User(OTHER))]);
@@ -460,15 +444,26 @@ mod tests {
         memory.apply(&[(Position(11), Touched::User(OTHER))]);
         memory.apply(&[(Position(12), Touched::User(OTHER)), (Position(13), Touched::User(OTHER))]);
         assert_eq!(memory.position(), Position(14));
-        fill(&memory, memory.position(), USER, 1);
+        fill(&memory, memory.begin(), USER, 1);
         memory.apply(&[(Position(14), Touched::User(USER)), (Position(15), Touched::User(OTHER))]);
         assert_eq!((memory.position(), epoch(&memory, USER)), (Position(15), Some(1)));
     }
 
     #[test]
+    fn a_read_begun_before_the_database_went_back_fills_nothing_afterwards() {
+        let memory = memory();
+        let before = memory.begin();
+        memory.restart(Incarnation([2; 16]), Position(5));
+        fill(&memory, before, USER, 1);
+        assert_eq!(epoch(&memory, USER), None);
+        fill(&memory, memory.begin(), USER, 2);
+        assert_eq!(epoch(&memory, USER), Some(2));
+    }
+
+    #[test]
     fn memory_that_may_be_behind_answers_nothing() {
         let memory = memory();
-        fill(&memory, memory.position(), USER, 1);
+        fill(&memory, memory.begin(), USER, 1);
         memory.distrust();
         assert!(memory.trust().is_none());
         memory.start(Incarnation([1; 16]), Position(20));

@@ -100,7 +100,7 @@ fn words(restored: &Restored) -> Vec<String> {
     let names = restored.workspaces.join(", ");
     vec![
         format!("The store is put back. Everyone signs in again, and clients get new tokens, in: {names}."),
-        "Nothing that was issued or revoked since the copy was made is alive. What was changed since is as it was \
+        "Nothing that was issued before now is alive. What was changed since is as it was \
          in the copy: passwords, secrets, settings, who is suspended, what was agreed to."
             .into(),
     ]
