@@ -11,6 +11,7 @@ mod authorize;
 mod conformance;
 mod consent;
 mod events;
+mod faults;
 mod guard;
 mod http;
 mod introspect;
