@@ -2,3 +2,4 @@
 
 mod daemon;
 mod killed;
+mod power_cut;
