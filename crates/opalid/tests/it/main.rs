@@ -13,6 +13,7 @@ mod backup;
 mod conformance;
 mod consent;
 mod events;
+mod faults;
 mod guard;
 mod http;
 mod introspect;
