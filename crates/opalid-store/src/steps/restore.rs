@@ -2,7 +2,7 @@
 //!
 //! Holds: in one transaction the store gets a new incarnation, so that nobody takes its feed for the one it
 //! had, and every workspace a new epoch: all that was issued before the copy is dead. What was issued after
-//! it has no rows here. One-time links hang from their user alone, and go.
+//! it has no rows here. One-time links hang from their user alone, and go; consents go, so that people are asked again.
 
 use opalid_core::ids::{EventId, WorkspaceId};
 use opalid_core::time::UnixTime;
