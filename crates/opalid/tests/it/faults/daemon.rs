@@ -209,7 +209,7 @@ impl Line {
                 assert_eq!(reply.status, 303, "{}", reply.body);
                 let location = reply.head.lines().find_map(|line| line.strip_prefix("location: ")).unwrap();
                 if let Some(parameters) = location.strip_prefix(CALLBACK) {
-                    let found = form_urlencoded::parse(parameters[1..].as_bytes()).find(|(name, _)| name == "code");
+                    let found = form_urlencoded::parse(&parameters.as_bytes()[1..]).find(|(name, _)| name == "code");
                     return Some(found.unwrap().1.into_owned());
                 }
                 (method, target, body) = ("GET", location.to_owned(), String::new());
