@@ -31,7 +31,8 @@ fn subscriber<W>(format: LogFormat, filter: EnvFilter, writer: W) -> Box<dyn Sub
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let lines = lines().with_env_filter(filter).with_writer(writer);
+    // What cannot be logged (a full disk) is lost: a complaint about it would go the same way, and panic there.
+    let lines = lines().with_env_filter(filter).with_writer(writer).log_internal_errors(false);
     match format {
         LogFormat::Text => Box::new(lines.with_ansi(false).finish()),
         LogFormat::Json => Box::new(lines.json().flatten_event(true).with_span_list(false).finish()),

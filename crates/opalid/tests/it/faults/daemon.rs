@@ -59,10 +59,15 @@ impl Daemon {
         self.child.wait().unwrap();
     }
 
-    /// SIGTERM, until it has ended.
-    pub fn stop(mut self) -> ExitStatus {
+    /// SIGTERM.
+    pub fn terminate(&self) {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
-        self.child.wait().unwrap()
+    }
+
+    /// SIGTERM, until it has ended.
+    pub fn stop(self) -> ExitStatus {
+        self.terminate();
+        self.ended()
     }
 
     /// How it ended by itself.

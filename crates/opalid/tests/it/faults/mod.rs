@@ -3,3 +3,4 @@
 mod daemon;
 mod killed;
 mod power_cut;
+mod stopped;

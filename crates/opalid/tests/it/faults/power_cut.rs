@@ -51,9 +51,10 @@ impl Disk {
 
     fn serve(&self, more: &[(&str, &str)]) -> Daemon {
         let (data, log, fail, full) = (self.data(), self.path("writes"), self.path("fail"), self.path("full"));
+        let folder = format!("{}/", data.display());
         let mut environment = vec![
             ("LD_PRELOAD", shim()),
-            ("SHIM_FOLDER", data.to_str().unwrap()),
+            ("SHIM_FOLDER", folder.as_str()),
             ("SHIM_LOG", log.to_str().unwrap()),
             ("SHIM_FAIL", fail.to_str().unwrap()),
             ("SHIM_FULL", full.to_str().unwrap()),
@@ -242,4 +243,30 @@ fn a_failed_sync_is_an_outage_then_the_end_and_the_next_start_loses_nothing() {
     for _ in 0..3 {
         assert_eq!(lost(&disk, disk.written(), &mut random, &acknowledged), 0);
     }
+}
+
+#[test]
+fn a_full_disk_is_an_outage_for_writes_alone_and_ends_when_there_is_space() {
+    let disk = Disk::new();
+    let daemon = disk.serve(&[]);
+    let line = daemon.line();
+    let warm = line.mint().unwrap().field("access_token");
+    assert!(line.is_active(&warm));
+    std::fs::write(disk.path("full"), "").unwrap();
+    let mut refused = 0;
+    // The log file is used again from its start after a checkpoint: not every write needs more space.
+    while refused < 3 {
+        let token = line.mint().unwrap().field("access_token");
+        let reply = line.revoke(&token).unwrap();
+        if reply.status == 503 {
+            assert_eq!(reply.field("error"), "temporarily_unavailable");
+            assert!(line.is_active(&token), "nothing was said to be done, and nothing was");
+            refused += 1;
+        }
+        assert!(line.is_active(&warm));
+    }
+    std::fs::remove_file(disk.path("full")).unwrap();
+    assert_eq!(line.revoke(&warm).unwrap().status, 200);
+    assert!(!line.is_active(&warm));
+    assert!(daemon.stop().success());
 }

@@ -1,7 +1,7 @@
 /* Logs, in order and with content, what a process writes to the files of one folder, so that a test can play it
    back as far as a power cut. SHIM_FOLDER: the folder. SHIM_LOG: the log. While SHIM_FAIL exists, the next sync of
    a -wal file fails with EIO (and the file goes away). While SHIM_FULL exists, writes that make a file longer fail
-   with ENOSPC. With SHIM_DROP_WAL_SYNC, syncs of -wal files are not logged, which is what synchronous=NORMAL
+   with ENOSPC, and so does the log (stderr). With SHIM_DROP_WAL_SYNC, syncs of -wal files are not logged, which is what synchronous=NORMAL
    amounts to between checkpoints.
 
    A record: kind 1, path length 2, offset 8, data length 4 (little endian), path, data. Kinds: W write,
@@ -75,6 +75,10 @@ static int full(const char *path, int fd, off_t end) {
 
 static ssize_t write_at(int fd, const void *data, size_t size, off_t offset, int moves) {
   char path[PATH_MAX];
+  if (fd == STDERR_FILENO && asked("SHIM_FULL")) {
+    errno = ENOSPC; /* the log lies on the same disk */
+    return -1;
+  }
   if (!path_of(fd, path)) return moves ? REAL(write)(fd, data, size) : REAL(pwrite64)(fd, data, size, offset);
   pthread_mutex_lock(&lock);
   if (moves) offset = lseek(fd, 0, SEEK_CUR);
