@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Subcommand;
@@ -67,6 +68,9 @@ fn effective(settings: &Settings) -> anyhow::Result<Config> {
     })
 }
 
+/// How long answers have to leave before the process ends itself.
+const LAST_ANSWERS: Duration = Duration::from_millis(500);
+
 fn serve_with(config: Config, demo: bool) -> anyhow::Result<()> {
     if demo
         && !(config.issuer.is_loopback() && config.listen.iter().all(crate::http::listen::ListenAddress::is_loopback))
@@ -111,6 +115,9 @@ fn starting(config: Config, demo: bool) -> anyhow::Result<Starting> {
         demo,
         on_fatal: Arc::new(|why: &str| {
             tracing::error!("{why}");
+            // On the writer's own thread, which writes nothing any more: those who wait were told, and their
+            // answers are on the way.
+            std::thread::park_timeout(LAST_ANSWERS);
             std::process::exit(70);
         }),
     })
