@@ -120,7 +120,9 @@ fn challenge(reply: &mut Reply, says: &str) {
 pub fn log(error: &OAuthError) {
     match &error.cause {
         Some(cause) if error.code.status() >= 500 => tracing::error!(code = error.code.wire_name(), %cause, "failed"),
-        cause => tracing::debug!(code = error.code.wire_name(), description = %error.description, ?cause, "refused"),
+        cause => {
+            tracing::debug!(code = error.code.wire_name(), description = %error.wire_description(), ?cause, "refused")
+        }
     }
 }
 

@@ -91,7 +91,7 @@ async fn consent_page(call: &Call<'_>, wish: &Wish) -> Result<Reply, OAuthError>
         .map(|(resource, scopes)| ScopeGroup { resource: resource.display_name(), scopes: scopes.iter().collect() });
     let groups = (!account.scopes.is_empty()).then_some(account.clone()).into_iter().chain(apis).collect();
     let offline = wish.entitlement.openid.has(OpenIdScope::OfflineAccess);
-    let token = FormToken::new(call, FormPurpose::Consent, &shown(&wish.pending, &wish.entitlement));
+    let token = FormToken::new(call, FormPurpose::Consent, &shown(&wish.pending, &wish.session, &wish.entitlement));
     let action = wish.pending.url(call, Endpoint::Consent);
     let page = Consent {
         workspace: call.issuer.display_name(),
@@ -111,7 +111,9 @@ async fn consent_page(call: &Call<'_>, wish: &Wish) -> Result<Reply, OAuthError>
 async fn decide(call: &Call<'_>, wish: Wish) -> Result<Reply, OAuthError> {
     let Wish { mut pending, session, client, entitlement } = wish;
     let form = call.form()?;
-    if let Err(forged) = browser::check_form(call, &form, FormPurpose::Consent, &shown(&pending, &entitlement)) {
+    if let Err(forged) =
+        browser::check_form(call, &form, FormPurpose::Consent, &shown(&pending, &session, &entitlement))
+    {
         return Ok(page::start_again(call, forged.to_string()));
     }
     let decision = if form.one("decision") == Some("allow") { Decision::Allow } else { Decision::Deny };
@@ -130,11 +132,11 @@ async fn decide(call: &Call<'_>, wish: Wish) -> Result<Reply, OAuthError> {
     Ok(reply::see_other(&pending.continue_url(call)))
 }
 
-/// What the form is bound to: the request, and what the page showed. If the client may have something else by
+/// What the form is bound to: the request, the person it names, and what the page showed. If the client may have something else by
 /// the time the form comes back, the person is asked anew.
-fn shown(pending: &Pending, entitlement: &Entitlement) -> String {
+fn shown(pending: &Pending, session: &SessionRow, entitlement: &Entitlement) -> String {
     let resources = entitlement.resources.iter().map(|(id, scopes)| format!(" {id} {scopes}"));
-    format!("{} {}{}", pending.id, entitlement.openid, resources.collect::<String>())
+    format!("{} {} {}{}", pending.id, session.id, entitlement.openid, resources.collect::<String>())
 }
 
 const fn in_words(scope: OpenIdScope) -> &'static str {

@@ -96,7 +96,11 @@ async fn read(call: &Call<'_>) -> Result<Asked, Refusal> {
 async fn recheck(call: &Call<'_>, request: AuthorizeRequest) -> Result<Asked, Refusal> {
     let client = client(call, &request.client_id).await?;
     let address = request.return_address(&client.settings.redirect_uris).map_err(bad_address)?;
-    Ok(Asked { client, address, request })
+    let reply_to = request.reply_to.clone();
+    match check(call, &client, request) {
+        Ok(request) => Ok(Asked { client, address, request }),
+        Err(error) => Err(Refusal::Redirect(Box::new((*client).clone()), address, reply_to, error)),
+    }
 }
 
 async fn client(call: &Call<'_>, client_id: &str) -> Result<Arc<Client>, Refusal> {
