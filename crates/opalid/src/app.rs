@@ -11,16 +11,16 @@ use opalid_store::steps::Stamp;
 use papaya::HashMap;
 
 use crate::clock::Clock;
-use crate::demo::Walks;
 use crate::http::Transport;
 use crate::http::client_address::Network;
 use crate::http::limits::BodyLimits;
 use crate::issuer::{BadIssuer, Issuer};
-use crate::login::password_hash::PasswordHasher;
-use crate::login::throttle::Throttle;
 use crate::metrics::Metrics;
+use crate::passwords::password_hash::PasswordHasher;
+use crate::passwords::throttle::Throttle;
 use crate::random;
 use crate::telemetry::RequestIds;
+use crate::walk::Walks;
 
 /// The one shared context.
 pub struct App {

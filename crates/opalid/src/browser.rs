@@ -1,5 +1,7 @@
 //! The browser in front of us: its session, and the forms that were made for it.
 
+pub mod csrf;
+
 use http::HeaderValue;
 use http::header::SET_COOKIE;
 use opalid_core::form::Form;
@@ -12,10 +14,11 @@ use opalid_store::steps::session::{EndSession, FindSession, SessionRow};
 use crate::http::call::Call;
 use crate::http::cookies::{CookiePurpose, browser_value};
 use crate::http::reply::Reply;
-use crate::login::csrf::Forged;
-pub use crate::login::csrf::FormPurpose;
 use crate::pages::CSRF_FIELD;
 use crate::random;
+
+use csrf::Forged;
+pub use csrf::FormPurpose;
 
 /// The session that this browser has, if it stands: its secret matches, it has not ended, and neither has
 /// anything it hangs from.

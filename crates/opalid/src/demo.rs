@@ -2,14 +2,11 @@
 //!
 //! The walk is an application and an API that know of the server only what they hear over HTTP.
 
-mod memory;
 mod pages;
 mod seed;
 mod steps;
-mod walk;
 mod wire;
 
-pub use memory::Walks;
 pub use pages::{callback, show, submit};
 pub use seed::seed;
 

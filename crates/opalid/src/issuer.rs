@@ -13,10 +13,10 @@ use opalid_core::wrap::MasterKey;
 use opalid_store::keys::{KeyPurpose, KeyState, WorkspaceKey, WorkspaceRecord};
 use zeroize::Zeroizing;
 
+use crate::browser::csrf::FormTokens;
 use crate::http::Transport;
 use crate::http::cookies::CookieNames;
-use crate::login::csrf::FormTokens;
-use crate::login::device::Devices;
+use crate::passwords::device::Devices;
 use crate::random;
 
 /// Keys that cannot be used.

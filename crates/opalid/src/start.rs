@@ -23,10 +23,10 @@ use crate::http::client_address::Network;
 use crate::http::limits::BodyLimits;
 use crate::http::routes::Endpoint;
 use crate::issuer::first_keys;
-use crate::login::password::{ChosenPassword, Password};
-use crate::login::password_hash::{HasherSettings, PasswordHasher};
-use crate::login::throttle::Throttle;
 use crate::metrics::Metrics;
+use crate::passwords::password::{ChosenPassword, Password};
+use crate::passwords::password_hash::{HasherSettings, PasswordHasher};
+use crate::passwords::throttle::Throttle;
 use crate::random;
 use crate::telemetry::RequestIds;
 
@@ -91,7 +91,7 @@ pub async fn start(mut starting: Starting) -> anyhow::Result<App> {
         root,
         body_limits: BodyLimits::default(),
         demo: starting.demo,
-        walks: demo::Walks::default(),
+        walks: crate::walk::Walks::default(),
         hasher: PasswordHasher::start(starting.hasher)?,
         throttle: if starting.demo { Throttle::off() } else { Throttle::new(&random::bytes()) },
         trusted_proxies: starting.trusted_proxies,

@@ -12,7 +12,7 @@ use opalid_store::Location;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigFlags, Database, Settings};
 use crate::http::tls::TlsSource;
-use crate::login::password_hash::HasherSettings;
+use crate::passwords::password_hash::HasherSettings;
 use crate::start::{Starting, start, warn_if_others_read};
 use crate::{config, serve, telemetry};
 

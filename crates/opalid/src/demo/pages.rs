@@ -13,7 +13,6 @@ use opalid_core::form::Form;
 use tokio::sync::Mutex;
 
 use super::steps;
-use super::walk::{Next, Step, Walk};
 use super::wire::WireError;
 use crate::browser::{self, FormPurpose, FormToken};
 use crate::http::call::Call;
@@ -24,6 +23,7 @@ use crate::http::routes::Endpoint;
 use crate::http::security_headers::Forms;
 use crate::pages::{CSRF_FIELD, Demo, DemoNext, FormMethod, HiddenField};
 use crate::random;
+use crate::walk::{Next, Step, Walk};
 
 /// The field that names the step.
 const STEP_FIELD: &str = "step";

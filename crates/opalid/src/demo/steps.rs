@@ -8,11 +8,11 @@ use opalid_core::form::Form;
 use opalid_core::time::UnixTime;
 use serde_json::Value;
 
-use super::walk::{Endpoints, Next, Step, Walk, decode_id_token, wrong_with};
 use super::wire::{self, Exchange, WireError};
 use super::{PUBLIC_CLIENT, RESOURCE, RESOURCE_SERVER, RESOURCE_SERVER_SECRET};
 use crate::pages::Decoded;
 use crate::random;
+use crate::walk::{Endpoints, Next, Step, Walk, decode_id_token, wrong_with};
 
 /// What the application asks for.
 const SCOPE: &str = "openid profile email read write offline_access";

@@ -9,6 +9,7 @@ use opalid_store::steps::consent::GiveConsent;
 use opalid_store::steps::session::SessionRow;
 use std::sync::Arc;
 
+use crate::browser::csrf::FormPurpose;
 use crate::browser::{self, FormToken};
 use crate::entitle;
 use crate::http::call::Call;
@@ -16,7 +17,6 @@ use crate::http::page;
 use crate::http::reply::{self, Reply};
 use crate::http::routes::Endpoint;
 use crate::http::security_headers::Forms;
-use crate::login::csrf::FormPurpose;
 use crate::pages::{Consent, ScopeGroup};
 use crate::pending::{Decision, Pending};
 

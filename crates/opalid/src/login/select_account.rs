@@ -1,12 +1,12 @@
 //! Choosing between the account that is signed in and another (`prompt=select_account`).
 
+use crate::browser::csrf::FormPurpose;
 use crate::browser::{self, FormToken};
 use crate::http::call::Call;
 use crate::http::page;
 use crate::http::reply::{self, Reply};
 use crate::http::routes::Endpoint;
 use crate::http::security_headers::Forms;
-use crate::login::csrf::FormPurpose;
 use crate::pages::SelectAccount;
 use crate::pending::Pending;
 

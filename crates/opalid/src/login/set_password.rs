@@ -10,15 +10,15 @@ use opalid_core::ids::LinkId;
 use opalid_core::token::{PasswordLink, PresentedToken, SecretDigest};
 use opalid_store::steps::password::{FindPasswordLink, RedeemPasswordLink, RedeemedLink};
 
+use crate::browser::csrf::FormPurpose;
 use crate::browser::{self, FormToken};
 use crate::http::call::Call;
 use crate::http::page;
 use crate::http::reply::{self, Reply};
 use crate::http::routes::Endpoint;
 use crate::http::security_headers::Forms;
-use crate::login::csrf::FormPurpose;
-use crate::login::password::{ChosenPassword, MIN_CHARACTERS, Password};
 use crate::pages::{PasswordSet, SetPassword, SetPasswordProblem};
+use crate::passwords::password::{ChosenPassword, MIN_CHARACTERS, Password};
 use crate::random;
 
 const ADVICE: &str = "Ask whoever sent you the link for a new one.";

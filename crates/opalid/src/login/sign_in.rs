@@ -18,6 +18,7 @@ use opalid_store::steps::user::{Credentials, FindCredentials};
 
 use zeroize::Zeroizing;
 
+use crate::browser::csrf::FormPurpose;
 use crate::browser::{self, FormToken};
 use crate::http::call::Call;
 use crate::http::cookies::CookiePurpose;
@@ -25,12 +26,11 @@ use crate::http::page;
 use crate::http::reply::{self, Reply};
 use crate::http::routes::Endpoint;
 use crate::http::security_headers::Forms;
-use crate::login::csrf::FormPurpose;
-use crate::login::password::Password;
-use crate::login::password_hash::PhcString;
-use crate::login::throttle::Candidate;
 use crate::metrics;
 use crate::pages::{SignIn, SignInProblem};
+use crate::passwords::password::Password;
+use crate::passwords::password_hash::PhcString;
+use crate::passwords::throttle::Candidate;
 use crate::pending::Pending;
 use crate::random;
 

@@ -6,13 +6,13 @@
 use opalid_core::error::OAuthError;
 use opalid_store::steps::session::SessionRow;
 
+use crate::browser::csrf::FormPurpose;
 use crate::browser::{self, FormToken};
 use crate::http::call::Call;
 use crate::http::page;
 use crate::http::reply::{self, Reply};
 use crate::http::routes::Endpoint;
 use crate::http::security_headers::Forms;
-use crate::login::csrf::FormPurpose;
 use crate::pages::{ConfirmSignOut, SignedOut};
 use crate::signing_out::SigningOut;
 

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Handed, ManageError, Reply};
 use crate::app::App;
-use crate::login::password::{ChosenPassword, Password};
+use crate::passwords::password::{ChosenPassword, Password};
 
 pub use change::OneChange;
 pub(super) use change::one;

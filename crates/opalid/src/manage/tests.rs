@@ -22,7 +22,7 @@ use opalid_store::steps::user::{FindCredentials, TouchUser};
 use super::events::Follower;
 use super::*;
 use crate::clock::Clock;
-use crate::login::password_hash::{HashCost, HasherSettings};
+use crate::passwords::password_hash::{HashCost, HasherSettings};
 use crate::random;
 use crate::start::{Starting, start};
 

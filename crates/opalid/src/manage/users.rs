@@ -12,7 +12,7 @@ use opalid_store::steps::user::{CreateUser, Credentials, FindCredentials, TouchU
 use serde::{Deserialize, Serialize};
 
 use super::{Handed, ManageError, Operation, Page, Paging, Reply};
-use crate::login::password::{ChosenPassword, Password};
+use crate::passwords::password::{ChosenPassword, Password};
 use crate::random;
 
 /// How long a link to set a password works.

@@ -6,7 +6,7 @@ use std::fmt;
 
 use askama::Template;
 
-use crate::login::password::PasswordRefused;
+use crate::passwords::password::PasswordRefused;
 
 /// The page behind the link. The form sends `csrf`, `login` (for password managers; ignore it), `new_password` and
 /// `confirm_password`.

@@ -1,7 +1,7 @@
 //! The pages as a person would meet them, for the browser check in `tests/ui`.
 
 use super::*;
-use crate::login::password::PasswordRefused;
+use crate::passwords::password::PasswordRefused;
 
 const WORKSPACE: &str = "Opalid demo";
 const CLIENT: &str = "Tide Tables";

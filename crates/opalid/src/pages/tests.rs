@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::*;
 use crate::http::security_headers::{Forms, page_policy};
-use crate::login::password::PasswordRefused;
+use crate::passwords::password::PasswordRefused;
 
 const HOSTILE: &str = "<script>alert('1')</script>\"' onfocus=\"alert(2)\" {{ 7*7 }} &amp; <!--";
 

@@ -18,8 +18,12 @@ const FLOORS: &[(&str, &[&str])] = &[
 ];
 /// Measures floors with the drivers themselves.
 const BENCH: &str = "opalid-bench";
-/// Folders of the binary that hold endpoints and do not import one another.
+/// Folders of the binary that hold endpoints: the routes name them, they do not name one another, and nothing below
+/// names them.
 const ENDPOINTS: &[&str] = &["oauth", "login", "account", "console", "demo"];
+const ROUTES: &str = "http/routes.rs";
+/// Who may name the demo besides: what brings it into the store, and what tells people of it.
+const BRINGS_THE_DEMO: &[&str] = &["start.rs", "serve.rs", "home.rs"];
 const DRIVERS: &[&str] = &["rusqlite", "tokio_postgres", "deadpool_postgres"];
 const ENGINES: &str = "crates/opalid-store/src/engine/";
 const SIDECAR: &str = "crates/opalid/src/cli/verifier.rs";
@@ -144,13 +148,14 @@ fn floor_complaint(path: &str, line: &str) -> Option<String> {
         let met = world.iter().find(|name| names(line, name))?;
         return Some(format!("core does no I/O and reads no clock: `{met}`"));
     }
-    let inside = path.strip_prefix("crates/opalid/src/").filter(|_| !names(line, "crate::login::password"))?;
-    let above: &[&str] = match inside {
-        "app.rs" => &["oauth", "account", "console", "cli"],
-        _ => ENDPOINTS.iter().any(|folder| within(inside, folder)).then_some(ENDPOINTS)?,
-    };
-    let other = above.iter().find(|folder| !within(inside, folder) && names(line, &format!("crate::{folder}")))?;
-    Some(format!("endpoint folders do not import one another, and app.rs none of them: `crate::{other}`"))
+    let inside = path.strip_prefix("crates/opalid/src/").filter(|inside| *inside != ROUTES)?;
+    let named =
+        |folder: &str| names(line, &format!("crate::{folder}")) || line.contains("crate::{") && names(line, folder);
+    let may = |folder: &str| within(inside, folder) || folder == "demo" && BRINGS_THE_DEMO.contains(&inside);
+    if let Some(other) = ENDPOINTS.iter().find(|folder| named(folder) && !may(folder)) {
+        return Some(format!("folders of endpoints are named by the routes alone: `crate::{other}`"));
+    }
+    (inside == "app.rs" && named("cli")).then(|| "app.rs is below the commands".into())
 }
 
 fn within(path: &str, folder: &str) -> bool {
@@ -344,6 +349,15 @@ fn code_that_leaves_its_floor_is_refused() {
     assert!(!refused("crates/opalid/src/oauth/authorize.rs", "use crate::oauth::token; use crate::login_hint;"));
     assert!(!refused("crates/opalid/src/http/routes.rs", "use crate::login::consent;"));
     assert!(refused("crates/opalid/src/app.rs", "use crate::oauth::token;"));
+    assert!(refused("crates/opalid/src/app.rs", "use crate::login::sign_in;"));
+    assert!(refused("crates/opalid/src/app.rs", "use crate::demo::seed;"));
+    assert!(refused("crates/opalid/src/app.rs", "use crate::cli::serve;"));
+    assert!(refused("crates/opalid/src/http/page.rs", "use crate::login::consent;"));
+    assert!(refused("crates/opalid/src/manage/users.rs", "use crate::login::set_password;"));
+    assert!(refused("crates/opalid/src/login/sign_in.rs", "use crate::{oauth, random};"));
+    assert!(!refused("crates/opalid/src/http/routes.rs", "use crate::{demo, home, login, oauth, pages};"));
+    assert!(!refused("crates/opalid/src/start.rs", "use crate::demo;"));
+    assert!(!refused("crates/opalid/src/login/sign_in.rs", "use crate::passwords::password::Password;"));
 }
 
 #[test]

@@ -21,7 +21,7 @@ use super::super::{Handed, INITIATOR, ManageError};
 use super::{FoundSecrets, find_secret, given, rotate};
 use crate::app::App;
 use crate::issuer::first_keys;
-use crate::login::password::{ChosenPassword, Password};
+use crate::passwords::password::{ChosenPassword, Password};
 use crate::random;
 
 /// Carries a change out. Gives the client secret that was drawn for it.

@@ -1,6 +1,6 @@
 //! People: users, the client they sign in to, and the way through the pages to a code and its tokens.
 
-use opalid::login::password::{ChosenPassword, Password};
+use opalid::passwords::password::{ChosenPassword, Password};
 use opalid::random;
 use opalid_core::claims::StandardClaims;
 use opalid_core::client::ClientSettings;

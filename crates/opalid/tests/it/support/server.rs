@@ -9,7 +9,7 @@ use opalid::app::App;
 use opalid::clock::Clock;
 use opalid::http::listen::{self, ListenAddress};
 use opalid::issuer::first_keys;
-use opalid::login::password_hash::{HashCost, HasherSettings};
+use opalid::passwords::password_hash::{HashCost, HasherSettings};
 use opalid::serve;
 use opalid::start::{Starting, start};
 use opalid_core::client::ClientSettings;

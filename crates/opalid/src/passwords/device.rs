@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use opalid_core::ids::WorkspaceId;
 use subtle::ConstantTimeEq;
 
-use super::mac;
+use crate::mac;
 
 const MAX_PROOFS: usize = 4;
 

@@ -17,8 +17,8 @@ use opalid_core::ids::WorkspaceId;
 use opalid_core::time::{Seconds, UnixTime};
 
 use super::device::DeviceId;
-use super::mac;
 use super::throttle_counters::{Counters, Key, Rule};
+use crate::mac;
 
 /// Failures of one name: five, then 1, 2, 4 … seconds up to 15 minutes; one is forgotten every hour.
 const ACCOUNT: Rule = Rule { free: 5, forget_one_in: Seconds(3600), at_once: 16 };

@@ -1,10 +1,14 @@
 //! A walk through a sign-in: which steps there are, which comes next, what the application knows by then.
 
+mod memory;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
 use crate::pages::DemoStep;
+
+pub use memory::Walks;
 
 /// A button to press.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use opalid_core::time::{Seconds, UnixTime};
 use quick_cache::sync::Cache;
 use tokio::sync::Mutex;
 
-use super::walk::Walk;
+use super::Walk;
 
 /// How many people can be on a walk.
 const MOST: usize = 200;
@@ -30,12 +30,12 @@ impl Default for Walks {
 
 impl Walks {
     /// Keeps a new walk under a new cookie.
-    pub(super) fn begin(&self, cookie: &str, walk: Walk, now: UnixTime) {
+    pub fn begin(&self, cookie: &str, walk: Walk, now: UnixTime) {
         self.0.insert(cookie.into(), Kept { begun_at: now, walk: Arc::new(Mutex::new(walk)) });
     }
 
     /// The walk of this cookie, if it is not over.
-    pub(super) fn find(&self, cookie: &str, now: UnixTime) -> Option<Arc<Mutex<Walk>>> {
+    pub fn find(&self, cookie: &str, now: UnixTime) -> Option<Arc<Mutex<Walk>>> {
         let kept = self.0.get(cookie)?;
         if now >= kept.begun_at.plus(KEPT) {
             self.0.remove(cookie);
@@ -45,7 +45,7 @@ impl Walks {
     }
 
     /// Forgets the walk of this cookie.
-    pub(super) fn forget(&self, cookie: &str) {
+    pub fn forget(&self, cookie: &str) {
         self.0.remove(cookie);
     }
 }
