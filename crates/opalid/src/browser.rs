@@ -7,7 +7,9 @@ use http::header::SET_COOKIE;
 use opalid_core::form::Form;
 use opalid_core::grant::{Ancestor, Birth, Lineage};
 use opalid_core::ids::SessionId;
+use opalid_core::time::Seconds;
 use opalid_core::token::{PresentedToken, RowSecret, SessionCookie};
+use opalid_core::user::User;
 use opalid_store::Outage;
 use opalid_store::steps::session::{EndSession, FindSession, SessionRow};
 
@@ -19,6 +21,9 @@ use crate::random;
 
 use csrf::Forged;
 pub use csrf::FormPurpose;
+
+/// How long a browser is known to have signed a person in before.
+const DEVICE_KNOWN: Seconds = Seconds(365 * 24 * 3600);
 
 /// The session that this browser has, if it stands: its secret matches, it has not ended, and neither has
 /// anything it hangs from.
@@ -55,6 +60,13 @@ pub async fn end_session(call: &Call<'_>, session: &SessionRow) -> Result<(), Ou
 /// Takes the session cookie away.
 pub fn delete_session(call: &Call<'_>, reply: &mut Reply) {
     set(reply, call.issuer.cookies.delete(CookiePurpose::Session));
+}
+
+/// Lets the browser prove later that `user` had it, under the name `username_key`: they signed in, or set their password.
+pub fn remember_device(call: &Call<'_>, reply: &mut Reply, user: &User, username_key: &str) {
+    let old = call.issuer.cookies.find(&call.parts.headers, CookiePurpose::Device);
+    let value = call.issuer.devices.remember(old, user, username_key, random::bytes());
+    set(reply, call.issuer.cookies.set(CookiePurpose::Device, &value, Some(DEVICE_KNOWN)));
 }
 
 /// Adds a `Set-Cookie`.

@@ -17,7 +17,7 @@ use crate::telemetry::RequestId;
 /// A request at an issuer.
 pub struct Call<'a> {
     /// What every request shares.
-    pub app: &'a App,
+    pub app: &'a Arc<App>,
     /// Who is asked.
     pub issuer: &'a Arc<Issuer>,
     /// When.

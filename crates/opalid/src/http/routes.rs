@@ -184,7 +184,7 @@ fn asset(request: &Request) -> Reply {
 }
 
 async fn at_issuer(
-    app: &App,
+    app: &Arc<App>,
     issuer: &Arc<Issuer>,
     endpoint: Endpoint,
     (request, peer): (Request, SocketAddr),

@@ -4,12 +4,16 @@
 //! Holds: looking uses nothing up; the form works once, only from its own page in this browser. A link that cannot be
 //! used costs no argon2 run. Everything the user had under the old password is dead when this returns.
 
+use std::sync::Arc;
+
 use opalid_core::error::{ErrorCode, OAuthError};
 use opalid_core::form::Form;
-use opalid_core::ids::LinkId;
+use opalid_core::ids::{LinkId, WorkspaceId};
 use opalid_core::token::{PasswordLink, PresentedToken, SecretDigest};
+use opalid_core::user::username_key;
 use opalid_store::steps::password::{FindPasswordLink, RedeemPasswordLink, RedeemedLink};
 
+use crate::app::App;
 use crate::browser::csrf::FormPurpose;
 use crate::browser::{self, FormToken};
 use crate::http::call::Call;
@@ -19,6 +23,7 @@ use crate::http::routes::Endpoint;
 use crate::http::security_headers::Forms;
 use crate::pages::{PasswordSet, SetPassword, SetPasswordProblem};
 use crate::passwords::password::{ChosenPassword, MIN_CHARACTERS, Password};
+use crate::passwords::throttle::Attempt;
 use crate::random;
 
 const ADVICE: &str = "Ask whoever sent you the link for a new one.";
@@ -95,19 +100,47 @@ async fn set_password(call: &Call<'_>, link: &Link<'_>) -> Result<Reply, OAuthEr
         Ok(chosen) => chosen,
         Err(problem) => return Ok(form_page(call, link, Some(problem))),
     };
-    let hash = call.app.hasher.hash(&chosen, random::bytes()).await.map_err(|busy| {
-        OAuthError::new(ErrorCode::ServerBusy, "too many people are signing in right now").because(busy)
-    })?;
-    let step = RedeemPasswordLink {
-        stamp: call.app.stamp(call.issuer.id(), "one-time link"),
-        id: link.id,
-        digest: link.digest,
-        password_hash: hash.to_text(),
-    };
-    match call.app.store.run(step).await.map_err(|error| reply::outage(&error))? {
-        RedeemedLink::Set(_) => Ok(reply::see_other(&format!("{}{}", call.issuer.url, Endpoint::PasswordSet.path()))),
-        RedeemedLink::Dead => Err(dead()),
+    let attempt = call.app.throttle.check_link(call.now, link.id).map_err(|_| busy())?;
+    let redeeming = Redeeming { workspace: call.issuer.id(), id: link.id, digest: link.digest, chosen, attempt };
+    let set = tokio::spawn(redeeming.run(Arc::clone(call.app))).await;
+    let set =
+        set.map_err(|ended| OAuthError::new(ErrorCode::ServerError, "the password could not be set").because(ended))??;
+    let RedeemedLink::Set(id) = set else { return Err(dead()) };
+    let mut reply = reply::see_other(&format!("{}{}", call.issuer.url, Endpoint::PasswordSet.path()));
+    // Whoever guesses at this account meanwhile does not keep its owner out of it.
+    let user = call.app.store.find_user(call.issuer.id(), id).await.map_err(|error| reply::outage(&error))?;
+    if let Some(user) = user
+        && let Ok(key) = username_key(&user.username)
+    {
+        browser::remember_device(call, &mut reply, &user, &key);
     }
+    Ok(reply)
+}
+
+/// A password on its way to be set, on a task of its own: whoever hangs up has sent the form all the same, and has no
+/// more than a few places in the queue of hashes.
+struct Redeeming {
+    workspace: WorkspaceId,
+    id: LinkId,
+    digest: SecretDigest,
+    chosen: ChosenPassword,
+    attempt: Attempt,
+}
+
+impl Redeeming {
+    async fn run(self, app: Arc<App>) -> Result<RedeemedLink, OAuthError> {
+        let hash = app.hasher.hash(&self.chosen, random::bytes()).await.map_err(|why| busy().because(why))?;
+        let password_hash = hash.to_text();
+        let stamp = app.stamp(self.workspace, "one-time link");
+        let step = RedeemPasswordLink { stamp, id: self.id, digest: self.digest, password_hash };
+        let redeemed = app.store.run(step).await.map_err(|error| reply::outage(&error));
+        drop(self.attempt);
+        redeemed
+    }
+}
+
+fn busy() -> OAuthError {
+    OAuthError::new(ErrorCode::ServerBusy, "too many people are signing in right now")
 }
 
 fn chosen(form: &Form<'_>, username: &str) -> Result<ChosenPassword, SetPasswordProblem> {

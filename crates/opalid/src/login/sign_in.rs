@@ -2,22 +2,24 @@
 //!
 //! Takes: a stored request, a form. Gives: a session, and the way back to the request.
 //! Holds: known and unknown users cost equally many argon2 runs and are told the same; epochs are read beside
-//! the hash, before it is checked; a new session has a new secret; only failures count against anybody.
+//! the hash, before it is checked; a new session has a new secret; only failures count against anybody, and whoever
+//! hangs up before the answer has failed all the same.
+
+use std::sync::Arc;
 
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
-use opalid_core::error::OAuthError;
+use opalid_core::error::{ErrorCode, OAuthError};
 use opalid_core::form::Form;
 use opalid_core::grant::{Ancestor, Authentication, Birth, Lineage};
 use opalid_core::ids::SessionId;
-use opalid_core::time::Seconds;
 use opalid_core::token::{RowSecret, SecretDigest, SessionCookie};
 use opalid_core::user::{User, username_key};
 use opalid_store::steps::session::StartSession;
 use opalid_store::steps::user::{Credentials, FindCredentials};
-
 use zeroize::Zeroizing;
 
+use crate::app::App;
 use crate::browser::csrf::FormPurpose;
 use crate::browser::{self, FormToken};
 use crate::http::call::Call;
@@ -28,15 +30,14 @@ use crate::http::routes::Endpoint;
 use crate::http::security_headers::Forms;
 use crate::metrics;
 use crate::pages::{SignIn, SignInProblem};
+use crate::passwords::device::DeviceId;
 use crate::passwords::password::Password;
 use crate::passwords::password_hash::PhcString;
-use crate::passwords::throttle::Candidate;
+use crate::passwords::throttle::{Attempt, Candidate};
 use crate::pending::Pending;
 use crate::random;
 
 const ADVICE: &str = "Try again in a moment.";
-/// How long a browser is known to have signed a person in before.
-const DEVICE_KNOWN: Seconds = Seconds(365 * 24 * 3600);
 
 /// GET /sign-in.
 pub async fn show(call: &Call<'_>) -> Reply {
@@ -104,11 +105,8 @@ async fn sign_in(
 ) -> Result<Result<Reply, SignInProblem>, OAuthError> {
     let typed = form.one("login").unwrap_or_default();
     let key = username_key(typed.trim()).unwrap_or_default();
-    let password = Password::new(form.one("password").unwrap_or_default().to_owned());
-    let device_cookie = call.issuer.cookies.find(&call.parts.headers, CookiePurpose::Device);
-    let workspace = call.issuer.id();
-    let device = device_cookie.and_then(|cookie| call.issuer.devices.find(cookie, workspace, &key));
-    let candidate = Candidate { workspace, login_name: &key, address: call.address, device };
+    let device = known_device(call, &key).await?;
+    let candidate = Candidate { workspace: call.issuer.id(), login_name: &key, address: call.address, device };
     let attempt = match call.app.throttle.check(call.now, &candidate) {
         Ok(attempt) => attempt,
         Err(wait) => {
@@ -116,34 +114,57 @@ async fn sign_in(
             return Ok(Err(SignInProblem::TooManyTries { wait: u64::from(wait.0.0) }));
         }
     };
-    let Some(user) = check_password(call, key.clone(), &password).await? else {
-        attempt.failed(call.now);
-        call.app.metrics.sign_ins.count(metrics::SignIn::Wrong);
-        return Ok(Err(SignInProblem::WrongCredentials));
-    };
-    attempt.succeeded();
-    call.app.metrics.sign_ins.count(metrics::SignIn::Success);
+    let password = Password::new(form.one("password").unwrap_or_default().to_owned());
+    let user = tokio::spawn(try_password(Arc::clone(call.app), credentials_of(call, key.clone()), password, attempt));
+    let user = user.await.map_err(|ended| {
+        OAuthError::new(ErrorCode::ServerError, "the password could not be checked").because(ended)
+    })??;
+    let Some(user) = user else { return Ok(Err(SignInProblem::WrongCredentials)) };
     let mut reply = start_session(call, &user, pending).await?;
-    let remembered = call.issuer.devices.remember(device_cookie, workspace, &key, random::bytes());
-    browser::set(&mut reply, call.issuer.cookies.set(CookiePurpose::Device, &remembered, Some(DEVICE_KNOWN)));
+    browser::remember_device(call, &mut reply, &user, &key);
     Ok(Ok(reply))
 }
 
-/// The user, if name and password are right and the account is in service. One argon2 run either way.
-async fn check_password(
-    call: &Call<'_>,
-    username_key: String,
-    password: &Password,
+fn credentials_of(call: &Call<'_>, username_key: String) -> FindCredentials {
+    FindCredentials { workspace: call.issuer.id(), username_key }
+}
+
+/// The browser, if it signed in with this name before and its user has not begun anew since. The user is read only
+/// for a browser that did, so that for everybody else all names take the same way.
+async fn known_device(call: &Call<'_>, key: &str) -> Result<Option<DeviceId>, OAuthError> {
+    let cookie = call.issuer.cookies.find(&call.parts.headers, CookiePurpose::Device);
+    let proof = cookie.and_then(|cookie| call.issuer.devices.find(cookie, call.issuer.id(), key));
+    let Some(proof) = proof else { return Ok(None) };
+    let found = call.app.store.read(credentials_of(call, key.to_owned())).await.map_err(|e| reply::outage(&e))?;
+    Ok(found.and_then(|found| call.issuer.devices.stands(proof, &found.user)))
+}
+
+/// The user, if name and password are right and the account is in service. One argon2 run either way. Runs on a task
+/// of its own and ends the attempt itself: hanging up early spares nobody a failure, nor a place in the queue.
+async fn try_password(
+    app: Arc<App>,
+    step: FindCredentials,
+    password: Password,
+    attempt: Attempt,
 ) -> Result<Option<User>, OAuthError> {
-    let step = FindCredentials { workspace: call.issuer.id(), username_key };
-    let found = call.app.store.read(step).await.map_err(|error| reply::outage(&error))?;
+    let found = app.store.read(step).await.map_err(|error| reply::outage(&error))?;
     let stored =
         found.as_ref().and_then(|found| found.password_hash.as_deref()).and_then(|hash| PhcString::parse(hash).ok());
-    let right = call.app.hasher.verify(stored.as_ref(), password).await.map_err(|busy| {
-        OAuthError::new(opalid_core::error::ErrorCode::ServerBusy, "too many people are signing in right now")
-            .because(busy)
+    let right = app.hasher.verify(stored.as_ref(), &password).await.map_err(|busy| {
+        OAuthError::new(ErrorCode::ServerBusy, "too many people are signing in right now").because(busy)
     })?;
-    Ok(found.map(|Credentials { user, .. }| user).filter(|user| right && user.enabled))
+    let user = found.map(|Credentials { user, .. }| user).filter(|user| right && user.enabled);
+    match &user {
+        Some(_) => {
+            attempt.succeeded();
+            app.metrics.sign_ins.count(metrics::SignIn::Success);
+        }
+        None => {
+            attempt.failed(app.now());
+            app.metrics.sign_ins.count(metrics::SignIn::Wrong);
+        }
+    }
+    Ok(user)
 }
 
 async fn start_session(call: &Call<'_>, user: &User, mut pending: Pending) -> Result<Reply, OAuthError> {

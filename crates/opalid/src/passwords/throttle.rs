@@ -2,18 +2,18 @@
 //!
 //! Takes: the time, the name as it was typed, the client's address, and the browser if it signed in before.
 //! Gives: an `Attempt`, or how long to wait. The caller ends the attempt: `failed`, `succeeded`, or by
-//! dropping it when nothing was found out (busy, hung up).
+//! dropping it when nothing was found out (busy). It belongs to the work, not to the connection: hanging up ends none.
 //! Holds: only failures count. Names are counted as typed, whether or not there is such a user, so back-off
 //! tells nobody which accounts exist. A browser that signed in before has a counter of its own: nobody else's
 //! guesses keep it out, and a stolen device cookie guesses no faster. Attempts under way count too, so that
-//! guesses sent all at once gain nothing. Memory is bounded; what is forgotten first is what failed least.
+//! guesses sent all at once gain nothing, and no one name, address or link fills the queue of hashes. Memory is bounded; what is forgotten first is what failed least.
 //! Not here: proof that a browser signed in before; see `device`.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use aws_lc_rs::hmac;
-use opalid_core::ids::WorkspaceId;
+use opalid_core::ids::{LinkId, WorkspaceId};
 use opalid_core::time::{Seconds, UnixTime};
 
 use super::device::DeviceId;
@@ -21,9 +21,11 @@ use super::throttle_counters::{Counters, Key, Rule};
 use crate::mac;
 
 /// Failures of one name: five, then 1, 2, 4 … seconds up to 15 minutes; one is forgotten every hour.
-const ACCOUNT: Rule = Rule { free: 5, forget_one_in: Seconds(3600), at_once: 16 };
+const ACCOUNT: Rule = Rule { free: 5, forget_one_in: Seconds(3600), at_once: 4 };
 /// Failures of one address, where a whole office may live: fifty; one is forgotten every minute.
-const ADDRESS: Rule = Rule { free: 50, forget_one_in: Seconds(60), at_once: 64 };
+const ADDRESS: Rule = Rule { free: 50, forget_one_in: Seconds(60), at_once: 8 };
+/// What is under way for one thing, however it ends: all browsers known for one name, the forms of one link.
+const UNDER_WAY: Rule = Rule { free: u32::MAX, forget_one_in: Seconds(3600), at_once: 4 };
 
 /// Try again after this long (429 and `Retry-After`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -52,6 +54,7 @@ struct Tables {
     accounts: Counters,
     addresses: Counters,
     devices: Counters,
+    under_way: Counters,
 }
 
 impl Throttle {
@@ -62,6 +65,7 @@ impl Throttle {
             accounts: Counters::new(ACCOUNT),
             addresses: Counters::new(ADDRESS),
             devices: Counters::new(ACCOUNT),
+            under_way: Counters::new(UNDER_WAY),
         })))
     }
 
@@ -72,14 +76,27 @@ impl Throttle {
 
     /// Whether this sign-in may be tried now.
     pub fn check(&self, now: UnixTime, candidate: &Candidate<'_>) -> Result<Attempt, RetryAfter> {
+        self.begin(now, |tables| tables.counted(candidate))
+    }
+
+    /// Whether a password may be set by this link now. How the attempt ends does not matter.
+    pub fn check_link(&self, now: UnixTime, link: LinkId) -> Result<Attempt, RetryAfter> {
+        self.begin(now, |tables| Counted::Link(mac::short(&tables.key, &[b"link", link.as_bytes()])))
+    }
+
+    fn begin(&self, now: UnixTime, counted: impl FnOnce(&Tables) -> Counted) -> Result<Attempt, RetryAfter> {
         let Some(tables) = &self.0 else { return Ok(Attempt(None)) };
-        let counted = tables.counted(candidate);
+        let counted = counted(tables);
         match counted {
-            Counted::Device(device) => tables.devices.begin(now, device)?,
+            Counted::Device { device, name } => {
+                tables.under_way.begin(now, name)?;
+                tables.devices.begin(now, device).inspect_err(|_| tables.under_way.end(name))?;
+            }
             Counted::Elsewhere { account, address } => {
                 tables.addresses.begin(now, address)?;
                 tables.accounts.begin(now, account).inspect_err(|_| tables.addresses.end(address))?;
             }
+            Counted::Link(link) => tables.under_way.begin(now, link)?,
         }
         Ok(Attempt(Some((Arc::clone(tables), counted))))
     }
@@ -89,7 +106,10 @@ impl Tables {
     fn counted(&self, candidate: &Candidate<'_>) -> Counted {
         let (workspace, name) = (candidate.workspace.as_bytes(), candidate.login_name.as_bytes());
         match candidate.device {
-            Some(device) => Counted::Device(mac::short(&self.key, &[b"device", workspace, name, &device.0])),
+            Some(device) => Counted::Device {
+                device: mac::short(&self.key, &[b"device", workspace, name, &device.0]),
+                name: mac::short(&self.key, &[b"devices of", workspace, name]),
+            },
             None => Counted::Elsewhere {
                 account: mac::short(&self.key, &[b"account", workspace, name]),
                 address: mac::short(&self.key, &[b"address", &network(candidate.address)]),
@@ -113,8 +133,9 @@ fn network(address: IpAddr) -> [u8; 9] {
 
 #[derive(Clone, Copy)]
 enum Counted {
-    Device(Key),
+    Device { device: Key, name: Key },
     Elsewhere { account: Key, address: Key },
+    Link(Key),
 }
 
 /// A sign-in that is being tried.
@@ -125,12 +146,12 @@ impl Attempt {
     /// The password was wrong, or there is no such user.
     pub fn failed(self, now: UnixTime) {
         match &self.0 {
-            Some((tables, Counted::Device(device))) => tables.devices.failed(now, *device),
+            Some((tables, Counted::Device { device, .. })) => tables.devices.failed(now, *device),
             Some((tables, Counted::Elsewhere { account, address })) => {
                 tables.accounts.failed(now, *account);
                 tables.addresses.failed(now, *address);
             }
-            None => {}
+            Some((_, Counted::Link(_))) | None => {}
         }
     }
 
@@ -138,9 +159,9 @@ impl Attempt {
     /// not, or an account of one's own would buy guesses at others.
     pub fn succeeded(self) {
         match &self.0 {
-            Some((tables, Counted::Device(device))) => tables.devices.clear(*device),
+            Some((tables, Counted::Device { device, .. })) => tables.devices.clear(*device),
             Some((tables, Counted::Elsewhere { account, .. })) => tables.accounts.clear(*account),
-            None => {}
+            Some((_, Counted::Link(_))) | None => {}
         }
     }
 }
@@ -148,11 +169,15 @@ impl Attempt {
 impl Drop for Attempt {
     fn drop(&mut self) {
         match &self.0 {
-            Some((tables, Counted::Device(device))) => tables.devices.end(*device),
+            Some((tables, Counted::Device { device, name })) => {
+                tables.devices.end(*device);
+                tables.under_way.end(*name);
+            }
             Some((tables, Counted::Elsewhere { account, address })) => {
                 tables.accounts.end(*account);
                 tables.addresses.end(*address);
             }
+            Some((tables, Counted::Link(link))) => tables.under_way.end(*link),
             None => {}
         }
     }
@@ -161,6 +186,7 @@ impl Drop for Attempt {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::passwords::password_hash::HasherSettings;
 
     const START: UnixTime = UnixTime(1_800_000_000);
 
@@ -313,11 +339,42 @@ mod tests {
     fn guesses_sent_all_at_once_are_not_let_through() {
         let (throttle, alice) = (throttle(), from("alice", "192.0.2.1"));
         let open: Vec<_> = (0..100).filter_map(|_| throttle.check(START, &alice).ok()).collect();
-        assert_eq!(open.len(), 16);
+        assert_eq!(open.len(), 4);
         open.into_iter().for_each(|attempt| attempt.failed(START));
+        fail(&throttle, START, &alice);
         let later = START.plus(Seconds(900));
         let open: Vec<_> = (0..100).filter_map(|_| throttle.check(later, &alice).ok()).collect();
         assert_eq!(open.len(), 1, "past the free failures one at a time");
+    }
+
+    #[test]
+    fn no_one_name_address_or_link_comes_near_filling_the_queue_of_hashes() {
+        let throttle = throttle();
+        let names: Vec<_> = (0..100).map(|i| format!("user{i}")).collect();
+        let of_an_address: Vec<_> =
+            names.iter().filter_map(|name| throttle.check(START, &from(name, "192.0.2.1")).ok()).collect();
+        let browsers = (0..100).filter_map(|i| throttle.check(START, &with_device("alice", "192.0.2.2", i)).ok());
+        let of_known_browsers: Vec<_> = browsers.collect();
+        let link = LinkId::from_bytes([1; 16]);
+        let of_a_link: Vec<_> = (0..100).filter_map(|_| throttle.check_link(START, link).ok()).collect();
+        assert_eq!((of_an_address.len(), of_known_browsers.len(), of_a_link.len()), (8, 4, 4));
+        let room = HasherSettings::for_cores(1).waiting;
+        assert!(of_an_address.len() + of_known_browsers.len() + of_a_link.len() <= room / 4);
+        assert_eq!(wait(&throttle, START, &from("next", "192.0.2.1")), 1);
+        assert_eq!(wait(&throttle, START, &from("next", "192.0.2.3")), 0);
+        drop((of_an_address, of_known_browsers, of_a_link));
+        assert_eq!(wait(&throttle, START, &from("next", "192.0.2.1")), 0);
+        assert_eq!(wait(&throttle, START, &with_device("alice", "192.0.2.2", 1)), 0);
+        assert!(throttle.check_link(START, link).is_ok());
+    }
+
+    #[test]
+    fn guesses_elsewhere_that_are_under_way_leave_room_for_a_browser_that_signed_in_before() {
+        let throttle = throttle();
+        let open: Vec<_> =
+            (0..100).filter_map(|i| throttle.check(START, &from("alice", &format!("192.0.2.{i}"))).ok()).collect();
+        assert_eq!(open.len(), 4);
+        assert_eq!(wait(&throttle, START, &with_device("alice", "192.0.2.1", 1)), 0);
     }
 
     #[test]

@@ -112,7 +112,7 @@ impl Counters {
         self.with_bucket(&key, |bucket| {
             let counter = find_or_insert(bucket, key, now);
             counter.forget(now, &rule);
-            counter.failures = (counter.failures + 1).min(rule.free + COUNTED_PAST_FREE);
+            counter.failures = (counter.failures + 1).min(rule.free.saturating_add(COUNTED_PAST_FREE));
             if let Some(past) = counter.failures.checked_sub(rule.free) {
                 let wait = 1_u32.checked_shl(past).unwrap_or(LONGEST).min(LONGEST);
                 counter.blocked_until = now.plus(Seconds(wait));

@@ -1,16 +1,23 @@
 //! The page behind a one-time link to set a password.
 
+use opalid::passwords::password::Password;
+use opalid::passwords::password_hash::HasherSettings;
 use opalid_core::ids::LinkId;
 use opalid_core::time::Seconds;
-use opalid_core::token::{PasswordLink, RowSecret};
+use opalid_core::token::{PasswordLink, PresentedToken, RowSecret};
 use opalid_core::user::username_key;
 use opalid_store::steps::password::CreatePasswordLink;
 use opalid_store::steps::user::{FindCredentials, TouchUser, UserEvent};
 
 use crate::support::browser::{Browser, Landed};
 use crate::support::html::Page;
+use crate::support::http::{Answer, encode};
+use crate::support::person::{Ask, slow_hash, until};
+use crate::support::server::FORM;
 use crate::support::visitor::{ALICE, BOB, SESSION, demo_with_shop, refresh, shop_tokens};
 use crate::support::{DEMO_API, Server};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 const NEW: &str = "margarete-likes-long-words";
 
@@ -204,4 +211,79 @@ async fn the_address_of_the_page_is_not_told_to_anybody() {
     assert_eq!(answer.header("referrer-policy"), Some("no-referrer"));
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     assert!(!answer.text().contains("name=\"referrer\""), "the header is the one place that says so");
+}
+
+/// The answer to a sign-in as alice.
+async fn try_as_alice(browser: &mut Browser, server: &Server, password: &str) -> Answer {
+    let form = browser.open(server, &Ask::new().target()).await.page().form("sign-in");
+    let form = form.with("login", ALICE.0).with("password", password);
+    browser.post(server, &form.action, &form.pairs()).await
+}
+
+#[tokio::test]
+async fn guesses_do_not_keep_out_the_browser_that_just_set_the_password() {
+    let server = Server::with_people().await;
+    let (link, mut browser, mut guesser) = (link(&server).await, Browser::new(), Browser::new());
+    assert_set(fill(&mut browser, &server, &link, (NEW, NEW)).await);
+    for status in [200, 200, 200, 200, 200, 429] {
+        assert_eq!(try_as_alice(&mut guesser, &server, "wrong").await.status, status);
+    }
+    assert_eq!(try_as_alice(&mut browser, &server, NEW).await.status, 303);
+}
+
+/// The row of a link.
+async fn row_of(server: &Server, link: &str) -> LinkId {
+    let token = link.split_once("token=").unwrap().1;
+    let issuer = server.app.find_issuer(None).await.unwrap().unwrap();
+    LinkId::from_bytes(issuer.row_sealer.open_row::<PasswordLink>(PresentedToken::new(token)).unwrap().row)
+}
+
+#[tokio::test]
+async fn the_forms_of_one_link_take_few_places_in_the_queue_of_hashes() {
+    let server = Server::with_people().await;
+    let (link, mut browser) = (link(&server).await, Browser::new());
+    let row = row_of(&server, &link).await;
+    let check = || server.app.throttle.check_link(server.app.now(), row).ok();
+    let under_way: Vec<_> = (0..100).filter_map(|_| check()).collect();
+    assert!(under_way.len() <= HasherSettings::for_cores(1).waiting / 16, "{}", under_way.len());
+    let runs = server.app.hasher.runs();
+    let Landed::Here(_, answer) = fill(&mut browser, &server, &link, (NEW, NEW)).await else { panic!() };
+    assert_eq!((answer.status, server.app.hasher.runs()), (503, runs), "{answer:?}");
+    drop(under_way);
+    assert_set(fill(&mut browser, &server, &link, (NEW, NEW)).await);
+}
+
+#[tokio::test]
+async fn whoever_hangs_up_after_sending_the_form_has_set_the_password() {
+    let server = Server::with_people().await;
+    let (link, mut browser) = (link(&server).await, Browser::new());
+    let row = row_of(&server, &link).await;
+    let form = browser.open(&server, &link).await.page().form("set-password");
+    let body = encode(&form.with("new_password", NEW).with("confirm_password", NEW).pairs());
+    let (slow, runs) = (slow_hash("x").await, server.app.hasher.runs());
+    let busy: Vec<_> = (0..2)
+        .map(|_| {
+            let (app, slow) = (std::sync::Arc::clone(&server.app), slow.clone());
+            tokio::spawn(async move { app.hasher.verify(Some(&slow), &Password::new("x".into())).await })
+        })
+        .collect();
+    until(|| server.app.hasher.runs() == runs + 2).await;
+    let check = || server.app.throttle.check_link(server.app.now(), row);
+    let _all_but_one = [(); 3].map(|()| check().ok().unwrap());
+    let cookie = browser.cookie("opalid-default-browser").unwrap();
+    let head = format!(
+        "POST {link} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {}\r\ncookie: opalid-default-browser={cookie}\r\n\
+         content-length: {}\r\n\r\n",
+        FORM.1,
+        body.len(),
+    );
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all([head.as_bytes(), body.as_bytes()].concat().as_slice()).await.unwrap();
+    until(|| check().is_err()).await;
+    drop(stream);
+    for verified in busy {
+        assert_eq!(verified.await.unwrap(), Ok(true));
+    }
+    until(|| check().is_ok()).await;
+    assert_eq!(try_as_alice(&mut browser, &server, NEW).await.status, 303);
 }

@@ -1,12 +1,18 @@
 //! The sign-in page and the session that comes of it.
 
+use opalid::passwords::password::{ChosenPassword, Password};
+use opalid::passwords::password_hash::HasherSettings;
+use opalid::passwords::throttle::Candidate;
+use opalid_store::steps::password::SetPassword;
 use opalid_store::steps::user::UserEvent;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 use crate::support::Server;
 use crate::support::browser::{Browser, Landed};
 use crate::support::html::{Form, Page};
 use crate::support::http::{Answer, encode};
-use crate::support::person::{Ask, between, password_of, value};
+use crate::support::person::{Ask, between, password_of, slow_hash, until, value};
 use crate::support::server::FORM;
 
 const SESSION: &str = "opalid-default-session";
@@ -136,6 +142,129 @@ async fn after_a_thousand_wrong_guesses_elsewhere_a_browser_that_signed_in_befor
     known.code(&server, &Ask::new().with("prompt", "login"), "alice").await;
     known.set_cookie(SESSION, None);
     known.code(&server, &Ask::new(), "alice").await;
+}
+
+/// Leaves `name` so many wrong guesses that whoever is not known has to wait.
+async fn guess_at(server: &Server, name: &str) {
+    let (mut guesser, form) = sign_in_page(server).await;
+    for _ in 0..5 {
+        assert!(!signed_in(&try_with(&mut guesser, server, &form, (name, "wrong")).await));
+    }
+}
+
+/// The status that a browser gets for the right password of `name`: 303 or 429.
+async fn status_of(browser: &mut Browser, server: &Server, name: &str, password: &str) -> u16 {
+    let landed = browser.open(server, &Ask::new().with("prompt", "login").target()).await;
+    let form = landed.page().form("sign-in");
+    try_with(browser, server, &form, (name, password)).await.status
+}
+
+#[tokio::test]
+async fn whatever_ends_all_that_a_user_had_makes_their_browsers_unknown() {
+    let server = Server::with_people().await;
+    for event in [UserEvent::Revoked, UserEvent::SignedOutEverywhere] {
+        let mut known = Browser::new();
+        known.code(&server, &Ask::new(), "alice").await;
+        guess_at(&server, "alice").await;
+        let mut copy = known.clone();
+        assert_eq!(status_of(&mut copy, &server, "alice", &password_of("alice")).await, 303);
+        server.touch_user("alice", event).await;
+        assert_eq!(status_of(&mut known, &server, "alice", &password_of("alice")).await, 429, "{event:?}");
+        server.clock.advance(DAY);
+    }
+}
+
+#[tokio::test]
+async fn after_a_password_was_set_anew_a_browser_from_before_waits_like_any_other() {
+    let server = Server::with_people().await;
+    let mut known = Browser::new();
+    known.code(&server, &Ask::new(), "alice").await;
+    let chosen = ChosenPassword::new(Password::new(password_of("the new alice")), "alice").unwrap();
+    let hash = server.app.hasher.hash(&chosen, opalid::random::bytes()).await.unwrap();
+    let stamp = server.app.stamp(server.app.root, "test");
+    let step = SetPassword { stamp, user: server.find_user("alice").await.id, password_hash: hash.to_text() };
+    assert!(server.app.store.run(step).await.unwrap());
+    guess_at(&server, "alice").await;
+    assert_eq!(status_of(&mut known, &server, "alice", &password_of("the new alice")).await, 429);
+    server.clock.advance(1);
+    assert_eq!(status_of(&mut known, &server, "alice", &password_of("the new alice")).await, 303);
+    guess_at(&server, "alice").await;
+    assert_eq!(status_of(&mut known, &server, "alice", &password_of("the new alice")).await, 303, "known again");
+}
+
+#[tokio::test]
+async fn only_for_a_browser_that_signed_in_with_the_name_is_anything_read_before_back_off() {
+    let server = Server::with_people().await;
+    let mut bobs = Browser::new();
+    bobs.code(&server, &Ask::new(), "bob").await;
+    let mut reads = Vec::new();
+    for name in ["alice", "nobody", "bob"] {
+        guess_at(&server, name).await;
+        let landed = bobs.open(&server, &Ask::new().with("prompt", "login").target()).await;
+        let form = landed.page().form("sign-in");
+        let before = server.app.store.reads();
+        let status = try_with(&mut bobs, &server, &form, (name, "wrong")).await.status;
+        reads.push((status, server.app.store.reads() - before));
+    }
+    assert_eq!((reads[0].0, reads[2].0), (429, 200));
+    assert_eq!(reads[0], reads[1], "a name that somebody has and one that nobody has");
+}
+
+/// Gives `name` a password whose check takes long enough to hang up meanwhile.
+async fn slow_password(server: &Server, name: &str) {
+    let password_hash = slow_hash(&password_of(name)).await.to_text();
+    let user = server.find_user(name).await.id;
+    let stamp = server.app.stamp(server.app.root, "test");
+    assert!(server.app.store.run(SetPassword { stamp, user, password_hash }).await.unwrap());
+}
+
+#[tokio::test]
+async fn whoever_hangs_up_before_the_answer_has_failed_all_the_same() {
+    let server = Server::with_people().await;
+    slow_password(&server, "alice").await;
+    let (mut browser, form) = sign_in_page(&server).await;
+    let body = encode(&form.clone().with("login", "alice").with("password", "wrong").pairs());
+    let target = form.action.strip_prefix(&server.issuer).unwrap_or(&form.action);
+    let head = format!(
+        "POST {target} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {}\r\ncookie: {BROWSER}={}\r\ncontent-length: {}\r\n\r\n",
+        FORM.1,
+        browser.cookie(BROWSER).unwrap(),
+        body.len(),
+    );
+    for n in 1..=5 {
+        let runs = server.app.hasher.runs();
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all([head.as_bytes(), body.as_bytes()].concat().as_slice()).await.unwrap();
+        until(|| server.app.hasher.runs() > runs).await;
+        drop(stream);
+        let counted = format!("opalid_sign_ins_total{{outcome=\"wrong\"}} {n}\n");
+        until(|| server.app.metrics.render().contains(&counted)).await;
+    }
+    assert_eq!(try_with(&mut browser, &server, &form, ("alice", &password_of("alice"))).await.status, 429);
+}
+
+#[tokio::test]
+async fn a_flood_from_one_address_leaves_room_for_everybody_else() {
+    let server = Server::with_people().await;
+    let mut bobs = Browser::new();
+    bobs.code(&server, &Ask::new(), "bob").await;
+    let here = "127.0.0.1".parse().unwrap();
+    let names: Vec<_> = (0..100).map(|n| format!("user{n}")).collect();
+    let candidates = names.iter().map(|login_name| Candidate {
+        workspace: server.app.root,
+        login_name,
+        address: here,
+        device: None,
+    });
+    let under_way: Vec<_> =
+        candidates.filter_map(|candidate| server.app.throttle.check(server.app.now(), &candidate).ok()).collect();
+    assert!(under_way.len() <= HasherSettings::for_cores(1).waiting / 8, "{}", under_way.len());
+    let runs = server.app.hasher.runs();
+    assert_eq!(status_of(&mut Browser::new(), &server, "alice", &password_of("alice")).await, 429);
+    assert_eq!(server.app.hasher.runs(), runs, "one more from this address does not come near the hasher");
+    assert_eq!(status_of(&mut bobs, &server, "bob", &password_of("bob")).await, 303, "not even from there");
+    drop(under_way);
+    assert_eq!(status_of(&mut Browser::new(), &server, "alice", &password_of("alice")).await, 303);
 }
 
 #[tokio::test]

@@ -1,6 +1,9 @@
 //! People: users, the client they sign in to, and the way through the pages to a code and its tokens.
 
+use std::time::Duration;
+
 use opalid::passwords::password::{ChosenPassword, Password};
+use opalid::passwords::password_hash::{HashCost, HasherSettings, PasswordHasher, PhcString};
 use opalid::random;
 use opalid_core::claims::StandardClaims;
 use opalid_core::client::ClientSettings;
@@ -108,6 +111,23 @@ impl Ask {
 /// The password of every user of these tests.
 pub fn password_of(name: &str) -> String {
     format!("{name} likes long sentences")
+}
+
+/// A stored password whose check takes long enough for something else to happen meanwhile.
+pub async fn slow_hash(password: &str) -> PhcString {
+    let cost = HashCost { memory_kib: 64 * 1024, passes: 4, lanes: 1 };
+    let slow = PasswordHasher::start(HasherSettings { cost, threads: 1, waiting: 1 }).unwrap();
+    slow.rehash(&Password::new(password.into()), random::bytes()).await.unwrap()
+}
+
+/// Waits until something is so. Not a promise about speed: what never happens shall fail the test, not stop the run.
+pub async fn until(is_so: impl Fn() -> bool) {
+    let waiting = async {
+        while !is_so() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("it never came");
 }
 
 /// A parameter of an answer to a client.
