@@ -132,9 +132,25 @@ impl Client {
     /// Whether `presented` is the digest of one of its secrets that is still good. All are compared, each
     /// in constant time, so that how long it takes says nothing.
     pub fn admits_secret(&self, presented: &SecretDigest, now: UnixTime) -> bool {
-        let good = |secret: &&ClientSecretDigest| secret.expires_at.is_none_or(|end| now < end);
-        self.secrets.iter().filter(good).fold(false, |found, secret| secret.digest.matches(presented) | found)
+        admits_secret(Some(self), presented, now)
     }
+}
+
+/// The digest of no secret that anybody could find.
+const NOBODYS: SecretDigest = SecretDigest([0; 32]);
+
+/// As [`Client::admits_secret`], for a client that there may be: without one there is as much to compare.
+pub fn admits_secret(client: Option<&Client>, presented: &SecretDigest, now: UnixTime) -> bool {
+    let compared = digests_to_compare(client, now);
+    compared.fold(false, |found, digest| digest.matches(presented) | found) && client.is_some()
+}
+
+/// The digests of the secrets that are good; nobody's where there are none.
+fn digests_to_compare(client: Option<&Client>, now: UnixTime) -> impl Iterator<Item = &SecretDigest> {
+    let secrets = client.map(|client| client.secrets.as_slice()).unwrap_or_default();
+    let good = move |secret: &&ClientSecretDigest| secret.expires_at.is_none_or(|end| now < end);
+    let nobodys = (!secrets.iter().any(|secret| good(&secret))).then_some(&NOBODYS);
+    secrets.iter().filter(good).map(|secret| &secret.digest).chain(nobodys)
 }
 
 /// A `client_id` that cannot be registered.
@@ -185,6 +201,18 @@ mod tests {
         let admits = |secret: &[u8], now| client.admits_secret(&SecretDigest::of(secret), UnixTime(now));
         assert!(admits(b"old", 9) && admits(b"new", 9) && admits(b"new", 10));
         assert!(!admits(b"old", 10) && !admits(b"other", 9));
+    }
+
+    #[test]
+    fn where_there_is_no_client_or_no_good_secret_there_is_as_much_to_compare() {
+        let secret = |expires_at| ClientSecretDigest { digest: SecretDigest::of(b"s"), expires_at };
+        let compared = |client: Option<&Client>| digests_to_compare(client, UnixTime(10)).count();
+        let (good, expired) = (client(vec![secret(None)]), client(vec![secret(Some(UnixTime(10)))]));
+        assert_eq!([Some(&good), Some(&expired), Some(&client(vec![])), None].map(compared), [1; 4]);
+        for (client, admitted) in [(Some(&good), true), (Some(&expired), false), (None, false)] {
+            assert_eq!(admits_secret(client, &SecretDigest::of(b"s"), UnixTime(10)), admitted);
+        }
+        assert!(!admits_secret(None, &NOBODYS, UnixTime(10)));
     }
 
     #[test]

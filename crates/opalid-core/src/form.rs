@@ -2,7 +2,8 @@
 //!
 //! Takes: bytes; the caller bounds how many.
 //! Gives: parameters by name, borrowed wherever nothing was escaped: introspection reads one per request.
-//! Holds: no parameter stands twice, with a value or without (RFC 6749 §3.1), except `resource` (RFC 8707 §2);
+//! Holds: an error names a parameter only if it is one of ours, as pages show errors to people whom others sent here;
+//! no parameter stands twice, with a value or without (RFC 6749 §3.1), except `resource` (RFC 8707 §2);
 //! no value holds NUL, which PostgreSQL cannot store; a broken encoding is refused, never guessed at.
 
 use std::borrow::Cow;
@@ -17,6 +18,46 @@ pub const MAX_NAME: usize = 100;
 
 /// The one parameter that may stand more than once (RFC 8707 §2).
 const REPEATABLE: &str = "resource";
+/// The parameters that errors may name.
+const NAMED: &[&str] = &[
+    "access_token",
+    "account",
+    "acr_values",
+    "claims_locales",
+    "client_id",
+    "client_secret",
+    "code",
+    "code_challenge",
+    "code_challenge_method",
+    "code_verifier",
+    "confirm_password",
+    "csrf",
+    "decision",
+    "display",
+    "grant_type",
+    "id_token_hint",
+    "login",
+    "login_hint",
+    "max_age",
+    "new_password",
+    "nonce",
+    "password",
+    "post_logout_redirect_uri",
+    "prompt",
+    "redirect_uri",
+    "refresh_token",
+    "registration",
+    "request",
+    "request_uri",
+    "resource",
+    "response_mode",
+    "response_type",
+    "scope",
+    "state",
+    "token",
+    "token_type_hint",
+    "ui_locales",
+];
 /// Up to here comparing every pair of names is cheaper than sorting them.
 const FEW: usize = 12;
 
@@ -46,7 +87,7 @@ impl<'a> Form<'a> {
             if name.len() > MAX_NAME {
                 return Err(bad(format!("the name of a parameter is longer than {MAX_NAME} bytes")));
             }
-            let value = unescape(value).map_err(|fault| bad(format!("parameter {name} {fault}")))?;
+            let value = unescape(value).map_err(|fault| bad(format!("{} {fault}", named(&name))))?;
             parameters.push((name, value));
         }
         Ok(Self { parameters })
@@ -86,7 +127,7 @@ impl<'a> Form<'a> {
     /// Refuses a form in which a parameter other than `resource` stands twice.
     pub(crate) fn refuse_repeated(&self) -> Result<(), OAuthError> {
         match self.find_repeated() {
-            Some(name) => Err(bad(format!("parameter {name} is given more than once"))),
+            Some(name) => Err(bad(format!("{} is given more than once", named(name)))),
             None => Ok(()),
         }
     }
@@ -108,6 +149,14 @@ impl<'a> Form<'a> {
 impl fmt::Debug for Form<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.parameters.iter().map(|(name, _)| name)).finish()
+    }
+}
+
+/// What errors call a parameter that somebody sent: never by a name that the sender made up.
+fn named(name: &str) -> String {
+    match NAMED.iter().find(|known| **known == name) {
+        Some(known) => format!("parameter {known}"),
+        None => "a parameter that is not known here".into(),
     }
 }
 
@@ -195,7 +244,7 @@ mod tests {
         }
         let many: String = (0..MAX_PARAMETERS - 2).map(|n| format!("p{n}=1&")).collect();
         Form::parse(many.as_bytes()).unwrap();
-        assert_eq!(refused(format!("{many}q=&q=").as_bytes()), "parameter q is given more than once");
+        assert_eq!(refused(format!("{many}nonce=&nonce=").as_bytes()), "parameter nonce is given more than once");
     }
 
     #[test]
@@ -216,6 +265,15 @@ mod tests {
         assert!(refused(b"a=\xff").contains("not UTF-8"));
         assert!(refused(b"a=x%00").contains("NUL"));
         assert!(refused(b"a\0=x").contains("NUL"));
+    }
+
+    #[test]
+    fn an_error_never_says_a_name_that_the_sender_made_up() {
+        for form in ["call+0800-EVIL&call+0800-EVIL", "call+0800-EVIL=%zz", "call+0800-EVIL=%00"] {
+            assert!(refused(form.as_bytes()).starts_with("a parameter that is not known here "), "{form}");
+        }
+        assert!(refused(b"code=%zz").starts_with("parameter code has"));
+        assert_eq!(refused(b"state&state"), "parameter state is given more than once");
     }
 
     #[test]

@@ -25,9 +25,15 @@ pub use csrf::FormPurpose;
 /// How long a browser is known to have signed a person in before.
 const DEVICE_KNOWN: Seconds = Seconds(365 * 24 * 3600);
 
-/// The session that this browser has, if it stands: its secret matches, it has not ended, and neither has
-/// anything it hangs from.
+/// The session that this browser has, if its person may act in it: it stands, and has not rested too long.
 pub async fn session(call: &Call<'_>) -> Result<Option<SessionRow>, Outage> {
+    let session = standing_session(call).await?;
+    Ok(session.filter(|session| call.now.since(session.used_at) <= call.issuer.settings().session_idle))
+}
+
+/// The session that this browser has, if it stands: its secret matches, it has not ended, and neither has
+/// anything it hangs from. One that rested too long can be ended, or gone on with after a sign-in, and nothing else.
+pub async fn standing_session(call: &Call<'_>) -> Result<Option<SessionRow>, Outage> {
     let Some(cookie) = call.issuer.cookies.find(&call.parts.headers, CookiePurpose::Session) else { return Ok(None) };
     let Ok(secret) = call.issuer.row_sealer.open_row::<SessionCookie>(PresentedToken::new(cookie)) else {
         return Ok(None);

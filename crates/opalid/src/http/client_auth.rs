@@ -1,12 +1,13 @@
 //! Client authentication (RFC 6749 §2.3): Basic, form, or none for public clients.
 //!
 //! Takes: the headers and the form. Gives: an `AuthenticatedClient`, which nothing else can make.
-//! Holds: nothing is looked up for a caller before this; an unknown client costs as much as a wrong secret
-//! and is told the same; two methods at once are refused.
+//! Holds: nothing is looked up for a caller before this; an unknown client is compared with as many digests as one
+//! with a wrong secret and is told the same; two methods at once are refused.
+//! Not here: hiding which clients there are. A `client_id` is no secret, and memory finds a known one sooner.
 
 use std::sync::Arc;
 
-use opalid_core::client::Client;
+use opalid_core::client::{Client, admits_secret};
 use opalid_core::error::{ErrorCode, OAuthError};
 use opalid_core::form::Form;
 use opalid_core::token::SecretDigest;
@@ -88,12 +89,11 @@ async fn check(
     let presented = SecretDigest::of(secret.map_or(&b""[..], |secret| secret.as_bytes()));
     let found = call.app.store.find_client(call.issuer.id(), client_id).await.map_err(|error| reply::outage(&error))?;
     let wrong = || OAuthError::new(ErrorCode::InvalidClient, "unknown client, or its authentication failed");
-    let client = found.filter(|client| client.enabled).ok_or_else(wrong)?;
-    let good = match secret {
-        Some(_) => !client.is_public() && client.admits_secret(&presented, call.now),
-        None => client.is_public(),
-    };
-    if good { Ok(AuthenticatedClient(client)) } else { Err(wrong()) }
+    let found = found.filter(|client| client.enabled);
+    // Before anything is decided: whoever is unknown is compared as well.
+    let admitted = admits_secret(found.as_deref(), &presented, call.now);
+    let good = |client: &Arc<Client>| client.is_public() != secret.is_some() && (admitted || client.is_public());
+    found.filter(good).map(AuthenticatedClient).ok_or_else(wrong)
 }
 
 fn two_methods() -> OAuthError {

@@ -67,7 +67,13 @@ async fn wish(call: &Call<'_>) -> Result<Result<Wish, Reply>, OAuthError> {
     let Some(client) = client.filter(|client| client.enabled) else {
         return Ok(Err(page::start_again(call, "This application is not known any more.")));
     };
-    let entitlement = entitle::for_person(call, &client, &pending.request.scope, &pending.request.resources).await?;
+    let asked = entitle::for_person(call, &client, &pending.request.scope, &pending.request.resources).await;
+    let entitlement = match asked {
+        Ok(entitlement) => entitlement,
+        Err(error) if error.code.status() >= 500 => return Err(error),
+        // Authorize tells the client. Here it would show the person what whoever made the request put into it.
+        Err(_) => return Ok(Err(reply::see_other(&pending.continue_url(call)))),
+    };
     Ok(Ok(Wish { pending, session, client, entitlement }))
 }
 

@@ -168,7 +168,8 @@ async fn try_password(
 }
 
 async fn start_session(call: &Call<'_>, user: &User, mut pending: Pending) -> Result<Reply, OAuthError> {
-    let previous = browser::session(call).await.map_err(|error| reply::outage(&error))?.map(|session| session.id);
+    let previous =
+        browser::standing_session(call).await.map_err(|error| reply::outage(&error))?.map(|session| session.id);
     let bytes = Zeroizing::new(random::bytes::<32>());
     let births = [
         Birth { ancestor: Ancestor::Workspace(call.issuer.id()), epoch: call.issuer.workspace().epoch },

@@ -30,7 +30,7 @@ pub async fn submit(call: &Call<'_>) -> Reply {
 
 /// GET /signed-out.
 pub async fn done(call: &Call<'_>) -> Reply {
-    match browser::session(call).await {
+    match browser::standing_session(call).await {
         Ok(Some(_)) => reply::see_other(&url(call, Endpoint::SignOut)),
         Ok(None) => {
             let page = SignedOut { workspace: call.issuer.display_name(), sign_in_url: None };
@@ -56,7 +56,7 @@ fn form_of(wish: Option<&SigningOut>, session: &SessionRow) -> String {
 
 async fn found(call: &Call<'_>) -> Result<(Option<SigningOut>, Option<SessionRow>), OAuthError> {
     let wish = SigningOut::find(call).await.map_err(|error| reply::outage(&error))?;
-    let session = browser::session(call).await.map_err(|error| reply::outage(&error))?;
+    let session = browser::standing_session(call).await.map_err(|error| reply::outage(&error))?;
     Ok((wish, session))
 }
 

@@ -108,7 +108,7 @@ fn refused(description: &'static str) -> OAuthError {
 /// Signs out, asks, or finds that there is nobody to sign out.
 async fn proceed(call: &Call<'_>, wish: SigningOut, stored: Stored) -> Result<Reply, OAuthError> {
     let outage = |error| reply::outage(&error);
-    let Some(session) = browser::session(call).await.map_err(outage)? else {
+    let Some(session) = browser::standing_session(call).await.map_err(outage)? else {
         return after(call, &wish).await;
     };
     if wish.names(&session) {

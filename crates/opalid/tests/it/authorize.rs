@@ -10,6 +10,7 @@ use crate::support::html::Page;
 use crate::support::person::{
     API, API_SERVER, APP, Ask, CALLBACK, CHALLENGE, LOOPBACK, PUBLIC, VERIFIER, refusal, value, web_app,
 };
+use crate::support::server::FORM;
 
 async fn signed_in() -> (Server, Browser) {
     let (server, mut browser) = (Server::with_people().await, Browser::new());
@@ -54,6 +55,28 @@ async fn a_bad_client_or_address_never_redirects_and_is_escaped_on_the_page() {
     let long = Ask::new().with("redirect_uri", &format!("{CALLBACK}?{}", "a".repeat(20_000)));
     let answer = browser.post(&server, "/authorize", &long.pairs()).await;
     assert!((400..500).contains(&answer.status) && answer.header("location").is_none(), "{}", answer.status);
+}
+
+#[tokio::test]
+async fn an_error_page_says_nothing_that_whoever_sent_the_person_there_made_up() {
+    let (server, mut browser) = signed_in().await;
+    let landed = browser.open(&server, &Ask::new().with("prompt", "login").target()).await;
+    let sign_in = landed.page().form("sign-in").action;
+    let rogue = "Your+account+is+locked.+Call+0800-EVIL";
+    for parameters in [format!("{rogue}&{rogue}"), format!("{rogue}=%zz"), format!("{rogue}=%00"), rogue.repeat(9)] {
+        for target in ["/authorize", "/logout", "/set-password", "/sign-in", "/consent", "/sign-out"] {
+            let answer = browser.get(&server, &format!("{target}?{parameters}")).await;
+            assert!(!answer.text().contains("EVIL"), "{target}: {answer:?}");
+        }
+        let headers = [FORM, ("sec-fetch-site", "same-origin")];
+        for target in ["/authorize", "/logout", sign_in.strip_prefix(&server.issuer).unwrap_or(&sign_in)] {
+            let answer = server.request("POST", target, &headers, parameters.as_bytes()).await;
+            assert!(answer.status == 400 || target == "/logout", "{target}: {answer:?}");
+            assert!(!answer.text().contains("EVIL"), "{target}: {answer:?}");
+        }
+    }
+    let twice = browser.get(&server, &Ask::new().and("client_id", "x").target()).await;
+    assert!(twice.text().contains("parameter client_id is given more than once"), "what is ours is named");
 }
 
 #[tokio::test]

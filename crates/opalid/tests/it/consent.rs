@@ -7,8 +7,10 @@ use opalid_store::steps::consent::{FindConsent, WithdrawConsent};
 use crate::support::Server;
 use crate::support::browser::{Browser, Landed};
 use crate::support::http::encode;
-use crate::support::person::{API, APP, Ask, password_of, value, web_app};
+use crate::support::person::{API, APP, Ask, CALLBACK, OTHER_APP, password_of, value, web_app};
 use crate::support::server::FORM;
+
+const DAY: i64 = 24 * 3600;
 
 /// What needs a consent.
 fn asking() -> Ask {
@@ -187,4 +189,57 @@ async fn what_a_client_calls_itself_is_escaped() {
     let form_post = Ask::new().with("client_id", "rogue").with("response_mode", "form_post").with("prompt", "none");
     let answer = browser.open(&server, &form_post.target()).await.answer();
     assert!(!answer.text().contains("<script>"));
+}
+
+#[tokio::test]
+async fn a_session_that_rested_too_long_agrees_to_nothing_and_is_asked_to_sign_in() {
+    let server = Server::with_people().await;
+    let mut browser = Browser::new();
+    browser.code(&server, &Ask::new().with("client_id", OTHER_APP.0), "alice").await;
+    server.clock.advance(DAY - 60);
+    let landed = browser.open(&server, &asking().target()).await;
+    assert_eq!(landed.path(), "/consent");
+    let form = landed.page().form("allow");
+    server.clock.advance(61);
+    let answer = browser.post(&server, &form.action, &form.pairs()).await;
+    assert!(answer.header("location").is_some_and(|to| to.contains("/sign-in?")), "{answer:?}");
+    assert_eq!(browser.open(&server, &form.action).await.path(), "/sign-in");
+    assert_eq!(consent_of_alice(&server).await, None);
+    let going_on = form.action.replace("/consent", "/authorize/continue");
+    let landed = browser.open(&server, &going_on).await;
+    assert_eq!(landed.path(), "/sign-in", "and there is no code");
+    assert!(!landed.answer().text().contains("alice"), "nor does the page say who was here");
+    let landed = browser.open(&server, &going_on).await;
+    let (_, parameters) = browser.sign_in_at(&server, landed, "alice").await.away();
+    assert!(!value(&parameters, "code").is_empty());
+    assert!(consent_of_alice(&server).await.is_some());
+}
+
+#[tokio::test]
+async fn a_session_that_rested_too_long_is_no_account_to_choose() {
+    let server = Server::with_people().await;
+    let mut browser = Browser::new();
+    browser.code(&server, &Ask::new(), "alice").await;
+    server.clock.advance(DAY - 60);
+    let landed = browser.open(&server, &Ask::new().with("prompt", "select_account").target()).await;
+    assert_eq!(landed.path(), "/sign-in/account");
+    let form = landed.page().form("continue");
+    server.clock.advance(61);
+    assert_eq!(browser.open(&server, &form.action).await.path(), "/sign-in");
+    let answer = browser.post(&server, &form.action, &form.pairs()).await;
+    assert!(answer.header("location").is_some_and(|to| to.contains("/sign-in?")), "{answer:?}");
+}
+
+#[tokio::test]
+async fn what_somebody_put_into_a_request_is_told_to_the_client_and_not_to_the_person() {
+    let server = Server::with_people().await;
+    let mut browser = Browser::new();
+    browser.code(&server, &Ask::new(), "alice").await;
+    let rogue = asking().with("scope", "call-0800-EVIL");
+    let answer = Browser::new().post(&server, "/authorize", &rogue.pairs()).await;
+    let link = answer.header("location").unwrap().replace("/authorize/continue", "/consent");
+    let answer = browser.get(&server, &link).await;
+    assert!(!answer.text().contains("EVIL"), "{answer:?}");
+    let (base, parameters) = browser.open(&server, &link).await.away();
+    assert_eq!((base.as_str(), value(&parameters, "error")), (CALLBACK, "invalid_scope"));
 }

@@ -70,11 +70,10 @@ pub(super) async fn look(call: &Call<'_>, asked: &Asked, pending: &Pending) -> R
     Ok(situation)
 }
 
-/// Whether the person signed in or was here too long ago, for this client or at all.
+/// Whether the person signed in too long ago for this client.
 fn is_stale(call: &Call<'_>, asked: &Asked, session: &SessionRow) -> bool {
-    let rested = call.now.since(session.used_at) > call.issuer.settings().session_idle;
     let too_old = |age: Seconds| age > Seconds(0) && call.now.since(session.authentication.auth_time) > age;
-    rested || asked.request.max_age.is_some_and(too_old)
+    asked.request.max_age.is_some_and(too_old)
 }
 
 /// Whether the person signed in is the one that `id_token_hint` names (OpenID Core §3.1.2.1). A hint that
