@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::plan::{Kind, NewSecret, Target};
 use super::{ClientEntry, ResourceEntry, UserEntry, WorkspaceEntry};
+use crate::user::username_key;
 
 /// An entry of a document.
 pub(super) trait Entry: Clone {
@@ -88,7 +89,8 @@ impl Entry for UserEntry {
     }
 
     fn key(&self) -> String {
-        self.username.to_lowercase()
+        // A name that cannot be has a place of its own, where it is refused.
+        username_key(&self.username).unwrap_or_else(|_| self.username.clone())
     }
 
     fn fields(&self) -> Map<String, Value> {

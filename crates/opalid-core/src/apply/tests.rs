@@ -159,13 +159,15 @@ fn every_problem_is_named_with_its_place() {
              "serves":["https://r/"],"introspect_tokens":true},
             {"client_id":"c","grant_types":["authorization_code"],"access":{"https://r/":"read write","https://q/":""},
              "default_resource":"https://z/","serves":["https://s/"],"client_uri":"javascript:alert(1)"}],
-         "user":[{"username":"Bob"},{"username":"bob"},{"username":" x"}]}]}"#;
+         "user":[{"username":"Bob"},{"username":"bob"},{"username":" x"},
+                 {"username":"J\u00fcrgen"},{"username":"ju\u0308rgen"}]}]}"#;
     let found = problems(desired);
     let expected = [
         "workspace token: this name is a path of the server itself",
         "workspace a: code_lifetime is at most 60",
         "workspace a: resource https://r/ is listed twice",
         "workspace a: user bob is listed twice",
+        "workspace a: user ju\u{308}rgen is listed twice",
         "workspace a: default_resource: there is no resource https://none/; declare it in this workspace",
         "workspace a, resource api: the resource is not absolute: expected a scheme such as https:",
         "workspace a, resource api: scope openid belongs to the issuer; a resource cannot have it",
@@ -181,7 +183,8 @@ fn every_problem_is_named_with_its_place() {
         "workspace a, client c: serves: there is no resource https://s/; declare it in this workspace",
         "workspace a, client c: client_uri: expected a URL with https or http",
         "workspace a, client c: grant type authorization_code needs redirect_uris",
-        "workspace a, user  x: a username has 1 to 255 bytes, no control characters and no blanks at its ends",
+        "workspace a, user  x: a username has 1 to 255 bytes, no blanks at its ends, and only characters that can be seen \
+         and leave the direction of the text alone",
     ];
     for line in expected {
         assert!(found.iter().any(|found| found == line), "missing: {line}\n{found:#?}");

@@ -3,6 +3,7 @@
 use opalid::passwords::password::{ChosenPassword, Password};
 use opalid::passwords::password_hash::HasherSettings;
 use opalid::passwords::throttle::Candidate;
+use opalid_core::claims::StandardClaims;
 use opalid_store::steps::password::SetPassword;
 use opalid_store::steps::user::UserEvent;
 use tokio::io::AsyncWriteExt;
@@ -88,6 +89,24 @@ async fn names_are_taken_as_people_type_them() {
     for name in ["alice", "Alice", "ALICE", " alice "] {
         let (mut browser, form) = sign_in_page(&server).await;
         assert!(signed_in(&try_with(&mut browser, &server, &form, (name, &password_of("alice"))).await), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_is_the_same_in_every_spelling_that_unicode_takes_for_the_same() {
+    let server = Server::with_people().await;
+    server.user("J\u{fc}rgen Stra\u{df}e", StandardClaims::default()).await;
+    let password = password_of("J\u{fc}rgen Stra\u{df}e");
+    for (name, right) in [
+        ("j\u{fc}rgen stra\u{df}e", true),
+        ("ju\u{308}rgen strasse", true),
+        ("J\u{dc}RGEN\u{a0}STRASSE", true),
+        ("\u{ff2a}\u{fc}rgen stra\u{1e9e}e", true),
+        ("jurgen strasse", false),
+        ("j\u{fc}rgen\u{200b} strasse", false),
+    ] {
+        let (mut browser, form) = sign_in_page(&server).await;
+        assert_eq!(signed_in(&try_with(&mut browser, &server, &form, (name, &password)).await), right, "{name:?}");
     }
 }
 

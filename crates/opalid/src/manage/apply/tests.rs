@@ -324,6 +324,27 @@ async fn a_user_keeps_their_subject_under_a_new_name() {
 }
 
 #[tokio::test]
+async fn two_spellings_of_one_name_are_one_user() {
+    let server = server(false).await;
+    server.change("user", "create", "J\u{fc}rgen", json!({})).await.unwrap();
+    server.change("user", "create", "bob", json!({})).await.unwrap();
+    for spelling in ["ju\u{308}rgen", "J\u{dc}RGEN", "\u{ff2a}\u{fc}rgen"] {
+        assert!(server.change("user", "create", spelling, json!({})).await.is_err(), "{spelling}");
+        let command = Command::CreateUser { username: spelling.into(), admin: false, link: false };
+        assert!(server.ask(command).await.is_err(), "{spelling}");
+        assert!(server.change("user", "update", "bob", json!({"username": spelling})).await.is_err(), "{spelling}");
+        let renamed = server.change("user", "update", spelling, json!({"username": spelling})).await;
+        assert!(renamed.is_ok(), "one's own name may be spelt anew: {renamed:?}");
+    }
+    for unseen in ["al\u{202e}ice", "alice\u{200b}", "\u{2066}alice"] {
+        assert!(server.change("user", "create", unseen, json!({})).await.is_err(), "{unseen:?}");
+        let command = Command::CreateUser { username: unseen.into(), admin: false, link: false };
+        assert!(server.ask(command).await.is_err(), "{unseen:?}");
+        assert!(server.change("user", "update", "bob", json!({"username": unseen})).await.is_err(), "{unseen:?}");
+    }
+}
+
+#[tokio::test]
 async fn requests_with_documents_are_written_as_they_are_read() {
     let request = super::super::Request { workspace: None, command: Command::Apply(declared(&acme())) };
     let text = serde_json::to_string(&request).unwrap();
