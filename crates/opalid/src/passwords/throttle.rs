@@ -6,7 +6,8 @@
 //! Holds: only failures count. Names are counted as typed, whether or not there is such a user, so back-off
 //! tells nobody which accounts exist. A browser that signed in before has a counter of its own: nobody else's
 //! guesses keep it out, and a stolen device cookie guesses no faster. Attempts under way count too, so that
-//! guesses sent all at once gain nothing, and no one name, address or link fills the queue of hashes. Memory is bounded; what is forgotten first is what failed least.
+//! guesses sent all at once gain nothing, and no one name, address or link, nor all browsers that are not known
+//! together, fill the queue of hashes. Memory is bounded; what is forgotten first is what failed least.
 //! Not here: proof that a browser signed in before; see `device`.
 
 use std::net::IpAddr;
@@ -26,6 +27,11 @@ const ACCOUNT: Rule = Rule { free: 5, forget_one_in: Seconds(3600), at_once: 4 }
 const ADDRESS: Rule = Rule { free: 50, forget_one_in: Seconds(60), at_once: 8 };
 /// What is under way for one thing, however it ends: all browsers known for one name, the forms of one link.
 const UNDER_WAY: Rule = Rule { free: u32::MAX, forget_one_in: Seconds(3600), at_once: 4 };
+/// All tries under way from browsers that are not known: fewer than there is room for in the queue of hashes, so that no
+/// flood, from however many addresses, keeps out a browser that is.
+const UNKNOWN: Rule = Rule { free: u32::MAX, forget_one_in: Seconds(3600), at_once: 48 };
+/// The one key of the counter of all of them.
+const EVERYBODY: Key = [0; 16];
 
 /// Try again after this long (429 and `Retry-After`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -55,6 +61,17 @@ struct Tables {
     addresses: Counters,
     devices: Counters,
     under_way: Counters,
+    unknown: Counters,
+}
+
+/// The counters of one attempt, by table.
+#[derive(Clone, Copy, Default)]
+struct Counted {
+    account: Option<Key>,
+    address: Option<Key>,
+    device: Option<Key>,
+    under_way: Option<Key>,
+    unknown: Option<Key>,
 }
 
 impl Throttle {
@@ -66,6 +83,7 @@ impl Throttle {
             addresses: Counters::new(ADDRESS),
             devices: Counters::new(ACCOUNT),
             under_way: Counters::new(UNDER_WAY),
+            unknown: Counters::new(UNKNOWN),
         })))
     }
 
@@ -81,22 +99,20 @@ impl Throttle {
 
     /// Whether a password may be set by this link now. How the attempt ends does not matter.
     pub fn check_link(&self, now: UnixTime, link: LinkId) -> Result<Attempt, RetryAfter> {
-        self.begin(now, |tables| Counted::Link(mac::short(&tables.key, &[b"link", link.as_bytes()])))
+        self.begin(now, |tables| Counted {
+            under_way: Some(mac::short(&tables.key, &[b"link", link.as_bytes()])),
+            ..Counted::default()
+        })
     }
 
     fn begin(&self, now: UnixTime, counted: impl FnOnce(&Tables) -> Counted) -> Result<Attempt, RetryAfter> {
         let Some(tables) = &self.0 else { return Ok(Attempt(None)) };
         let counted = counted(tables);
-        match counted {
-            Counted::Device { device, name } => {
-                tables.under_way.begin(now, name)?;
-                tables.devices.begin(now, device).inspect_err(|_| tables.under_way.end(name))?;
+        for (at, (table, key)) in tables.each(counted).enumerate() {
+            if let Err(wait) = table.begin(now, key) {
+                tables.each(counted).take(at).for_each(|(table, key)| table.end(key));
+                return Err(wait);
             }
-            Counted::Elsewhere { account, address } => {
-                tables.addresses.begin(now, address)?;
-                tables.accounts.begin(now, account).inspect_err(|_| tables.addresses.end(address))?;
-            }
-            Counted::Link(link) => tables.under_way.begin(now, link)?,
         }
         Ok(Attempt(Some((Arc::clone(tables), counted))))
     }
@@ -106,15 +122,31 @@ impl Tables {
     fn counted(&self, candidate: &Candidate<'_>) -> Counted {
         let (workspace, name) = (candidate.workspace.as_bytes(), candidate.login_name.as_bytes());
         match candidate.device {
-            Some(device) => Counted::Device {
-                device: mac::short(&self.key, &[b"device", workspace, name, &device.0]),
-                name: mac::short(&self.key, &[b"devices of", workspace, name]),
+            Some(device) => Counted {
+                device: Some(mac::short(&self.key, &[b"device", workspace, name, &device.0])),
+                under_way: Some(mac::short(&self.key, &[b"devices of", workspace, name])),
+                ..Counted::default()
             },
-            None => Counted::Elsewhere {
-                account: mac::short(&self.key, &[b"account", workspace, name]),
-                address: mac::short(&self.key, &[b"address", &network(candidate.address)]),
+            None => Counted {
+                account: Some(mac::short(&self.key, &[b"account", workspace, name])),
+                address: Some(mac::short(&self.key, &[b"address", &network(candidate.address)])),
+                unknown: Some(EVERYBODY),
+                ..Counted::default()
             },
         }
+    }
+
+    /// The counters of an attempt.
+    fn each(&self, counted: Counted) -> impl Iterator<Item = (&Counters, Key)> {
+        let Counted { account, address, device, under_way, unknown } = counted;
+        let tables = [
+            (&self.addresses, address),
+            (&self.accounts, account),
+            (&self.devices, device),
+            (&self.under_way, under_way),
+            (&self.unknown, unknown),
+        ];
+        tables.into_iter().filter_map(|(table, key)| Some((table, key?)))
     }
 }
 
@@ -131,13 +163,6 @@ fn network(address: IpAddr) -> [u8; 9] {
     out
 }
 
-#[derive(Clone, Copy)]
-enum Counted {
-    Device { device: Key, name: Key },
-    Elsewhere { account: Key, address: Key },
-    Link(Key),
-}
-
 /// A sign-in that is being tried.
 #[must_use = "an attempt ends with `failed` or `succeeded`"]
 pub struct Attempt(Option<(Arc<Tables>, Counted)>);
@@ -145,41 +170,26 @@ pub struct Attempt(Option<(Arc<Tables>, Counted)>);
 impl Attempt {
     /// The password was wrong, or there is no such user.
     pub fn failed(self, now: UnixTime) {
-        match &self.0 {
-            Some((tables, Counted::Device { device, .. })) => tables.devices.failed(now, *device),
-            Some((tables, Counted::Elsewhere { account, address })) => {
-                tables.accounts.failed(now, *account);
-                tables.addresses.failed(now, *address);
-            }
-            Some((_, Counted::Link(_))) | None => {}
+        let Some((tables, Counted { account, address, device, .. })) = &self.0 else { return };
+        for (table, key) in [(&tables.accounts, account), (&tables.addresses, address), (&tables.devices, device)] {
+            key.iter().for_each(|key| table.failed(now, *key));
         }
     }
 
     /// The password was right: the counter of this name, or of this browser, starts anew. The address's does
     /// not, or an account of one's own would buy guesses at others.
     pub fn succeeded(self) {
-        match &self.0 {
-            Some((tables, Counted::Device { device, .. })) => tables.devices.clear(*device),
-            Some((tables, Counted::Elsewhere { account, .. })) => tables.accounts.clear(*account),
-            Some((_, Counted::Link(_))) | None => {}
+        let Some((tables, Counted { account, device, .. })) = &self.0 else { return };
+        for (table, key) in [(&tables.accounts, account), (&tables.devices, device)] {
+            key.iter().for_each(|key| table.clear(*key));
         }
     }
 }
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        match &self.0 {
-            Some((tables, Counted::Device { device, name })) => {
-                tables.devices.end(*device);
-                tables.under_way.end(*name);
-            }
-            Some((tables, Counted::Elsewhere { account, address })) => {
-                tables.accounts.end(*account);
-                tables.addresses.end(*address);
-            }
-            Some((tables, Counted::Link(link))) => tables.under_way.end(*link),
-            None => {}
-        }
+        let Some((tables, counted)) = &self.0 else { return };
+        tables.each(*counted).for_each(|(table, key)| table.end(key));
     }
 }
 
@@ -366,6 +376,20 @@ mod tests {
         assert_eq!(wait(&throttle, START, &from("next", "192.0.2.1")), 0);
         assert_eq!(wait(&throttle, START, &with_device("alice", "192.0.2.2", 1)), 0);
         assert!(throttle.check_link(START, link).is_ok());
+    }
+
+    #[test]
+    fn a_flood_from_however_many_addresses_leaves_room_for_browsers_that_signed_in_before() {
+        let throttle = throttle();
+        let tries: Vec<_> = (0..1000).map(|i| (format!("user{i}"), format!("192.0.{}.{}", i / 250, i % 250))).collect();
+        let open = tries.iter().filter_map(|(name, address)| throttle.check(START, &from(name, address)).ok());
+        let open: Vec<_> = open.collect();
+        assert!(open.len() >= 32 && open.len() + 16 <= HasherSettings::for_cores(1).waiting, "{}", open.len());
+        for name in ["alice", "bob", "carol"] {
+            assert_eq!(wait(&throttle, START, &with_device(name, "192.0.2.1", 1)), 0);
+        }
+        open.into_iter().for_each(|attempt| attempt.failed(START));
+        assert_eq!(wait(&throttle, START, &from("next", "198.51.100.1")), 0, "it is over at once");
     }
 
     #[test]
