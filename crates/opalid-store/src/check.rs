@@ -54,6 +54,15 @@ impl Store {
         if let Ok(verdict) = self.judge_from_memory(token, now) {
             return Ok(verdict);
         }
+        Box::pin(self.judge_by_reading(workspace, token, now)).await
+    }
+
+    async fn judge_by_reading<K>(
+        &self,
+        workspace: WorkspaceId,
+        token: &Reference<K>,
+        now: UnixTime,
+    ) -> Result<Verdict<Alive>, Outage> {
         let Some(evidence) = self.load_evidence(workspace, token.sealed.grant).await? else {
             return Ok(Verdict::Inactive(Reason::GrantUnknown));
         };
@@ -102,6 +111,15 @@ impl Store {
         if let Ok(judged) = from_memory {
             return Ok(judged);
         }
+        Box::pin(self.judge_lineage_by_reading(workspace, lineage, now)).await
+    }
+
+    async fn judge_lineage_by_reading(
+        &self,
+        workspace: WorkspaceId,
+        lineage: &Lineage,
+        now: UnixTime,
+    ) -> Result<Result<(), Reason>, Outage> {
         let at = self.memory.begin();
         let standings = self.read(LoadStandings { workspace, lineage: lineage.clone() }).await?;
         self.remember(at, &standings);

@@ -1,4 +1,6 @@
 //! Entities, from memory or by one read.
+//!
+//! Reads are boxed: a request that memory answers carries no room for what it does not do.
 
 use std::sync::Arc;
 
@@ -24,7 +26,7 @@ impl Store {
         if let Some(found) = self.memory.trust().and_then(|memory| memory.workspace_called(name)) {
             return Ok(Some(found));
         }
-        self.read_workspace(ByWorkspace::Name(name.to_owned())).await
+        Box::pin(self.read_workspace(ByWorkspace::Name(name.to_owned()))).await
     }
 
     /// A workspace by its row.
@@ -32,7 +34,7 @@ impl Store {
         if let Some(found) = self.memory.trust().and_then(|memory| memory.workspace(id)) {
             return Ok(Some(found));
         }
-        self.read_workspace(ByWorkspace::Id(id)).await
+        Box::pin(self.read_workspace(ByWorkspace::Id(id))).await
     }
 
     async fn read_workspace(&self, by: ByWorkspace) -> Found<WorkspaceRecord> {
@@ -49,7 +51,7 @@ impl Store {
         if let Some(found) = self.memory.trust().and_then(|memory| memory.client_called(workspace, name)) {
             return Ok(Some(found));
         }
-        self.read_client(workspace, ByClient::Name(name.to_owned())).await
+        Box::pin(self.read_client(workspace, ByClient::Name(name.to_owned()))).await
     }
 
     /// A client by its row.
@@ -57,7 +59,7 @@ impl Store {
         if let Some(found) = self.memory.trust().and_then(|memory| memory.client(id)) {
             return Ok(Some(found));
         }
-        self.read_client(workspace, ByClient::Id(id)).await
+        Box::pin(self.read_client(workspace, ByClient::Id(id))).await
     }
 
     async fn read_client(&self, workspace: WorkspaceId, by: ByClient) -> Found<Client> {
@@ -74,7 +76,7 @@ impl Store {
         if let Some(found) = self.memory.trust().and_then(|memory| memory.resource_at(workspace, uri)) {
             return Ok(Some(found));
         }
-        self.read_resource(workspace, ByResource::Uri(uri.to_owned())).await
+        Box::pin(self.read_resource(workspace, ByResource::Uri(uri.to_owned()))).await
     }
 
     /// A resource by its row.
@@ -82,7 +84,7 @@ impl Store {
         if let Some(found) = self.memory.trust().and_then(|memory| memory.resource(id)) {
             return Ok(Some(found));
         }
-        self.read_resource(workspace, ByResource::Id(id)).await
+        Box::pin(self.read_resource(workspace, ByResource::Id(id))).await
     }
 
     async fn read_resource(&self, workspace: WorkspaceId, by: ByResource) -> Found<Resource> {
@@ -99,6 +101,10 @@ impl Store {
         if let Some(found) = self.memory.trust().and_then(|memory| memory.user(id)) {
             return Ok(Some(found));
         }
+        Box::pin(self.read_user(workspace, id)).await
+    }
+
+    async fn read_user(&self, workspace: WorkspaceId, id: UserId) -> Found<User> {
         let at = self.memory.begin();
         let found = self.read(FindUser { workspace, id }).await?.map(Arc::new);
         if let Some(user) = &found {

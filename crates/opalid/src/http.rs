@@ -14,6 +14,7 @@ pub mod page;
 pub mod reply;
 pub mod routes;
 pub mod security_headers;
+pub mod threads;
 pub mod tls;
 mod watched;
 

@@ -24,6 +24,7 @@ use tokio::sync::watch;
 
 use crate::http::limits::ConnectionLimits;
 use crate::http::listen::serve;
+use crate::http::threads::Threads;
 
 /// A closed set of label values.
 pub trait Label: Copy + 'static {
@@ -283,7 +284,7 @@ impl Metrics {
 /// Answers `/metrics` on an address of its own until `stop`.
 pub async fn serve_metrics(sockets: Vec<TcpListener>, metrics: Arc<Metrics>, stop: watch::Receiver<bool>) {
     let limits = ConnectionLimits { most: 64, ..ConnectionLimits::default() };
-    serve(sockets, None, limits, stop, move |request, _| {
+    serve(sockets, None, (Arc::new(Threads::here()), limits), stop, move |request, _| {
         let answer = metrics.answer(request.method(), request.uri().path());
         async move { answer }
     })

@@ -12,6 +12,7 @@ use crate::demo;
 use crate::http::limits::{ConnectionLimits, raise_descriptor_limit};
 use crate::http::listen::{self, ListenAddress};
 use crate::http::routes;
+use crate::http::threads::Threads;
 use crate::http::tls::TlsSource;
 use crate::manage::socket::{self, CommandSocket};
 use crate::metrics::serve_metrics;
@@ -19,14 +20,14 @@ use crate::sweeping;
 
 /// Answers on `sockets` until `stop` is true.
 pub async fn serve(
-    app: Arc<App>,
+    (app, threads): (Arc<App>, Arc<Threads>),
     sockets: Vec<tokio::net::TcpListener>,
     tls: Option<TlsSource>,
     stop: watch::Receiver<bool>,
 ) {
     let limits = ConnectionLimits::default().within(raise_descriptor_limit());
     let service = move |request, peer| routes::answer(Arc::clone(&app), request, peer);
-    listen::serve(sockets, tls, limits, stop, service).await;
+    listen::serve(sockets, tls, (threads, limits), stop, service).await;
 }
 
 /// Binds, prints what a person needs next, serves until a signal says stop.
@@ -34,7 +35,7 @@ pub async fn run(
     app: App,
     addresses: &[ListenAddress],
     metrics: &[ListenAddress],
-    tls: Option<TlsSource>,
+    (tls, workers): (Option<TlsSource>, usize),
 ) -> anyhow::Result<()> {
     let sockets = listen::bind(addresses).context("cannot listen")?;
     let metrics_sockets = listen::bind(metrics).context("cannot listen for /metrics (metrics_listen)")?;
@@ -44,11 +45,13 @@ pub async fn run(
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     print_start(&app).await?;
+    // They end with this function: what the store runs on them has to outlast it.
+    let threads = Arc::new(Threads::start(workers).context("cannot start threads")?);
     let (stopping, stop) = watch::channel(false);
     let commanded = tokio::spawn(socket::serve(Arc::clone(&app), commands, stop.clone()));
     tokio::spawn(serve_metrics(metrics_sockets, Arc::clone(&app.metrics), stop.clone()));
     tokio::spawn(sweeping::run(Arc::clone(&app), stop.clone()));
-    let server = tokio::spawn(serve(Arc::clone(&app), sockets, tls, stop));
+    let server = tokio::spawn(serve((Arc::clone(&app), Arc::clone(&threads)), sockets, tls, stop));
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
@@ -58,6 +61,7 @@ pub async fn run(
     commanded.await.context("the command socket ended badly")?;
     server.await.context("the server ended badly")?;
     app.store.close().await;
+    drop(threads);
     Ok(())
 }
 

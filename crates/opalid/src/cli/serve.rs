@@ -77,8 +77,9 @@ fn serve_with(config: Config, demo: bool) -> anyhow::Result<()> {
     {
         bail!("--demo is for this machine alone: its issuer and every listen address must be loopback");
     }
+    // For housekeeping, commands and accepting; what is accepted goes to threads of its own.
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(config.workers)
+        .worker_threads(2)
         .enable_all()
         .build()
         .context("cannot start threads")?;
@@ -87,9 +88,9 @@ fn serve_with(config: Config, demo: bool) -> anyhow::Result<()> {
             Some(files) => Some(TlsSource::from_files(&files.certificate, &files.key)?),
             None => None,
         };
-        let (listen, metrics_listen) = (config.listen.clone(), config.metrics_listen);
+        let (listen, metrics_listen, workers) = (config.listen.clone(), config.metrics_listen, config.workers);
         let app = start(starting(config, demo)?).await?;
-        serve::run(app, &listen, metrics_listen.as_slice(), tls).await
+        serve::run(app, &listen, metrics_listen.as_slice(), (tls, workers)).await
     })
 }
 

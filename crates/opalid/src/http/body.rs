@@ -50,7 +50,8 @@ where
     if let Some(result) = at_once(reading.as_mut()).await {
         return result;
     }
-    tokio::time::timeout(limits.time, reading).await.unwrap_or(Err(BodyError::TooSlow))
+    // Boxed: few wait for a body, and all would carry room for the timer.
+    Box::pin(tokio::time::timeout(limits.time, reading)).await.unwrap_or(Err(BodyError::TooSlow))
 }
 
 /// Polls twice: the first poll tells hyper that the body is wanted, the second finds what has arrived with the headers.

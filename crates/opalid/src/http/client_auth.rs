@@ -5,8 +5,10 @@
 //! with a wrong secret and is told the same; two methods at once are refused.
 //! Not here: hiding which clients there are. A `client_id` is no secret, and memory finds a known one sooner.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use http::HeaderMap;
 use opalid_core::client::{Client, admits_secret};
 use opalid_core::error::{ErrorCode, OAuthError};
 use opalid_core::form::Form;
@@ -52,13 +54,33 @@ impl std::ops::Deref for AuthenticatedClient {
     }
 }
 
+/// What a request says of its client: read at once, so that nothing of a secret outlives that but its digest.
+struct Claim<'f> {
+    client_id: Cow<'f, str>,
+    secret: Option<SecretDigest>,
+}
+
 /// Authenticates the client of a form request.
 pub async fn authenticate(call: &Call<'_>, form: &Form<'_>) -> Result<AuthenticatedClient, OAuthError> {
-    let mut buffer = CredentialsBuffer::new();
+    let Claim { client_id, secret } = claim(&call.parts.headers, form)?;
+    let found = call.app.store.find_client(call.issuer.id(), &client_id).await;
+    let found = found.map_err(|error| reply::outage(&error))?;
+    let wrong = || OAuthError::new(ErrorCode::InvalidClient, "unknown client, or its authentication failed");
+    let found = found.filter(|client| client.enabled);
+    let Some(presented) = secret else {
+        return found.filter(|client| client.is_public()).map(AuthenticatedClient).ok_or_else(wrong);
+    };
+    // Before anything is decided: whoever is unknown is compared as well.
+    let admitted = admits_secret(found.as_deref(), &presented, call.now);
+    found.filter(|client| admitted && !client.is_public()).map(AuthenticatedClient).ok_or_else(wrong)
+}
+
+fn claim<'f>(headers: &HeaderMap, form: &'f Form<'_>) -> Result<Claim<'f>, OAuthError> {
     let in_form = (form.one("client_id"), form.one("client_secret"));
-    match (Authorization::read(&call.parts.headers), in_form) {
+    match (Authorization::read(headers), in_form) {
         (Ok(Authorization::Basic(_)), (_, Some(_))) => Err(two_methods()),
         (Ok(Authorization::Basic(encoded)), (named, None)) => {
+            let mut buffer = CredentialsBuffer::new();
             let credentials = encoded.decode(&mut buffer).map_err(refused)?;
             if named.is_some_and(|named| named != credentials.client_id) {
                 return Err(OAuthError::new(
@@ -66,10 +88,11 @@ pub async fn authenticate(call: &Call<'_>, form: &Form<'_>) -> Result<Authentica
                     "client_id differs from the one in the Authorization header",
                 ));
             }
-            check(call, credentials.client_id, Some(credentials.secret)).await
+            let secret = Some(digest(credentials.secret));
+            Ok(Claim { client_id: Cow::Owned(credentials.client_id.to_owned()), secret })
         }
         (Ok(Authorization::Absent), (Some(client_id), secret)) => {
-            check(call, client_id, secret.map(ClientSecret::new)).await
+            Ok(Claim { client_id: Cow::Borrowed(client_id), secret: secret.map(ClientSecret::new).map(digest) })
         }
         (Ok(Authorization::Absent), (None, _)) => {
             Err(refused("no client authentication: use HTTP Basic, or client_id in the form"))
@@ -81,19 +104,8 @@ pub async fn authenticate(call: &Call<'_>, form: &Form<'_>) -> Result<Authentica
     }
 }
 
-async fn check(
-    call: &Call<'_>,
-    client_id: &str,
-    secret: Option<ClientSecret<'_>>,
-) -> Result<AuthenticatedClient, OAuthError> {
-    let presented = SecretDigest::of(secret.map_or(&b""[..], |secret| secret.as_bytes()));
-    let found = call.app.store.find_client(call.issuer.id(), client_id).await.map_err(|error| reply::outage(&error))?;
-    let wrong = || OAuthError::new(ErrorCode::InvalidClient, "unknown client, or its authentication failed");
-    let found = found.filter(|client| client.enabled);
-    // Before anything is decided: whoever is unknown is compared as well.
-    let admitted = admits_secret(found.as_deref(), &presented, call.now);
-    let good = |client: &Arc<Client>| client.is_public() != secret.is_some() && (admitted || client.is_public());
-    found.filter(good).map(AuthenticatedClient).ok_or_else(wrong)
+fn digest(secret: ClientSecret<'_>) -> SecretDigest {
+    SecretDigest::of(secret.as_bytes())
 }
 
 fn two_methods() -> OAuthError {

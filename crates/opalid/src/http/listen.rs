@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -29,6 +30,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::connections::{Connection, Connections, Order};
 use super::limits::ConnectionLimits;
+use super::threads::Threads;
 use super::tls::TlsSource;
 use super::watched::Watched;
 
@@ -129,7 +131,7 @@ fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
 pub async fn serve<S, F>(
     sockets: Vec<TcpListener>,
     tls: Option<TlsSource>,
-    limits: ConnectionLimits,
+    (threads, limits): (Arc<Threads>, ConnectionLimits),
     stop: watch::Receiver<bool>,
     service: S,
 ) where
@@ -137,11 +139,11 @@ pub async fn serve<S, F>(
     F: Future<Output = Response> + Send + 'static,
 {
     let connections = Connections::new(limits);
-    serve_counted(&connections, sockets, tls, stop, service).await;
+    serve_counted((threads, &connections), sockets, tls, stop, service).await;
 }
 
 async fn serve_counted<S, F>(
-    connections: &Arc<Connections>,
+    (threads, connections): (Arc<Threads>, &Arc<Connections>),
     sockets: Vec<TcpListener>,
     tls: Option<TlsSource>,
     mut stop: watch::Receiver<bool>,
@@ -154,6 +156,7 @@ async fn serve_counted<S, F>(
         protocols: Protocols::new(connections.limits()),
         acceptor: tls.as_ref().map(TlsSource::acceptor),
         connections: Arc::clone(connections),
+        threads,
         service,
     });
     let mut loops = JoinSet::new();
@@ -187,6 +190,7 @@ struct Server<S> {
     protocols: Protocols,
     acceptor: Option<TlsAcceptor>,
     connections: Arc<Connections>,
+    threads: Arc<Threads>,
     service: S,
 }
 
@@ -199,7 +203,8 @@ impl Protocols {
     fn new(limits: &ConnectionLimits) -> Self {
         // No timer: the time a head may take is counted in `connections`, not by a timer per request.
         let mut http1 = http1::Builder::new();
-        http1.max_buf_size(limits.head_size).header_read_timeout(None);
+        // Answers are small: one buffer is written faster than a list of two.
+        http1.max_buf_size(limits.head_size).header_read_timeout(None).writev(false);
         let mut http2 = http2::Builder::new(TokioExecutor::new());
         http2
             .max_concurrent_streams(limits.streams)
@@ -258,10 +263,10 @@ where
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
     let place = server.connections.enter();
-    let server = Arc::clone(server);
     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-    tokio::spawn(async move {
-        talk(&server, stream, peer, &place.0).await;
+    let shared = Arc::clone(server);
+    server.threads.spawn(stream, move |stream| async move {
+        talk(&shared, stream, peer, &place.0).await;
         drop(place);
     });
 }
@@ -275,12 +280,11 @@ where
         let (service, connection) = (server.service.clone(), Arc::clone(connection));
         hyper::service::service_fn(move |request| {
             let under_way = connection.begin();
-            let answer = service(request, peer);
-            async move {
-                let answer = answer.await;
+            // Not an async block, which would keep the answering future twice.
+            service(request, peer).map(move |answer| {
                 drop(under_way);
                 Ok::<_, Infallible>(answer)
-            }
+            })
         })
     };
     let Some(acceptor) = &server.acceptor else {

@@ -7,7 +7,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::{Method, StatusCode};
+use hyper::body::Incoming;
 use opalid_core::error::{ErrorCode, OAuthError};
 use opalid_core::workspace::check_workspace_name;
 use opalid_store::steps::cell::FindCell;
@@ -147,39 +149,44 @@ pub fn find(path: &str) -> Option<Place<'_>> {
 }
 
 /// Answers one request.
-pub async fn answer(app: Arc<App>, request: Request, peer: SocketAddr) -> Reply {
-    let place = find(request.uri().path()).filter(|place| app.demo || !place.endpoint.is_of_the_demo());
-    let Some(place) = place else { return asset(&request) };
-    let (endpoint, cors) = (place.endpoint, place.endpoint.cors());
-    let issuer = app.find_issuer(place.workspace).await;
-    let mut reply = match issuer {
-        Ok(Some(issuer)) => at_issuer(&app, &issuer, endpoint, (request, peer)).await,
-        Ok(None) => return reply::empty(StatusCode::NOT_FOUND),
-        Err(IssuerError::Outage(error)) => reply::oauth_error(&reply::outage(&error), &app.base_url),
-        Err(IssuerError::Keys(error)) => {
-            let error = OAuthError::new(ErrorCode::ServerError, "this issuer cannot use its keys").because(error);
-            reply::oauth_error(&error, &app.base_url)
+///
+/// The request is taken apart before the future is made, which so keeps it once: it is moved for every request.
+pub fn answer(app: Arc<App>, request: Request, peer: SocketAddr) -> impl Future<Output = Reply> + Send {
+    let (parts, body) = request.into_parts();
+    async move {
+        let place = find(parts.uri.path()).filter(|place| app.demo || !place.endpoint.is_of_the_demo());
+        let Some(place) = place else { return asset(&parts) };
+        let (endpoint, cors) = (place.endpoint, place.endpoint.cors());
+        let issuer = app.find_issuer(place.workspace).await;
+        let mut reply = match issuer {
+            Ok(Some(issuer)) => at_issuer(&app, &issuer, endpoint, (&parts, peer), body).await,
+            Ok(None) => return reply::empty(StatusCode::NOT_FOUND),
+            Err(IssuerError::Outage(error)) => reply::oauth_error(&reply::outage(&error), &app.base_url),
+            Err(IssuerError::Keys(error)) => {
+                let error = OAuthError::new(ErrorCode::ServerError, "this issuer cannot use its keys").because(error);
+                reply::oauth_error(&error, &app.base_url)
+            }
+        };
+        app.metrics.request(endpoint as usize, reply.status());
+        if reply.status() == StatusCode::SERVICE_UNAVAILABLE {
+            app.metrics.store_failures.count(StoreFailure::Unavailable);
         }
-    };
-    app.metrics.request(endpoint as usize, reply.status());
-    if reply.status() == StatusCode::SERVICE_UNAVAILABLE {
-        app.metrics.store_failures.count(StoreFailure::Unavailable);
+        if cors.is_some() {
+            cors::allow_any_origin(reply.headers_mut());
+        }
+        reply
     }
-    if cors.is_some() {
-        cors::allow_any_origin(reply.headers_mut());
-    }
-    reply
 }
 
 /// Style sheet, script and icon of the pages; or 404.
-fn asset(request: &Request) -> Reply {
-    let Some(asset) = pages::assets::find_asset(request.uri().path()) else {
+fn asset(parts: &Parts) -> Reply {
+    let Some(asset) = pages::assets::find_asset(parts.uri.path()) else {
         return reply::empty(StatusCode::NOT_FOUND);
     };
-    if request.method() != Method::GET && request.method() != Method::HEAD {
+    if parts.method != Method::GET && parts.method != Method::HEAD {
         return reply::method_not_allowed("GET, HEAD");
     }
-    let version = request.uri().query().and_then(|query| query.strip_prefix("v="));
+    let version = parts.uri.query().and_then(|query| query.strip_prefix("v="));
     reply::asset(asset, version)
 }
 
@@ -187,19 +194,19 @@ async fn at_issuer(
     app: &Arc<App>,
     issuer: &Arc<Issuer>,
     endpoint: Endpoint,
-    (request, peer): (Request, SocketAddr),
+    (parts, peer): (&Parts, SocketAddr),
+    body: Incoming,
 ) -> Reply {
     if let Some(endpoint) = endpoint.cors()
-        && cors::is_preflight(request.method(), request.headers())
+        && cors::is_preflight(&parts.method, &parts.headers)
     {
         return cors::preflight(endpoint);
     }
-    if !endpoint.methods().split(", ").any(|method| method == request.method().as_str()) {
+    if !endpoint.methods().split(", ").any(|method| method == parts.method.as_str()) {
         return reply::method_not_allowed(endpoint.methods());
     }
-    let (parts, incoming) = request.into_parts();
     let body = if parts.method == Method::POST {
-        match read_body(incoming, app.body_limits).await {
+        match read_body(body, app.body_limits).await {
             Ok(body) => body,
             Err(error) => return reply::empty(error.status()),
         }
@@ -207,7 +214,7 @@ async fn at_issuer(
         Bytes::new()
     };
     let address = client_address(peer.ip(), &parts.headers, &app.trusted_proxies);
-    let call = Call { app, issuer, now: app.now(), parts: &parts, body, address, request_id: app.request_ids.next() };
+    let call = Call { app, issuer, now: app.now(), parts, body, address, request_id: app.request_ids.next() };
     dispatch(&call, endpoint).await
 }
 

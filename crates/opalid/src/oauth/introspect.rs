@@ -82,7 +82,7 @@ async fn answer(call: &Call<'_>) -> Result<Verdict<Reply>, OAuthError> {
     let token = PresentedToken::new(request.token);
     // A hint may be wrong (§2.1); the token itself says of which kind it is.
     let verdict = if token.looks_like::<Refresh>() {
-        refresh_token(call, &caller, token).await
+        Box::pin(refresh_token(call, &caller, token)).await
     } else {
         access_token(call, &caller, token).await
     };

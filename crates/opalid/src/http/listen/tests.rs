@@ -41,7 +41,9 @@ where
     let (stop, stopped) = watch::channel(false);
     let connections = Connections::new(limits);
     let served = Arc::clone(&connections);
-    let task = tokio::spawn(async move { serve_counted(&served, sockets, None, stopped, service).await });
+    let task = tokio::spawn(async move {
+        serve_counted((Arc::new(Threads::here()), &served), sockets, None, stopped, service).await
+    });
     Running { address, connections, stop, task }
 }
 

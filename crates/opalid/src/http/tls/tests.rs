@@ -14,6 +14,7 @@ use tokio_rustls::client::TlsStream;
 use super::*;
 use crate::http::limits::ConnectionLimits;
 use crate::http::listen::{bind, serve};
+use crate::http::threads::Threads;
 
 const FIRST: (&str, &str) = (include_str!("first.certificate.pem"), include_str!("first.key.pem"));
 const SECOND: (&str, &str) = (include_str!("second.certificate.pem"), include_str!("second.key.pem"));
@@ -122,7 +123,13 @@ async fn http1_and_http2_are_answered_over_tls_1_2_and_1_3() {
     let service = |request: http::Request<_>, _| async move {
         http::Response::new(Full::new(Bytes::from(format!("{:?} {}", request.version(), request.uri().path()))))
     };
-    let server = tokio::spawn(serve(sockets, Some(source), ConnectionLimits::default(), stopped, service));
+    let server = tokio::spawn(serve(
+        sockets,
+        Some(source),
+        (Arc::new(Threads::here()), ConnectionLimits::default()),
+        stopped,
+        service,
+    ));
 
     for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
         let request = |uri: &str| http::Request::get(uri).header("host", "localhost").body(Full::<Bytes>::default());

@@ -35,7 +35,7 @@ pub async fn entitle(
     let known = call.app.store.find_standing(call.issuer.id(), &key, call.now).await;
     let standing = match known.map_err(|error| reply::outage(&error))? {
         Some(known) => Some(known),
-        None => make(call, client, &key).await.map_err(|error| reply::outage(&error))?,
+        None => Box::pin(make(call, client, &key)).await.map_err(|error| reply::outage(&error))?,
     };
     let entitlement = key.entitlement;
     let (grant, number) = standing.ok_or_else(|| {

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use opalid::app::App;
 use opalid::clock::Clock;
 use opalid::http::listen::{self, ListenAddress};
+use opalid::http::threads::Threads;
 use opalid::issuer::first_keys;
 use opalid::passwords::password_hash::{HashCost, HasherSettings};
 use opalid::serve;
@@ -285,5 +286,5 @@ async fn database() -> Location {
 
 fn run(app: &Arc<App>, socket: TcpListener) -> (watch::Sender<bool>, JoinHandle<()>) {
     let (stopping, stop) = watch::channel(false);
-    (stopping, tokio::spawn(serve::serve(Arc::clone(app), vec![socket], None, stop)))
+    (stopping, tokio::spawn(serve::serve((Arc::clone(app), Arc::new(Threads::here())), vec![socket], None, stop)))
 }
