@@ -95,7 +95,7 @@ pub fn tokens(call: &Call<'_>, client: &Client, minting: Minting) -> Result<Toke
         expires_at: call.now.plus(valid_for),
         confirmation: None,
     };
-    let access_token = call.issuer.sealer.seal::<Access>(&sealed, Jti(random::bytes()));
+    let access_token = call.issuer.sealer.seal::<Access>(&sealed, Jti(random::nonce()));
     call.app.metrics.minted.count(Minted::Access);
     let id_token = match id_token.filter(|_| entitlement.openid.has(OpenIdScope::OpenId)) {
         Some(wish) => Some(sign_id_token(call, client, wish, &access_token)?),
