@@ -1,13 +1,21 @@
-//! `opalid token`: an access token by client_credentials (RFC 6749 §4.4), over HTTP like any client.
+//! `opalid token`: an access token over HTTP, like any client: by client_credentials (RFC 6749 §4.4), or through the
+//! browser by a code with PKCE.
 //!
 //! Holds: the secret comes from a prompt, standard input or a file, never from an argument or a plain variable.
-//! Not here: the way through the browser.
+//! Not here: what the browser is sent to and comes back with; see `browser`.
+
+mod browser;
+mod http;
 
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use opalid_core::client::{ClientKind, ClientSettings};
+use opalid_core::request::GrantType;
+use serde_json::Value;
 
+use self::http::Line;
 use super::output::{Format, write};
 use super::reach::{Reaching, Server};
 use super::secret;
@@ -17,7 +25,7 @@ use crate::manage::{Command, Handed, Reply};
 /// The variable that names a file with the client's secret.
 const SECRET_FILE: &str = "OPALID_CLIENT_SECRET_FILE";
 
-/// Gets an access token for a client, by its secret: from a prompt, standard input or a file.
+/// Gets an access token for a client: with its secret (from a prompt, standard input or a file), or through the browser.
 #[derive(Debug, Args)]
 pub struct TokenCommand {
     /// The client's client_id
@@ -32,6 +40,12 @@ pub struct TokenCommand {
     /// Scopes, separated by blanks [default: all that the client may have there]
     #[arg(long, value_name = "SCOPES")]
     scope: Option<String>,
+    /// Through the browser, for whoever signs in there [default: where the client cannot ask for itself]
+    #[arg(long)]
+    browser: bool,
+    /// A PEM file with the authority that the server's certificate comes from [default: those of this system]
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
 }
 
 impl Reaching for TokenCommand {
@@ -39,12 +53,24 @@ impl Reaching for TokenCommand {
         let Reply::Workspace(workspace) = server.ask(Command::ShowWorkspace {})? else {
             bail!("the server answered something else");
         };
-        let secret = self.secret()?;
-        let issuer = &workspace.row.issuer;
-        let answer = http::post(&format!("{issuer}/token"), (&self.client, secret.expose()), &self.form())?;
-        let document: serde_json::Value =
+        let Reply::Client(client) = server.ask(Command::ShowClient { client_id: self.client.clone() })? else {
+            bail!("the server answered something else");
+        };
+        let issuer = workspace.row.issuer;
+        let line = Line::new(&issuer, self.ca.as_deref())?;
+        let form = if self.by_browser(&client.settings)? {
+            browser::code(&issuer, &self.client, &client.settings.redirect_uris, &self.wish())?
+        } else {
+            [&[("grant_type", "client_credentials".to_owned())], self.wish().as_slice()].concat()
+        };
+        let secret = match client.settings.kind {
+            ClientKind::Public => None,
+            ClientKind::Confidential => Some(self.secret()?),
+        };
+        let answer = line.post("/token", (&self.client, secret.as_ref().map(Handed::expose)), form)?;
+        let document: Value =
             serde_json::from_slice(&answer.body).with_context(|| format!("{issuer} did not answer in JSON"))?;
-        let text = |name: &str| document.get(name).and_then(serde_json::Value::as_str);
+        let text = |name: &str| document.get(name).and_then(Value::as_str);
         match (answer.status, text("access_token"), server.output.format) {
             (200, Some(token), Format::Table) => write(&format!("{token}\n")),
             (200, Some(_), Format::Json) => write(&format!("{document:#}\n")),
@@ -60,16 +86,24 @@ impl Reaching for TokenCommand {
 }
 
 impl TokenCommand {
-    fn form(&self) -> String {
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        form.append_pair("grant_type", "client_credentials");
-        if let Some(resource) = &self.resource {
-            form.append_pair("resource", resource);
+    /// What the token is to be good for.
+    fn wish(&self) -> Vec<(&'static str, String)> {
+        let resource = self.resource.iter().map(|resource| ("resource", resource.clone()));
+        resource.chain(self.scope.iter().map(|scope| ("scope", scope.clone()))).collect()
+    }
+
+    fn by_browser(&self, settings: &ClientSettings) -> anyhow::Result<bool> {
+        let may = |grant_type| settings.grant_types.contains(&grant_type);
+        let alone = settings.kind == ClientKind::Confidential && may(GrantType::ClientCredentials);
+        match (alone, may(GrantType::AuthorizationCode)) {
+            (true, _) if !self.browser => Ok(false),
+            (_, true) => Ok(true),
+            (_, false) => bail!(
+                "client {0} may use neither client_credentials with a secret nor authorization_code; see: opalid client \
+                 show {0}",
+                self.client
+            ),
         }
-        if let Some(scope) = &self.scope {
-            form.append_pair("scope", scope);
-        }
-        form.finish()
     }
 
     fn secret(&self) -> anyhow::Result<Handed> {
@@ -77,94 +111,5 @@ impl TokenCommand {
         let Some(path) = named else { return secret::ask(&format!("Secret of client {}: ", self.client)) };
         let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         Ok(Handed::new(text.trim_end_matches(['\r', '\n']).to_owned()))
-    }
-}
-
-mod http {
-    //! One POST over plain HTTP to this machine.
-
-    use std::io::{Read, Write};
-    use std::net::{TcpStream, ToSocketAddrs};
-    use std::time::Duration;
-
-    use anyhow::{Context, bail};
-    use base64::Engine;
-    use base64::engine::general_purpose::STANDARD;
-    use zeroize::Zeroizing;
-
-    const PATIENCE: Duration = Duration::from_secs(30);
-    const LONGEST: u64 = 1024 * 1024;
-
-    /// Status and body.
-    pub struct Answer {
-        pub status: u16,
-        pub body: Vec<u8>,
-    }
-
-    /// Posts a form with HTTP Basic authentication (RFC 6749 §2.3.1).
-    pub fn post(url: &str, (user, password): (&str, &str), form: &str) -> anyhow::Result<Answer> {
-        let Some(rest) = url.strip_prefix("http://") else {
-            bail!(
-                "{url} is https, which this command does not speak; get the token with: curl -u CLIENT_ID -d \
-                 grant_type=client_credentials {url}"
-            );
-        };
-        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'));
-        let address = if has_port { authority.to_owned() } else { format!("{authority}:80") };
-        let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-        let pair = Zeroizing::new(format!("{}:{}", encode(user), Zeroizing::new(encode(password)).as_str()));
-        let request = Zeroizing::new(format!(
-            "POST /{path} HTTP/1.0\r\nHost: {authority}\r\nAuthorization: Basic {}\r\n\
-             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
-            STANDARD.encode(pair.as_bytes()),
-            form.len()
-        ));
-        let mut stream = connect(&address)?;
-        stream.write_all(request.as_bytes()).with_context(|| format!("{address} hung up"))?;
-        let mut answer = Vec::new();
-        stream.take(LONGEST).read_to_end(&mut answer).with_context(|| format!("{address} broke off"))?;
-        read(&answer).with_context(|| format!("{address} did not answer in HTTP"))
-    }
-
-    fn connect(address: &str) -> anyhow::Result<TcpStream> {
-        let mut refused = None;
-        for address in address.to_socket_addrs().with_context(|| format!("cannot find {address}"))? {
-            match TcpStream::connect_timeout(&address, PATIENCE) {
-                Ok(stream) => {
-                    stream.set_read_timeout(Some(PATIENCE))?;
-                    return Ok(stream);
-                }
-                Err(error) => refused = Some(error),
-            }
-        }
-        let refused = refused.map_or_else(|| "it has no address".into(), |error| error.to_string());
-        bail!("cannot connect to {address}: {refused}")
-    }
-
-    /// An HTTP/1.0 answer: its body ends with the connection.
-    fn read(answer: &[u8]) -> Option<Answer> {
-        let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n")?;
-        let (head, body) = answer.split_at_checked(end)?;
-        let status = std::str::from_utf8(head).ok()?.split(' ').nth(1)?.parse().ok()?;
-        Some(Answer { status, body: body.get(4..)?.to_vec() })
-    }
-
-    #[cfg(test)]
-    mod tests {
-        use super::*;
-
-        #[test]
-        fn an_answer_has_a_status_and_a_body() {
-            let answer = read(b"HTTP/1.1 401 Unauthorized\r\nA: b\r\n\r\n{}\r\n").unwrap();
-            assert_eq!((answer.status, answer.body.as_slice()), (401, b"{}\r\n".as_slice()));
-            assert!(read(b"HTTP/1.1 200 OK\r\n").is_none());
-        }
-
-        #[test]
-        fn a_secret_never_goes_over_https_that_is_not_spoken_here() {
-            let refused = post("https://login.example/token", ("a", "b"), "").err().unwrap().to_string();
-            assert!(refused.contains("curl -u CLIENT_ID -d grant_type=client_credentials https://login.example/token"));
-        }
     }
 }

@@ -29,6 +29,7 @@ mod sign_in;
 mod support;
 mod tidy;
 mod token;
+mod token_command;
 mod userinfo;
 mod well_known;
 mod workspaces;

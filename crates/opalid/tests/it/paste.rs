@@ -13,7 +13,7 @@ use crate::support::folder::Folder;
 pub struct Running {
     child: Child,
     stdout: BufReader<ChildStdout>,
-    port: u16,
+    pub port: u16,
 }
 
 impl Drop for Running {
@@ -50,11 +50,11 @@ impl Running {
 fn serve(data: &Path, listen: &str, demo: bool) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_opalid"));
     command.arg("serve").args(demo.then_some("--demo")).arg("--data").arg(data);
-    command.args(["--listen", listen, "--metrics-listen", "off"]);
+    command.args(["--listen", listen, "--metrics-listen", "off"]).env_clear();
     if !demo {
-        command.args(["--issuer", &format!("http://{listen}")]);
+        command.env("OPALID_ISSUER", format!("http://{listen}"));
     }
-    command.env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
@@ -66,13 +66,22 @@ fn free_port() -> u16 {
 /// Starts it on a free port and waits until it says that it is ready. A port that somebody took in between is
 /// given up for another.
 pub fn start(data: &Path, demo: bool) -> Running {
+    start_with(data, demo, ("http", &[]))
+}
+
+/// As `start`, with more arguments, and an issuer of this scheme.
+pub fn start_with(data: &Path, demo: bool, (scheme, more): (&str, &[&str])) -> Running {
     let mut said = String::new();
     for _ in 0..5 {
         let port = free_port();
-        let mut child = serve(data, &format!("localhost:{port}"), demo).spawn().unwrap();
+        let mut command = serve(data, &format!("localhost:{port}"), demo);
+        if scheme != "http" {
+            command.args(["--issuer", &format!("{scheme}://localhost:{port}")]);
+        }
+        let mut child = command.args(more).spawn().unwrap();
         let mut running = Running { stdout: BufReader::new(child.stdout.take().unwrap()), child, port };
         let first = running.line();
-        if first == format!("Opalid is ready. Issuer: http://localhost:{port}") {
+        if first == format!("Opalid is ready. Issuer: {scheme}://localhost:{port}") {
             return running;
         }
         running.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();

@@ -83,7 +83,7 @@ impl Daemon {
 /// A way to a server that may end under it.
 #[derive(Clone, Copy)]
 pub struct Line {
-    port: u16,
+    pub port: u16,
 }
 
 /// Status, headers and body of a whole answer.
@@ -176,7 +176,15 @@ impl Line {
             ("code_challenge", CHALLENGE),
             ("code_challenge_method", "S256"),
         ]);
-        let (mut method, mut target, mut body) = ("GET", format!("/authorize?{query}"), String::new());
+        let away = self.walk(cookies, format!("/authorize?{query}"), CALLBACK)?;
+        let parameters = away.strip_prefix(CALLBACK).unwrap();
+        let found = form_urlencoded::parse(&parameters.as_bytes()[1..]).find(|(name, _)| name == "code");
+        Some(found.unwrap().1.into_owned())
+    }
+
+    /// Where alice is sent away to; signs in unless the cookies say that she is. Nothing if an answer did not come.
+    pub fn walk(self, cookies: &mut Vec<(String, String)>, target: String, away: &str) -> Option<String> {
+        let (mut method, mut target, mut body) = ("GET", target, String::new());
         for _ in 0..12 {
             let known: Vec<_> = cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
             let headers = format!(
@@ -208,9 +216,8 @@ impl Line {
             } else {
                 assert_eq!(reply.status, 303, "{}", reply.body);
                 let location = reply.head.lines().find_map(|line| line.strip_prefix("location: ")).unwrap();
-                if let Some(parameters) = location.strip_prefix(CALLBACK) {
-                    let found = form_urlencoded::parse(&parameters.as_bytes()[1..]).find(|(name, _)| name == "code");
-                    return Some(found.unwrap().1.into_owned());
+                if location.starts_with(away) {
+                    return Some(location.to_owned());
                 }
                 (method, target, body) = ("GET", location.to_owned(), String::new());
             }

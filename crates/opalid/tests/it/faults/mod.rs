@@ -1,6 +1,6 @@
 //! The real binary under faults: killed, cut from power, out of disk, its database gone.
 
-mod daemon;
+pub mod daemon;
 mod killed;
 mod power_cut;
 mod stopped;
