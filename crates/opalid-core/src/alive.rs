@@ -4,6 +4,7 @@
 //! Gives: a verdict, or the caller's own "not known here" (`M`), which is neither active nor inactive.
 //! Holds: nobody else decides. Equality of epochs, never time: restarts and clock steps revive nothing.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::grant::{Ancestor, Entitlement, Epoch, Grant, Lineage};
@@ -166,20 +167,37 @@ pub fn lineage<M>(
     Ok(Ok(()))
 }
 
-/// Effective scope: the entitlement ∩ what its resources allow today. `allowed` gives a resource's scopes
-/// today, `None` if it is gone. Narrowing is not death and can be given back; with nothing left, `None`.
-pub fn effective<'r, M>(
-    entitlement: &Entitlement,
-    mut allowed: impl FnMut(ResourceId) -> Result<Option<&'r Scopes>, M>,
-) -> Result<Option<Entitlement>, M> {
-    let mut resources = Vec::with_capacity(entitlement.resources.len());
-    for (resource, scopes) in &entitlement.resources {
-        if let Some(today) = allowed(*resource)? {
-            resources.push((*resource, scopes.intersect(today)));
+/// What may be done at a resource today.
+#[derive(Debug, Clone, Copy)]
+pub struct Allowed<'a> {
+    /// The resource's own scopes.
+    pub offered: &'a Scopes,
+    /// What the client may ask for there.
+    pub asked: &'a Scopes,
+}
+
+/// Effective scope: the entitlement ∩ what resources and client allow today. `today` says that of a resource,
+/// `None` if it is gone or not for this client any more. Narrowing is not death and can be given back; with nothing
+/// left, `None`. What is not narrowed is given back as it is.
+pub fn effective<'e, 'a, M>(
+    entitlement: &'e Entitlement,
+    mut today: impl FnMut(ResourceId) -> Result<Option<Allowed<'a>>, M>,
+) -> Result<Option<Cow<'e, Entitlement>>, M> {
+    let mut left: Option<Vec<(ResourceId, Scopes)>> = None;
+    for (at, (resource, scopes)) in entitlement.resources.iter().enumerate() {
+        let allowed = today(*resource)?;
+        let whole = allowed.is_some_and(|allowed| scopes.is_subset(allowed.offered) && scopes.is_subset(allowed.asked));
+        if whole && left.is_none() {
+            continue;
         }
+        let left = left.get_or_insert_with(|| entitlement.resources.iter().take(at).cloned().collect());
+        left.extend(allowed.map(|Allowed { offered, asked }| (*resource, scopes.intersect(offered).intersect(asked))));
     }
-    let nothing_left = resources.is_empty() && !entitlement.resources.is_empty() && entitlement.openid.is_empty();
-    Ok((!nothing_left).then(|| Entitlement { openid: entitlement.openid.clone(), resources }))
+    let Some(resources) = left else { return Ok(Some(Cow::Borrowed(entitlement))) };
+    if resources.is_empty() && entitlement.openid.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Cow::Owned(Entitlement { openid: entitlement.openid.clone(), resources })))
 }
 
 #[cfg(test)]
@@ -274,17 +292,29 @@ mod tests {
     }
 
     #[test]
-    fn scope_narrows_to_what_resources_allow_today_and_comes_back() {
+    fn scope_narrows_to_what_resources_and_client_allow_today_and_comes_back() {
         let scopes = |text: &str| Scopes::parse(text).unwrap();
         let (one, two) = (ResourceId::from_bytes([1; 16]), ResourceId::from_bytes([2; 16]));
-        let asked = Entitlement::new(Scopes::default(), vec![(two, scopes("read")), (one, scopes("read write"))]);
-        let (read, none) = (scopes("read"), Scopes::default());
-        let narrowed = effective::<Infallible>(&asked, |id| Ok((id == one).then_some(&read))).unwrap().unwrap();
-        assert_eq!(narrowed.resources, vec![(one, scopes("read"))]);
-        assert!(narrowed.is_within(&asked) && !asked.is_within(&narrowed));
-        assert_eq!(effective::<Infallible>(&asked, |_| Ok(None)).unwrap(), None);
-        let empty = effective::<Infallible>(&asked, |_| Ok(Some(&none))).unwrap().unwrap();
-        assert_eq!(empty.resources.len(), 2);
+        let given = Entitlement::new(Scopes::default(), vec![(two, scopes("read")), (one, scopes("read write"))]);
+        let (read, write, both, none) = (scopes("read"), scopes("write"), scopes("read write"), Scopes::default());
+        let all_of = |offered, asked| move |_| Ok::<_, Infallible>(Some(Allowed { offered, asked }));
+        assert!(
+            matches!(effective(&given, all_of(&both, &both)).unwrap(), Some(Cow::Borrowed(whole)) if *whole == given)
+        );
+        for (offered, asked) in [(&read, &both), (&both, &read)] {
+            let narrowed = effective(&given, all_of(offered, asked)).unwrap().unwrap().into_owned();
+            assert_eq!(narrowed.resources, vec![(one, scopes("read")), (two, scopes("read"))]);
+            assert!(narrowed.is_within(&given) && !given.is_within(&narrowed));
+        }
+        let lost = effective(&given, all_of(&read, &write)).unwrap().unwrap();
+        assert_eq!(lost.resources, vec![(one, none.clone()), (two, none)]);
+        let allowed = Allowed { offered: &both, asked: &both };
+        let of = |left| move |id| Ok::<_, Infallible>((id == left).then_some(allowed));
+        assert_eq!(effective(&given, of(one)).unwrap().unwrap().resources, vec![(one, scopes("read write"))]);
+        assert_eq!(effective(&given, of(two)).unwrap().unwrap().resources, vec![(two, scopes("read"))]);
+        assert_eq!(effective(&given, |_| Ok::<_, Infallible>(None)).unwrap(), None);
+        let person = Entitlement::new(scopes("openid"), given.resources.clone());
+        assert!(effective(&person, |_| Ok::<_, Infallible>(None)).unwrap().unwrap().resources.is_empty());
     }
 
     proptest! {

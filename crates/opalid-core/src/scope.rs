@@ -151,6 +151,9 @@ impl Scopes {
 
     /// Whether every name is in `other` too.
     pub fn is_subset(&self, other: &Self) -> bool {
+        if self == other {
+            return true;
+        }
         let mut theirs = other.iter();
         self.iter().all(|name| theirs.any(|found| found == name))
     }

@@ -3,9 +3,11 @@
 //! Holds: memory is trusted before its entries are looked at; what was read serves this check whether or
 //! not it may be remembered; `core::alive` decides, nobody else.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use opalid_core::alive::{self, Reason, Standing, Verdict};
+use opalid_core::alive::{self, Allowed, Reason, Standing, Verdict};
+use opalid_core::client::Client;
 use opalid_core::grant::{Ancestor, Entitlement, EntitlementNo, Epoch, Grant, Lineage};
 use opalid_core::ids::{GrantId, WorkspaceId};
 use opalid_core::resource::Resource;
@@ -32,10 +34,10 @@ pub struct Alive {
 pub type StandingPlace = (Arc<RememberedGrant>, EntitlementNo);
 
 /// What a token may do today.
-#[derive(Debug, Clone, Default)]
-pub struct Effective {
+#[derive(Debug, Clone)]
+pub struct Effective<'e> {
     /// Narrowed to what is allowed.
-    pub entitlement: Entitlement,
+    pub entitlement: Cow<'e, Entitlement>,
     /// Its resources, in the same order.
     pub resources: Vec<Arc<Resource>>,
 }
@@ -139,21 +141,29 @@ impl Store {
         }
     }
 
-    /// What an entitlement still allows today, beside the resources as they are; `None` if nothing.
-    pub async fn effective(
+    /// What an entitlement still allows a client today, beside the resources as they are; `None` if nothing.
+    pub async fn effective<'e>(
         &self,
-        workspace: WorkspaceId,
-        entitlement: &Entitlement,
-    ) -> Result<Option<Effective>, Outage> {
+        client: &Client,
+        entitlement: &'e Entitlement,
+    ) -> Result<Option<Effective<'e>>, Outage> {
         let mut today: Vec<Arc<Resource>> = Vec::with_capacity(entitlement.resources.len());
         for (id, _) in &entitlement.resources {
-            if let Some(resource) = self.find_resource_by_id(workspace, *id).await? {
+            if let Some(resource) = self.find_resource_by_id(client.workspace, *id).await? {
                 today.push(resource);
             }
         }
-        let scopes = |id| today.iter().find(|resource| resource.id == id).map(|resource| &resource.settings.scopes);
-        let effective = alive::effective(entitlement, |id| Ok(scopes(id)))?;
-        Ok(effective.map(|entitlement| Effective { entitlement, resources: today }))
+        let allowed = |id| {
+            let resource = today.iter().find(|resource| resource.id == id)?;
+            let asked = client.settings.access.get(&resource.uri)?;
+            Some(Allowed { offered: &resource.settings.scopes, asked })
+        };
+        let effective = alive::effective(entitlement, |id| Ok::<_, Outage>(allowed(id)))?;
+        Ok(effective.map(|entitlement| {
+            // Beside each other: what the client lost is in neither.
+            today.retain(|resource| entitlement.resources.iter().any(|(id, _)| *id == resource.id));
+            Effective { entitlement, resources: today }
+        }))
     }
 
     /// The standing grant that holds an entitlement, if memory knows one that stands.

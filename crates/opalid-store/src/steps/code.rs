@@ -5,7 +5,7 @@
 
 use opalid_core::code::{CodeBinding, Unbound};
 use opalid_core::grant::{Entitlement, Grant};
-use opalid_core::ids::{ClientId, CodeId, SessionId, WorkspaceId};
+use opalid_core::ids::{ClientId, CodeId, ResourceId, SessionId, WorkspaceId};
 use opalid_core::pkce::CodeVerifier;
 use opalid_core::time::UnixTime;
 use opalid_core::token::SecretDigest;
@@ -80,6 +80,8 @@ pub struct RedeemCode {
     pub redirect_uri: Option<String>,
     /// The verifier that came with it.
     pub verifier: Option<CodeVerifier>,
+    /// The one of its resources that the token is for (RFC 8707 §2.2), if one is named.
+    pub resource: Option<ResourceId>,
     /// The refresh chain to begin with it, if the client is to get a refresh token.
     pub chain: Option<NewChain>,
 }
@@ -112,6 +114,8 @@ pub enum RedeemedCode {
     Dead,
     /// It came with something else than it was asked for with; not used up.
     Unbound(Unbound),
+    /// It was not given for this resource; not used up.
+    NotGranted,
 }
 
 struct CodeRow {
@@ -163,6 +167,11 @@ impl Step for RedeemCode {
             }
             if let Err(unbound) = code.binding.admits(self.redirect_uri.as_deref(), self.verifier.as_ref()) {
                 return Ok(RedeemedCode::Unbound(unbound));
+            }
+            let given = row.grant.entitlement(code.binding.entitlement);
+            let is_for = |asked| given.is_some_and(|given| given.resources.iter().any(|(id, _)| *id == asked));
+            if !self.resource.is_none_or(is_for) {
+                return Ok(RedeemedCode::NotGranted);
             }
         }
         if code.redeemed || !self.mark(tx).await? {

@@ -47,6 +47,13 @@ impl ClientAuthMethod {
 #[derive(Debug, Clone)]
 pub struct AuthenticatedClient(Arc<Client>);
 
+impl AuthenticatedClient {
+    /// The client as it is remembered, for what needs no proof.
+    pub fn as_known(&self) -> Arc<Client> {
+        Arc::clone(&self.0)
+    }
+}
+
 impl std::ops::Deref for AuthenticatedClient {
     type Target = Client;
     fn deref(&self) -> &Client {

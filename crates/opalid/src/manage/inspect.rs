@@ -167,9 +167,10 @@ async fn access(operation: &Operation<'_>, token: &Handed) -> Result<Inspection,
     hang(operation, &mut inspection, (sealed.grant, sealed.epoch, sealed.entitlement)).await?;
     Ok(inspection.judged(match verdict {
         Verdict::Inactive(reason) => Err(reason),
-        Verdict::Active(alive) => {
-            app.store.effective(workspace, &alive.entitlement).await?.map(drop).ok_or(Reason::Narrowed)
-        }
+        Verdict::Active(alive) => match app.store.find_client_by_id(workspace, alive.grant.grant.client).await? {
+            None => Err(Reason::AncestorGone(Ancestor::Client(alive.grant.grant.client))),
+            Some(client) => app.store.effective(&client, &alive.entitlement).await?.map(drop).ok_or(Reason::Narrowed),
+        },
     }))
 }
 

@@ -5,11 +5,12 @@
 //! Holds: nothing is looked up before the caller is authenticated; an outage is an error, never "inactive".
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use opalid_core::alive::{Reason, Verdict};
 use opalid_core::client::Client;
 use opalid_core::error::{ErrorCode, OAuthError};
-use opalid_core::grant::{Ancestor, Grant};
+use opalid_core::grant::{Ancestor, Entitlement, Grant};
 use opalid_core::refresh::{Presentation, Presented};
 use opalid_core::request::IntrospectionRequest;
 use opalid_core::scope::Scopes;
@@ -104,7 +105,10 @@ async fn access_token(
         Verdict::Inactive(reason) => return Ok(Verdict::Inactive(reason)),
     };
     let grant = &alive.grant.grant;
-    let Some(effective) = store.effective(workspace, &alive.entitlement).await? else {
+    let Some(client) = client_of(call, caller, grant).await? else {
+        return Ok(Verdict::Inactive(Reason::AncestorGone(Ancestor::Client(grant.client))));
+    };
+    let Some(effective) = store.effective(&client, &alive.entitlement).await? else {
         return Ok(Verdict::Inactive(Reason::Narrowed));
     };
     let Some(part) = part_of(call, caller, grant, &effective) else {
@@ -116,7 +120,19 @@ async fn access_token(
         jti: Some(reference.jti.to_string()),
         token_type: Some("Bearer"),
     };
-    facts(call, caller, grant, part, of).await
+    facts(call, &client, grant, part, of).await
+}
+
+/// Who a grant was given to, if it has not gone since the verdict.
+async fn client_of(
+    call: &Call<'_>,
+    caller: &AuthenticatedClient,
+    grant: &Grant,
+) -> Result<Option<Arc<Client>>, opalid_store::Outage> {
+    if grant.client == caller.id {
+        return Ok(Some(caller.as_known()));
+    }
+    call.app.store.find_client_by_id(call.issuer.id(), grant.client).await
 }
 
 /// A refresh token is of interest to its client alone. Only the current one of its chain is active.
@@ -157,8 +173,12 @@ async fn refresh_token(
     let Some(entitlement) = grant.entitlement(row.entitlement) else {
         return Ok(Verdict::Inactive(Reason::EntitlementUnknown));
     };
+    let Some(client) = client_of(call, caller, grant).await? else {
+        return Ok(Verdict::Inactive(Reason::AncestorGone(Ancestor::Client(grant.client))));
+    };
     // What it may do can be given back, so it is active even while nothing is allowed.
-    let effective = store.effective(workspace, entitlement).await?.unwrap_or_default();
+    let nothing = || Effective { entitlement: Cow::Owned(Entitlement::default()), resources: Vec::new() };
+    let effective = store.effective(&client, entitlement).await?.unwrap_or_else(nothing);
     let Some(part) = part_of(call, caller, grant, &effective) else {
         return Ok(Verdict::Inactive(Reason::NotForCaller));
     };
@@ -168,7 +188,7 @@ async fn refresh_token(
         jti: None,
         token_type: None,
     };
-    facts(call, caller, grant, part, of).await
+    facts(call, &client, grant, part, of).await
 }
 
 /// What tells the kinds of token apart.
@@ -181,27 +201,19 @@ struct About {
 
 async fn facts(
     call: &Call<'_>,
-    caller: &Client,
+    client: &Client,
     grant: &Grant,
     (scope, aud): (Cow<'_, Scopes>, Audience<'_>),
     of: About,
 ) -> Result<Verdict<Reply>, opalid_store::Outage> {
-    let store = &call.app.store;
-    let workspace = call.issuer.id();
-    let client =
-        if grant.client == caller.id { None } else { store.find_client_by_id(workspace, grant.client).await? };
     let user = match grant.user {
-        Some(id) => store.find_user(workspace, id).await?,
+        Some(id) => call.app.store.find_user(call.issuer.id(), id).await?,
         None => None,
     };
     // Gone since the verdict: then so is the token.
-    if client.is_none() && grant.client != caller.id {
-        return Ok(Verdict::Inactive(Reason::AncestorGone(Ancestor::Client(grant.client))));
-    }
     if let (Some(id), None) = (grant.user, &user) {
         return Ok(Verdict::Inactive(Reason::AncestorGone(Ancestor::User(id))));
     }
-    let client: &Client = client.as_deref().unwrap_or(caller);
     let subject = user.as_deref().map(|user| user.id.to_string());
     Ok(Verdict::Active(reply::json(&Facts {
         active: true,
@@ -225,7 +237,7 @@ fn part_of<'e>(
     call: &'e Call<'_>,
     caller: &Client,
     grant: &Grant,
-    effective: &'e Effective,
+    effective: &'e Effective<'_>,
 ) -> Option<(Cow<'e, Scopes>, Audience<'e>)> {
     let Effective { entitlement, resources } = effective;
     let sees_all = grant.client == caller.id || caller.settings.introspect_tokens;

@@ -94,13 +94,7 @@ async fn a_suspended_client_is_an_unknown_one_also_for_a_request_that_waits() {
 async fn an_address_taken_off_the_list_is_not_answered_also_for_a_request_that_waits() {
     let (server, mut browser) = signed_in().await;
     let waiting = browser.open(&server, &Ask::new().with("prompt", "login").target()).await;
-    let step = opalid_store::steps::settings::UpdateClient {
-        stamp: server.app.stamp(server.app.root, "test"),
-        id: server.app.store.find_client(server.app.root, APP.0).await.unwrap().unwrap().id,
-        settings: web_app("The App", &["https://app.example/elsewhere"]),
-        changed: "redirect_uris".into(),
-    };
-    assert!(server.app.store.run(step).await.unwrap());
+    server.update_client(APP.0, web_app("The App", &["https://app.example/elsewhere"])).await;
     let landed = browser.give_password(&server, waiting, "alice", "alice likes long sentences").await;
     assert_eq!(landed.path(), "/authorize/continue");
     assert_eq!(landed.answer().status, 400);

@@ -189,3 +189,23 @@ async fn a_suspended_resource_server_is_told_nothing() {
     server.touch_client(API_A.0, ClientEvent::Resumed).await;
     assert!(server.is_active(API_A, &token).await);
 }
+
+#[tokio::test]
+async fn what_client_or_resource_lose_is_gone_from_tokens_already_out_and_comes_back() {
+    let server = server().await;
+    let wide = machine(&[(A, "read write")]);
+    server.update_client(MACHINE.0, wide.clone()).await;
+    let token = server.token_of(MACHINE).await;
+    let scope = async || server.introspect(API_A, &token).await.json()["scope"].as_str().map(str::to_owned);
+    assert_eq!(scope().await.as_deref(), Some("read write"));
+    server.update_client(MACHINE.0, machine(&[(A, "read"), (B, "audit")])).await;
+    assert_eq!(scope().await.as_deref(), Some("read"));
+    server.update_client(MACHINE.0, machine(&[(B, "audit")])).await;
+    assert_eq!(server.introspect(API_A, &token).await.seen(), INACTIVE);
+    assert_eq!(server.introspect(MACHINE, &token).await.seen(), INACTIVE);
+    server.update_client(MACHINE.0, wide).await;
+    server.update_resource(A, "write").await;
+    assert_eq!(scope().await.as_deref(), Some("write"));
+    server.update_resource(A, "read write").await;
+    assert_eq!(scope().await.as_deref(), Some("read write"));
+}

@@ -20,7 +20,6 @@ pub async fn entitle(
     client: &AuthenticatedClient,
     request: AuthorizationCodeRequest<'_>,
 ) -> Result<Minting, OAuthError> {
-    let resources = request.resources.clone();
     let first = refresh_token::first(call, client);
     let redemption = redeem(call, client, request, first.as_ref().map(|(chain, _)| *chain)).await?;
     let Redemption { grant, facts, binding, entitlement } = *redemption;
@@ -28,14 +27,6 @@ pub async fn entitle(
     let judged =
         store.judge_lineage(call.issuer.id(), &grant.lineage, call.now).await.map_err(|error| reply::outage(&error))?;
     judged.map_err(|reason| refused("what this code was given for has ended").because(reason))?;
-    if let [asked] = resources.as_slice() {
-        let known =
-            store.find_resource(call.issuer.id(), asked.as_str()).await.map_err(|error| reply::outage(&error))?;
-        let granted = known.is_some_and(|known| entitlement.resources.iter().any(|(id, _)| *id == known.id));
-        if !granted {
-            return Err(OAuthError::new(ErrorCode::InvalidTarget, "this resource is not one that was granted"));
-        }
-    }
     let remembered = mint::hang_from(call, &grant, binding.entitlement).await?;
     let remembered = remembered.ok_or_else(|| refused("what this code was given for has ended"))?;
     let id_token = IdTokenWish::new(&grant, &facts, binding.nonce);
@@ -61,6 +52,7 @@ async fn redeem(
         client: client.id,
         redirect_uri: request.redirect_uri.map(str::to_owned),
         verifier: request.code_verifier,
+        resource: mint::one_resource(call, &request.resources).await?,
         chain,
     };
     match call.app.store.run(step).await.map_err(|error| reply::outage(&error))? {
@@ -70,6 +62,7 @@ async fn redeem(
         RedeemedCode::Expired => Err(refused("this code has expired")),
         RedeemedCode::Dead => Err(refused("what this code was given for has ended")),
         RedeemedCode::Unbound(unbound) => Err(refused(unbound.to_string())),
+        RedeemedCode::NotGranted => Err(mint::resource_not_granted()),
     }
 }
 

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use opalid_core::client::Client;
 use opalid_core::error::{ErrorCode, OAuthError};
 use opalid_core::grant::{Authentication, Entitlement, EntitlementNo, Grant};
-use opalid_core::ids::{SessionId, UserId};
+use opalid_core::ids::{ResourceId, SessionId, UserId};
 use opalid_core::jwt::{IdTokenClaims, TYP_JWT, at_hash};
+use opalid_core::resource_uri::ResourceUri;
 use opalid_core::scope::OpenIdScope;
 use opalid_core::time::Seconds;
 use opalid_core::token::{Access, Jti, Sealed};
@@ -51,6 +52,24 @@ pub async fn hang_from(
     }
     let read = store.load_evidence(call.issuer.id(), seen.id).await.map_err(|error| reply::outage(&error))?;
     Ok(read.map(|evidence| evidence.grant).filter(fits))
+}
+
+/// The resource that a token is asked for (RFC 8707 §2.2), if one is named.
+pub async fn one_resource(call: &Call<'_>, asked: &[ResourceUri]) -> Result<Option<ResourceId>, OAuthError> {
+    match asked {
+        [] => Ok(None),
+        [asked] => {
+            let found = call.app.store.find_resource(call.issuer.id(), asked.as_str()).await;
+            let found = found.map_err(|error| reply::outage(&error))?;
+            found.map(|resource| Some(resource.id)).ok_or_else(resource_not_granted)
+        }
+        _ => Err(OAuthError::new(ErrorCode::InvalidTarget, "one resource at a time")),
+    }
+}
+
+/// `invalid_target` for a resource that is not known, or not one of those that were granted.
+pub fn resource_not_granted() -> OAuthError {
+    OAuthError::new(ErrorCode::InvalidTarget, "this resource is not one that was granted")
 }
 
 /// What an ID token says of a sign-in.

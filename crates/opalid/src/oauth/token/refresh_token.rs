@@ -51,7 +51,8 @@ pub async fn entitle(
     judged.map_err(|reason| refused(ENDED).because(reason))?;
     let id_token = IdTokenWish::new(&grant, &facts, None);
     let remembered = mint::hang_from(call, &grant, number).await?.ok_or_else(|| refused(ENDED))?;
-    let today = store.effective(call.issuer.id(), &entitlement).await.map_err(|error| reply::outage(&error))?;
+    let today = store.effective(client, &entitlement).await.map_err(|error| reply::outage(&error))?;
+    let today = today.map(|today| today.entitlement.into_owned()).unwrap_or_default();
     let refresh_token = match goes_on_with {
         GoesOnWith::Same => request.refresh_token.to_owned(),
         GoesOnWith::Successor { key_number } => {
@@ -60,13 +61,7 @@ pub async fn entitle(
             seal(call, &next.secret, next.nonce)
         }
     };
-    Ok(Minting {
-        grant: remembered,
-        number,
-        entitlement: today.unwrap_or_default().entitlement,
-        id_token,
-        refresh_token: Some(refresh_token),
-    })
+    Ok(Minting { grant: remembered, number, entitlement: today, id_token, refresh_token: Some(refresh_token) })
 }
 
 /// The first refresh token of a grant, for a client that may use it: its chain, and what to call when that stands.
@@ -95,16 +90,7 @@ fn candidate(key_number: u8, next: &Successor) -> Candidate {
 }
 
 async fn wish(call: &Call<'_>, request: &RefreshTokenRequest<'_>) -> Result<Wish, OAuthError> {
-    let resource = match request.resources.as_slice() {
-        [] => None,
-        [asked] => {
-            let found = call.app.store.find_resource(call.issuer.id(), asked.as_str()).await;
-            let found = found.map_err(|error| reply::outage(&error))?;
-            Some(found.ok_or_else(|| not_granted(&NotGranted::Resource))?.id)
-        }
-        _ => return Err(OAuthError::new(ErrorCode::InvalidTarget, "one resource at a time")),
-    };
-    Ok(Wish { scope: request.scope.clone(), resource })
+    Ok(Wish { scope: request.scope.clone(), resource: mint::one_resource(call, &request.resources).await? })
 }
 
 fn good(redeemed: Redeemed) -> Result<Box<Refreshed>, OAuthError> {
@@ -132,7 +118,7 @@ fn not_granted(what: &NotGranted) -> OAuthError {
             let description = format!("scope {scope} was not granted; a refresh can narrow, never widen");
             OAuthError::new(ErrorCode::InvalidScope, description)
         }
-        NotGranted::Resource => OAuthError::new(ErrorCode::InvalidTarget, "this resource is not one that was granted"),
+        NotGranted::Resource => mint::resource_not_granted(),
     }
 }
 

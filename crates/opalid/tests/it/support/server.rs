@@ -24,6 +24,7 @@ use opalid_core::workspace::WorkspaceSettings;
 use opalid_store::Location;
 use opalid_store::steps::client::{ClientEvent, CreateClient, TouchClient};
 use opalid_store::steps::resource::CreateResource;
+use opalid_store::steps::settings::{UpdateClient, UpdateResource};
 use opalid_store::steps::workspace::CreateWorkspace;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -193,6 +194,23 @@ impl Server {
     pub async fn touch_client(&self, client_id: &str, event: ClientEvent) {
         let client = self.app.store.find_client(self.app.root, client_id).await.unwrap().unwrap();
         let step = TouchClient { stamp: self.app.stamp(self.app.root, "test"), id: client.id, event };
+        assert!(self.app.store.run(step).await.unwrap());
+    }
+
+    /// Gives a client of the root workspace other settings.
+    pub async fn update_client(&self, client_id: &str, settings: ClientSettings) {
+        let client = self.app.store.find_client(self.app.root, client_id).await.unwrap().unwrap();
+        let stamp = self.app.stamp(self.app.root, "test");
+        let step = UpdateClient { stamp, id: client.id, settings, changed: "test".into() };
+        assert!(self.app.store.run(step).await.unwrap());
+    }
+
+    /// Gives a resource of the root workspace other scopes.
+    pub async fn update_resource(&self, uri: &str, scopes: &str) {
+        let resource = self.app.store.find_resource(self.app.root, uri).await.unwrap().unwrap();
+        let settings = ResourceSettings { scopes: Scopes::parse(scopes).unwrap(), ..Default::default() };
+        let stamp = self.app.stamp(self.app.root, "test");
+        let step = UpdateResource { stamp, id: resource.id, settings, changed: "test".into() };
         assert!(self.app.store.run(step).await.unwrap());
     }
 

@@ -132,7 +132,7 @@ async fn no_kind_of_token_works_as_another() {
 }
 
 #[tokio::test]
-async fn a_resource_at_the_token_endpoint_is_the_granted_one_or_refused() {
+async fn a_resource_at_the_token_endpoint_is_the_granted_one_or_refused_and_uses_nothing_up() {
     let (server, mut browser) = signed_in().await;
     server.resource("https://secret.example/", "read").await;
     let ask = Ask::new().with("scope", "openid read").with("resource", API);
@@ -144,6 +144,7 @@ async fn a_resource_at_the_token_endpoint_is_the_granted_one_or_refused() {
     for wrong in ["https://secret.example/", "https://nowhere.example/"] {
         let code = browser.silent_code(&server, &ask).await;
         assert_eq!(refusal(&server.redeem(APP, &code, &[("resource", wrong)]).await), (400, "invalid_target".into()));
+        assert_eq!(server.redeem(APP, &code, &[("resource", API)]).await.status, 200);
     }
 }
 

@@ -302,3 +302,24 @@ async fn an_id_token_comes_again_with_the_time_of_the_sign_in_and_without_a_nonc
     let without = refresh(&server, WEB, &token, &[("scope", "read")]).await.json();
     assert_eq!(without.get("id_token"), None);
 }
+
+#[tokio::test]
+async fn a_client_that_loses_access_gets_less_at_the_next_refresh_and_more_when_it_has_it_again() {
+    let server = demo().await;
+    let first = text(&sign_in(&server, WEB, "openid read write offline_access").await, "refresh_token");
+    let read = [(API.to_owned(), Scopes::parse("read").unwrap())].into();
+    let all = settings(ClientKind::Confidential);
+    server.update_client(WEB.0, ClientSettings { access: read, ..all.clone() }).await;
+    let narrowed = refresh(&server, WEB, &first, &[]).await.json();
+    assert_eq!(text(&narrowed, "scope"), "offline_access openid read");
+    let seen = server.introspect(DEMO_API, &text(&narrowed, "access_token")).await.json();
+    assert_eq!(text(&seen, "scope"), "read");
+    server.update_client(WEB.0, ClientSettings { access: [].into(), default_resource: None, ..all.clone() }).await;
+    assert_eq!(text(&refresh(&server, WEB, &first, &[]).await.json(), "scope"), "offline_access openid");
+    server.update_client(WEB.0, all.clone()).await;
+    assert_eq!(text(&refresh(&server, WEB, &first, &[]).await.json(), "scope"), "offline_access openid read write");
+    let grant_types = vec![GrantType::AuthorizationCode];
+    server.update_client(WEB.0, ClientSettings { grant_types, ..all }).await;
+    let refused = refresh(&server, WEB, &first, &[]).await;
+    assert_eq!((refused.status, refused.field("error").as_str()), (400, "unauthorized_client"));
+}
