@@ -1,8 +1,9 @@
 //! The clock of the benches, and the only place that waits.
 //!
-//! Monotonic time is enough here: nothing measured lives longer than the process that measures it.
+//! Monotonic time is enough to measure with: nothing measured lives longer than the process that measures it.
 
-use std::time::{Duration, Instant};
+use opalid_core::time::UnixTime;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// This moment.
 #[expect(clippy::disallowed_methods, reason = "a bench measures elapsed time; no lease depends on it")]
@@ -14,4 +15,11 @@ pub fn now() -> Instant {
 #[expect(clippy::disallowed_methods, reason = "a child process gives no other sign that it is listening or gone")]
 pub fn pause(valid_for: Duration) {
     std::thread::sleep(valid_for);
+}
+
+/// The time of day, for what lies in a token.
+#[expect(clippy::disallowed_methods, reason = "the server reads the same clock to judge what is sealed here")]
+pub fn time_of_day() -> UnixTime {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixTime(i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX))
 }

@@ -1,5 +1,5 @@
-//! Opalid's benches, over HTTP alone: reference servers, a load generator, the group-commit floor, and a runner that
-//! puts Opalid beside them round by round.
+//! Opalid's benches, over HTTP: reference servers, a load generator, group-commit floors, stores filled with people's
+//! grants, and a runner that puts Opalid beside them round by round.
 //!
 //! See README.md for how to run it and what each reference does.
 
@@ -8,13 +8,17 @@ mod child;
 mod clock;
 mod cpu;
 mod floor;
+mod footprint;
+mod ground;
 mod http;
 mod load;
 mod opalid;
+mod plan;
 mod reference;
 mod report;
 mod run;
 mod scenario;
+mod seed;
 mod stats;
 mod traffic;
 
@@ -46,9 +50,11 @@ enum Command {
     /// axum, the honest work of an introspection
     AxumHonest(Serve),
     /// Opalid beside the references and floors, round by round
-    Run(Box<run::Options>),
+    Run(Box<plan::Options>),
     /// Introspections of the references' tokens at a reference that already runs
     Load(Load),
+    /// The group-commit floor behind HTTP
+    FloorHttp(FloorHttp),
     /// The group-commit floor of SQLite
     FloorSqlite(FloorSqlite),
     /// The group-commit floor of PostgreSQL
@@ -72,10 +78,10 @@ pub struct LoadShape {
     #[arg(long, default_value_t = 32)]
     pub connections: usize,
     /// Seconds measured
-    #[arg(long, default_value_t = 5.0)]
+    #[arg(long, default_value_t = 2.0)]
     pub seconds: f64,
     /// Seconds before that
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, default_value_t = 0.5)]
     pub warm_up: f64,
 }
 
@@ -99,6 +105,21 @@ struct Load {
     entries: usize,
     #[command(flatten)]
     shape: LoadShape,
+}
+
+#[derive(Args)]
+struct FloorHttp {
+    /// A folder on the disk to measure
+    #[arg(long)]
+    data: PathBuf,
+    /// The database (`postgres://…`), if it is not SQLite: a schema `opalid_bench` is made there
+    #[arg(long)]
+    database: Option<String>,
+    /// Connections to the database
+    #[arg(long, default_value_t = 8)]
+    pool: usize,
+    #[command(flatten)]
+    work: floor::Work,
 }
 
 #[derive(Args)]
@@ -139,6 +160,9 @@ fn run_command() -> Result<()> {
         Command::AxumHonest(serve) => reference::serve(Reference::AxumHonest, serve.listen, serve.entries),
         Command::Run(options) => run::run(&options),
         Command::Load(load) => print(&load_reference(&load)?),
+        Command::FloorHttp(FloorHttp { data, database, pool, work }) => {
+            floor::http::serve(&floor::http::Place { data, database, pool, work })
+        }
         Command::FloorSqlite(floor) => print(&floor::sqlite::run(&floor.data, floor.shape.shape()?, None)?),
         Command::FloorPostgres(floor) => print(&floor::postgres::run(&floor.url, floor.shape.shape()?, floor.pool)?),
     }

@@ -4,129 +4,60 @@
 //! ratio within a round. The servers stay up for the whole run; only one of them is asked at a time.
 
 use crate::child::Child;
-use crate::floor;
+use crate::floor::{self, Work};
+use crate::footprint::{self, Footprint};
+use crate::ground::Ground;
 use crate::load::{self, Shape};
-use crate::opalid::{self, Opalid};
+use crate::plan::{Options, Plan};
 use crate::reference::{self, LISTENING, Reference, tokens};
-use crate::report::{Report, Row, Setting};
-use crate::scenario::{Beside, GrantsBy, Name, Scenario, Sizes, Stage};
+use crate::report::{Contestant, Report, Row};
+use crate::scenario::{Beside, Name, Scenario, Stage};
 use crate::stats::Sample;
 use crate::traffic::Tokens;
-use crate::{LoadShape, cpu};
-use anyhow::{Context, Result, ensure};
-use clap::{Args, ValueEnum};
+use crate::{clock, cpu};
+use anyhow::{Context, Result};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::Command;
 use std::rc::Rc;
 
-/// What is run, and how large.
-#[derive(Args)]
-pub struct Options {
-    #[command(flatten)]
-    opalid: opalid::Subject,
-    /// Tokens of the read paths, and entries of the references
-    #[arg(long, default_value_t = 1_000)]
-    grants: usize,
-    /// Where those tokens come from
-    #[arg(long, value_enum, default_value = "client-credentials")]
-    grants_by: GrantsBy,
-    /// Rounds
-    #[arg(long, default_value_t = 5)]
-    rounds: usize,
-    #[command(flatten)]
-    shape: LoadShape,
-    /// Only these scenarios (may be repeated); else all that the given clients allow
-    #[arg(long, value_enum)]
-    only: Vec<Name>,
-    /// Only these references (may be repeated); else all
-    #[arg(long, value_enum)]
-    beside: Vec<Reference>,
-    /// Tokens or codes made before each round of a scenario that uses each once. More than 100,000 revoked tokens of
-    /// one machine client are no longer a row each, so rounds times this stays below
-    #[arg(long, default_value_t = 15_000)]
-    single_use: usize,
-    /// Also measure PostgreSQL's floor, here
-    #[arg(long)]
-    floor_postgres: Option<String>,
-    /// Connections of that floor
-    #[arg(long, default_value_t = 8)]
-    floor_pool: usize,
-    /// A folder for data, on the disk to measure
-    #[arg(long, default_value = "target/opalid-bench")]
-    data: PathBuf,
-    /// The core of the server under test
-    #[arg(long, default_value_t = 0)]
-    server_cpu: usize,
-    /// The core of the load
-    #[arg(long, default_value_t = 1)]
-    load_cpu: usize,
-    /// Bind nothing to a core
-    #[arg(long)]
-    unpinned: bool,
-}
-
-impl Options {
-    fn pin(&self) -> Option<usize> {
-        (!self.unpinned).then_some(self.server_cpu)
-    }
-
-    fn names(&self) -> Vec<Name> {
-        let people = self.opalid.code_client.is_some();
-        let able = |name: &Name| people || !matches!(name, Name::Userinfo | Name::Refresh | Name::CodeExchange);
-        let all = Name::value_variants().iter().copied().filter(able).collect();
-        if self.only.is_empty() { all } else { self.only.clone() }
-    }
-
-    fn sizes(&self) -> Sizes {
-        let (grants, grants_by) = (self.grants, self.grants_by);
-        Sizes { grants, grants_by, connections: self.shape.connections, single_use: self.single_use }
-    }
-
-    fn setting(&self) -> Setting {
-        Setting {
-            grants: self.grants,
-            grants_by: self.grants_by,
-            rounds: self.rounds,
-            connections: self.shape.connections,
-            seconds: self.shape.seconds,
-            warm_up: self.shape.warm_up,
-            pinned: !self.unpinned,
-        }
-    }
-}
-
 /// Runs everything and prints the report.
 pub fn run(options: &Options) -> Result<()> {
-    ensure!(options.rounds > 0 && options.grants > 0 && options.shape.connections > 0, "nothing to measure");
-    if !options.unpinned {
+    let began_at = clock::now();
+    let plan = Plan::of(options)?;
+    if plan.pin.is_some() {
         cpu::pin(options.load_cpu).context("try --unpinned")?;
     }
-    let bench = Bench::start(options)?;
+    let ground = Ground::new(options, &plan)?;
+    let bench = Bench::start(&plan, &ground)?;
     let mut rows = Vec::new();
-    for name in options.names() {
-        rows.extend(bench.measure(name).with_context(|| name.text())?);
+    for name in &plan.names {
+        rows.extend(bench.measure(*name).with_context(|| name.text())?);
     }
-    let standing = bench.stage.as_ref().map(|stage| stage.opalid.standing());
-    let report = Report { setting: options.setting(), standing, rows };
+    let Bench { footprints, .. } = bench;
+    let report = Report { setting: plan.setting, footprints, rows };
     println!("{}", report.markdown());
     println!("{}", serde_json::to_string(&report)?);
+    eprintln!("all of it took {:.0} s", (clock::now() - began_at).as_secs_f64());
     Ok(())
 }
 
 /// Everyone who takes part.
 struct Bench<'a> {
-    options: &'a Options,
+    plan: &'a Plan,
+    ground: &'a Ground,
     shape: Shape,
-    stage: Option<Stage>,
+    /// From the fewest grants to the most.
+    stages: Vec<Stage>,
+    footprints: Vec<Footprint>,
     references: Vec<Running>,
-    tokens: Rc<Tokens>,
 }
 
 /// A reference that runs.
 struct Running {
     reference: Reference,
+    entries: usize,
     address: SocketAddr,
+    tokens: Rc<Tokens>,
     _child: Child,
 }
 
@@ -134,64 +65,76 @@ struct Running {
 enum Contender<'a> {
     Opalid(&'a Stage, &'a dyn Scenario),
     Reference(&'a Running),
-    FloorSqlite,
-    FloorPostgres(&'a str),
-}
-
-impl Contender<'_> {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Opalid(..) => "opalid",
-            Self::Reference(running) => running.reference.name(),
-            Self::FloorSqlite => "floor-sqlite",
-            Self::FloorPostgres(_) => "floor-postgres",
-        }
-    }
+    Floor,
+    FloorWithHttp(floor::http::Running),
 }
 
 impl<'a> Bench<'a> {
-    fn start(options: &'a Options) -> Result<Self> {
-        let start = |program: &PathBuf| Opalid::start(&options.opalid, program, &options.data, options.pin());
-        let opalid = options.opalid.opalid.as_ref().map(start).transpose()?;
-        let stage = opalid.map(|opalid| Stage::new(opalid, options.sizes()));
-        let wanted = |reference: &Reference| options.beside.is_empty() || options.beside.contains(reference);
-        let references = Reference::ALL.into_iter().filter(wanted);
-        let references = references.map(|reference| start_reference(reference, options)).collect::<Result<_>>()?;
-        let tokens = Rc::new(tokens::tokens(options.grants)?);
-        Ok(Self { options, shape: options.shape.shape()?, stage, references, tokens })
+    fn start(plan: &'a Plan, ground: &'a Ground) -> Result<Self> {
+        let (mut stages, mut footprints) = (Vec::new(), Vec::new());
+        if ground.has_opalid() {
+            footprints.extend(footprint::of_an_empty_one(ground)?);
+            for grants in &plan.grants {
+                let (stage, print) = footprint::of_a_filled_one(ground, plan, *grants)?;
+                stages.push(stage);
+                footprints.push(print);
+            }
+        }
+        let reads = plan.names.iter().any(|name| name.scenario().beside() == Beside::References);
+        let mut references = Vec::new();
+        for (reference, entries) in plan.references().filter(|_| reads) {
+            references.push(start_reference(reference, entries, plan.pin)?);
+        }
+        Ok(Self { plan, ground, shape: plan.shape, stages, footprints, references })
     }
 
     /// One scenario, all rounds: a row for everyone, Opalid's first.
     fn measure(&self, name: Name) -> Result<Vec<Row>> {
         let scenario = name.scenario();
-        let contenders = self.contenders(&*scenario);
-        let mut rounds = vec![Vec::with_capacity(self.options.rounds); contenders.len()];
-        for round in 1..=self.options.rounds {
+        let contenders = self.contenders(name, &*scenario)?;
+        let mut rounds = vec![Vec::with_capacity(self.plan.setting.rounds); contenders.len()];
+        for round in 1..=self.plan.setting.rounds {
             for (contender, samples) in contenders.iter().zip(&mut rounds) {
-                let sample = self.turn(contender).with_context(|| contender.name())?;
-                let rate = sample.per_second;
-                eprintln!("{} {round}/{} {}: {rate:.0}/s", name.text(), self.options.rounds, contender.name());
+                let who = self.contestant(contender);
+                let sample = self.turn(contender).with_context(|| who.to_string())?;
+                eprintln!("{} {round}/{} {who}: {:.0}/s", name.text(), self.plan.setting.rounds, sample.per_second);
                 samples.push(sample);
             }
         }
-        let subject = self.stage.as_ref().and_then(|_| rounds.first().cloned());
-        let rows = contenders.iter().zip(rounds);
-        Ok(rows
-            .map(|(contender, samples)| Row::of(&name.text(), contender.name(), samples, subject.as_deref()))
-            .collect())
+        let who = contenders.iter().map(|contender| self.contestant(contender));
+        Ok(Row::beside_each_other(&name.text(), who.zip(rounds).collect()))
     }
 
-    fn contenders<'b>(&'b self, scenario: &'b dyn Scenario) -> Vec<Contender<'b>> {
-        let opalid = self.stage.as_ref().map(|stage| Contender::Opalid(stage, scenario));
-        let mut contenders: Vec<_> = opalid.into_iter().collect();
+    fn contestant(&self, contender: &Contender<'_>) -> Contestant {
+        match contender {
+            Contender::Opalid(stage, _) => Contestant::opalid(stage.seeded.grants),
+            Contender::Reference(running) => Contestant::other(running.reference.name(), Some(running.entries)),
+            Contender::Floor => Contestant::other(self.ground.floor_name(), None),
+            Contender::FloorWithHttp(_) => Contestant::other(self.ground.floor_with_http_name(), None),
+        }
+    }
+
+    fn contenders<'b>(&'b self, name: Name, scenario: &'b dyn Scenario) -> Result<Vec<Contender<'b>>> {
+        let opalids = self.stages.iter().map(|stage| Contender::Opalid(stage, scenario));
+        let mut contenders: Vec<_> = opalids.collect();
         match scenario.beside() {
-            Beside::References => contenders.extend(self.references.iter().map(Contender::Reference)),
-            Beside::Floors => {
-                contenders.push(Contender::FloorSqlite);
-                contenders.extend(self.options.floor_postgres.as_deref().map(Contender::FloorPostgres));
+            Beside::References => {
+                // Only introspections look anything up; how that grows is shown once.
+                let fewest = self.plan.grants.first().copied();
+                let wanted = |running: &&Running| name == Name::Introspection || Some(running.entries) == fewest;
+                contenders.extend(self.references.iter().filter(wanted).map(Contender::Reference));
+            }
+            Beside::Floors(work) => {
+                contenders.push(Contender::Floor);
+                contenders.push(self.floor_with_http(work)?);
             }
         }
-        contenders
+        Ok(contenders)
+    }
+
+    fn floor_with_http(&self, work: Work) -> Result<Contender<'static>> {
+        let place = self.ground.floor_with_http(work)?;
+        Ok(Contender::FloorWithHttp(floor::http::Running::start(&place, self.plan.pin)?))
     }
 
     fn turn(&self, contender: &Contender<'_>) -> Result<Sample> {
@@ -199,23 +142,24 @@ impl<'a> Bench<'a> {
             Contender::Opalid(stage, scenario) => {
                 let mut traffic = scenario.traffic(stage).context("preparing")?;
                 let sample = load::run(stage.opalid.address, self.shape, &mut *traffic)?;
+                drop(traffic);
                 scenario.verify(stage)?;
                 Ok(sample)
             }
             Contender::Reference(running) => {
-                let mut traffic = reference::traffic(running.address, Rc::clone(&self.tokens))?;
+                let mut traffic = reference::traffic(running.address, Rc::clone(&running.tokens))?;
                 load::run(running.address, self.shape, &mut traffic)
             }
-            Contender::FloorSqlite => floor::sqlite::run(&self.options.data, self.shape, self.options.pin()),
-            Contender::FloorPostgres(url) => floor::postgres::run(url, self.shape, self.options.floor_pool),
+            Contender::Floor => self.ground.measure_floor(self.shape),
+            Contender::FloorWithHttp(running) => running.measure(self.shape),
         }
     }
 }
 
-fn start_reference(reference: Reference, options: &Options) -> Result<Running> {
+fn start_reference(reference: Reference, entries: usize, pin: Option<usize>) -> Result<Running> {
     let mut program = Command::new(std::env::current_exe()?);
-    program.args([reference.name(), "--entries", &options.grants.to_string()]);
-    let mut child = Child::start(&program, options.pin())?;
+    program.args([reference.name(), "--entries", &entries.to_string()]);
+    let mut child = Child::start(&program, pin)?;
     let address = child.line(LISTENING)?.parse()?;
-    Ok(Running { reference, address, _child: child })
+    Ok(Running { reference, entries, address, tokens: Rc::new(tokens::tokens(entries)?), _child: child })
 }

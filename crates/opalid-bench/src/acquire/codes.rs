@@ -8,9 +8,9 @@ use super::html::Form;
 use super::{CONNECTIONS, TokenResponse};
 use crate::http::answer::{self, Answer};
 use crate::http::client::exchange;
-use crate::http::request::{Credentials, form, get, post};
+use crate::http::request::{form, get, post};
 use crate::load::{self, Shape, Traffic};
-use crate::opalid::Opalid;
+use crate::opalid::{Opalid, demo};
 use anyhow::{Context, Result, bail};
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -19,57 +19,36 @@ use std::net::SocketAddr;
 
 /// One verifier for every code: it is the server's work that is measured, not ours.
 const VERIFIER: &str = "a-code-verifier-of-the-benches-that-is-long-enough";
+/// What the person is asked to agree to; more than any code here is for.
+const EVERY_SCOPE: &str = "openid profile email offline_access read write";
 /// More pages than any sign-in has.
 const HOPS: usize = 12;
 
 /// The client that people sign in to, and a person who has.
-pub struct CodeClient {
-    address: SocketAddr,
-    client_id: String,
-    secret: Option<String>,
-    redirect_uri: String,
-    authorize: String,
+pub struct CodeClient<'a> {
+    opalid: &'a Opalid,
     cookie: String,
 }
 
-impl CodeClient {
-    /// Signs the person in, once.
-    pub fn of(opalid: &Opalid) -> Result<Self> {
-        let options = &opalid.options;
-        let client = options.code_client.as_deref().context("needs a client that people sign in to: --code-client")?;
-        let (client_id, secret) = client.split_once(':').map_or((client, None), |(id, secret)| (id, Some(secret)));
-        let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, VERIFIER.as_bytes()));
-        let query = form(&[
-            ("response_type", "code"),
-            ("client_id", client_id),
-            ("redirect_uri", &options.redirect_uri),
-            ("scope", &options.code_scope),
-            ("state", "bench"),
-            ("code_challenge", &challenge),
-            ("code_challenge_method", "S256"),
-        ]);
-        let mut client = Self {
-            address: opalid.address,
-            client_id: client_id.into(),
-            secret: secret.map(Into::into),
-            redirect_uri: options.redirect_uri.clone(),
-            authorize: format!("/authorize?{query}"),
-            cookie: String::new(),
-        };
-        client.cookie = client.sign_in(&options.username, &options.password)?;
+impl<'a> CodeClient<'a> {
+    /// Signs the person in, once, and agrees to all that is asked for later.
+    pub fn sign_in(opalid: &'a Opalid) -> Result<Self> {
+        let mut client = Self { opalid, cookie: String::new() };
+        client.cookie = client.walk()?;
         Ok(client)
     }
 
     /// Goes from page to page until the redirect URI, and keeps the cookies.
-    fn sign_in(&self, username: &str, password: &str) -> Result<String> {
-        let mut browser = Browser { address: self.address, cookies: BTreeMap::new() };
-        let mut at = self.authorize.clone();
+    fn walk(&self) -> Result<String> {
+        let (username, password) = demo::PERSON;
+        let mut browser = Browser { address: self.opalid.address, cookies: BTreeMap::new() };
+        let mut at = authorize(EVERY_SCOPE);
         let mut filled: Option<Form> = None;
         for _ in 0..HOPS {
             let received = browser.visit(&at, filled.take())?;
             let answer = received.answer()?;
             if let Some(location) = redirect(&answer) {
-                if location.starts_with(&self.redirect_uri) {
+                if location.starts_with(demo::REDIRECT_URI) {
                     code_of(location)?;
                     return Ok(browser.cookie());
                 }
@@ -88,29 +67,45 @@ impl CodeClient {
         bail!("no code after {HOPS} pages; the last was {at}")
     }
 
-    /// So many unused codes.
-    pub fn codes(&self, count: usize) -> Result<Vec<String>> {
-        let mut collecting =
-            Collecting { client: self, at: BTreeMap::new(), left: count, codes: Vec::new(), request: Vec::new() };
-        load::run(self.address, Shape::exhaustive(CONNECTIONS), &mut collecting).context("authorize")?;
+    /// So many unused codes of this scope.
+    pub fn codes(&self, scope: &str, count: usize) -> Result<Vec<String>> {
+        let mut collecting = Collecting {
+            client: self,
+            authorize: authorize(scope),
+            at: BTreeMap::new(),
+            left: count,
+            codes: Vec::new(),
+            request: Vec::new(),
+        };
+        load::run(self.opalid.address, Shape::exhaustive(CONNECTIONS), &mut collecting).context("authorize")?;
         Ok(collecting.codes)
     }
 
-    /// A request to the token endpoint, authenticated as this client authenticates.
-    pub fn token_request(&self, fields: &[(&str, &str)]) -> Vec<u8> {
-        match &self.secret {
-            Some(secret) => {
-                let basic = Credentials { id: self.client_id.clone(), secret: secret.clone() }.basic();
-                post(self.address, "/token", &[("Authorization", &basic)], &form(fields))
-            }
-            None => post(self.address, "/token", &[], &form(&[fields, &[("client_id", &self.client_id)]].concat())),
-        }
+    /// Gets one code of this scope and exchanges it.
+    pub fn exchange_one(&self, scope: &str) -> Result<()> {
+        let mut exchange = Exchange::of(self.opalid, self.codes(scope, 1)?);
+        load::run(self.opalid.address, Shape::exhaustive(1), &mut exchange).map(drop)
     }
+}
+
+fn authorize(scope: &str) -> String {
+    let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, VERIFIER.as_bytes()));
+    let query = form(&[
+        ("response_type", "code"),
+        ("client_id", demo::APP),
+        ("redirect_uri", demo::REDIRECT_URI),
+        ("scope", scope),
+        ("state", "bench"),
+        ("code_challenge", &challenge),
+        ("code_challenge_method", "S256"),
+    ]);
+    format!("/authorize?{query}")
 }
 
 /// Follows each authorization request to its code, on many connections.
 struct Collecting<'a> {
-    client: &'a CodeClient,
+    client: &'a CodeClient<'a>,
+    authorize: String,
     /// Where a connection was sent on to.
     at: BTreeMap<usize, String>,
     left: usize,
@@ -124,16 +119,16 @@ impl Traffic for Collecting<'_> {
             Some(path) => path,
             None => {
                 self.left = self.left.checked_sub(1)?;
-                self.client.authorize.clone()
+                self.authorize.clone()
             }
         };
-        self.request = get(self.client.address, &path, &[("Cookie", &self.client.cookie)]);
+        self.request = get(self.client.opalid.address, &path, &[("Cookie", &self.client.cookie)]);
         Some(&self.request)
     }
 
     fn judge(&mut self, connection: usize, answer: &Answer<'_>) -> Result<()> {
         let location = redirect(answer).context("no redirect")?;
-        if location.starts_with(&self.client.redirect_uri) {
+        if location.starts_with(demo::REDIRECT_URI) {
             self.codes.push(code_of(location)?);
         } else {
             self.at.insert(connection, path_of(location));
@@ -142,41 +137,28 @@ impl Traffic for Collecting<'_> {
     }
 }
 
-/// What a code was exchanged for.
-pub struct Exchanged {
-    /// The access token.
-    pub access_token: String,
-    /// The refresh token, if one was issued.
-    pub refresh_token: Option<String>,
-}
-
 /// Exchanges each code once; ends when they are used up.
 pub struct Exchange {
     requests: std::vec::IntoIter<Vec<u8>>,
     request: Vec<u8>,
-    keep: bool,
-    /// What was got for them, if it is kept.
-    pub kept: Vec<Exchanged>,
 }
 
 impl Exchange {
-    /// Only judges the answers.
-    pub fn measuring(client: &CodeClient, codes: Vec<String>) -> Self {
+    /// The exchanges of these codes.
+    pub fn of(opalid: &Opalid, codes: Vec<String>) -> Self {
         let request = |code: String| {
-            client.token_request(&[
-                ("grant_type", "authorization_code"),
-                ("code", &code),
-                ("redirect_uri", &client.redirect_uri),
-                ("code_verifier", VERIFIER),
-            ])
+            opalid.post_as_app(
+                "/token",
+                &[
+                    ("grant_type", "authorization_code"),
+                    ("code", &code),
+                    ("redirect_uri", demo::REDIRECT_URI),
+                    ("code_verifier", VERIFIER),
+                ],
+            )
         };
         let requests: Vec<_> = codes.into_iter().map(request).collect();
-        Self { requests: requests.into_iter(), request: Vec::new(), keep: false, kept: Vec::new() }
-    }
-
-    /// Keeps what the answers hold.
-    pub fn keeping(client: &CodeClient, codes: Vec<String>) -> Self {
-        Self { keep: true, ..Self::measuring(client, codes) }
+        Self { requests: requests.into_iter(), request: Vec::new() }
     }
 }
 
@@ -187,12 +169,7 @@ impl Traffic for Exchange {
     }
 
     fn judge(&mut self, _connection: usize, answer: &Answer<'_>) -> Result<()> {
-        let response = TokenResponse::read(answer)?;
-        if self.keep {
-            let refresh_token = response.refresh_token.map(Into::into);
-            self.kept.push(Exchanged { access_token: response.access_token.into(), refresh_token });
-        }
-        Ok(())
+        TokenResponse::read(answer)?.refresh_token.context("no refresh token").map(drop)
     }
 }
 

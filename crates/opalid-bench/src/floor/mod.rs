@@ -1,8 +1,10 @@
-//! The group-commit floor: how fast this disk and engine make the smallest durable step, an UPDATE and an INSERT.
+//! The group-commit floor: how fast this disk and engine make the smallest durable step, an UPDATE and an INSERT; and
+//! the same behind HTTP, with the work that no durable path of a token endpoint can leave out.
 //!
 //! Durable steps are judged as a share of it, because a disk's sync time differs more between machines than
 //! anything in a server does.
 
+pub mod http;
 pub mod postgres;
 pub mod sqlite;
 
@@ -10,6 +12,7 @@ use crate::clock;
 use crate::load::Shape;
 use crate::stats::{Sample, nanoseconds};
 use anyhow::Result;
+use clap::Args;
 use futures_util::future::try_join_all;
 use std::cell::RefCell;
 use std::future::Future;
@@ -24,11 +27,23 @@ const INSERT: &str = "INSERT INTO opalid_bench_log (kind, body) VALUES ($1, $2)"
 /// The body of an inserted row.
 const BODY: [u8; 96] = [7; 96];
 
+/// What a step behind HTTP does beside its UPDATE.
+#[derive(Args, Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Work {
+    /// Rows that a step inserts beside its UPDATE
+    #[arg(long, default_value_t = 1)]
+    pub inserts: usize,
+    /// Sign an ID token (RS256) for each answer
+    #[arg(long)]
+    pub signs: bool,
+}
+
 /// What a step writes.
 #[derive(Clone, Copy)]
 pub struct StepInput {
     chain: i64,
     hash: [u8; 32],
+    inserts: usize,
 }
 
 impl StepInput {
@@ -37,7 +52,7 @@ impl StepInput {
         let own = (CHAINS / submitters.max(1)).max(1);
         let chain = (submitter + (round % own) * submitters) % CHAINS;
         let byte = u8::try_from(round % 251).unwrap_or(0);
-        Self { chain: i64::try_from(chain).unwrap_or(0), hash: [byte; 32] }
+        Self { chain: i64::try_from(chain).unwrap_or(0), hash: [byte; 32], inserts: 1 }
     }
 }
 

@@ -7,6 +7,7 @@ use crate::stats::Sample;
 use anyhow::{Context, Result, anyhow, ensure};
 use rusqlite::{Connection, params};
 use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot};
 
 /// A step on its way to the writer, and where its submitter waits.
@@ -28,20 +29,38 @@ pub fn run(parent: &Path, shape: Shape, server_cpu: Option<usize>) -> Result<Sam
 
 fn run_here(parent: &Path, shape: Shape) -> Result<Sample> {
     let folder = Folder::under(parent)?;
-    let connection = open(&folder.0.join("floor.db"))?;
-    let (jobs, waiting) = mpsc::unbounded_channel();
-    let writer = std::thread::spawn(move || write(connection, waiting));
+    let writer = Writer::start(&folder.0)?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-    let sample = runtime.block_on(measure(shape, async |input| submit(&jobs, input).await));
-    drop(jobs);
-    let written = writer.join().map_err(|_| anyhow!("the writer panicked"))?;
-    written.and(sample)
+    let sample = runtime.block_on(measure(shape, async |input| writer.submit(input).await));
+    writer.stop()?;
+    sample
 }
 
-async fn submit(jobs: &mpsc::UnboundedSender<Job>, input: StepInput) -> Result<()> {
-    let (done, committed) = oneshot::channel();
-    jobs.send(Job { input, done }).map_err(|_| anyhow!("the writer is gone"))?;
-    committed.await.context("the writer is gone")?.map_err(|error| anyhow!(error))
+/// The thread that writes, and the way to it.
+pub struct Writer {
+    jobs: mpsc::UnboundedSender<Job>,
+    thread: JoinHandle<Result<()>>,
+}
+
+impl Writer {
+    /// Makes a file in a folder and starts to write.
+    pub fn start(folder: &Path) -> Result<Self> {
+        let connection = open(&folder.join("floor.db"))?;
+        let (jobs, waiting) = mpsc::unbounded_channel();
+        Ok(Self { jobs, thread: std::thread::spawn(move || write(connection, waiting)) })
+    }
+
+    /// Returns once the step is committed.
+    pub async fn submit(&self, input: StepInput) -> Result<()> {
+        let (done, committed) = oneshot::channel();
+        self.jobs.send(Job { input, done }).map_err(|_| anyhow!("the writer is gone"))?;
+        committed.await.context("the writer is gone")?.map_err(|error| anyhow!(error))
+    }
+
+    fn stop(self) -> Result<()> {
+        drop(self.jobs);
+        self.thread.join().map_err(|_| anyhow!("the writer panicked"))?
+    }
 }
 
 fn open(file: &Path) -> Result<Connection> {
@@ -85,7 +104,9 @@ fn commit(connection: &Connection, group: &[Job]) -> Result<()> {
     let mut insert = connection.prepare_cached(INSERT)?;
     for Job { input, .. } in group {
         ensure!(update.execute(params![1, input.hash, input.chain])? == 1, "no row {}", input.chain);
-        insert.execute(params![1, BODY])?;
+        for _ in 0..input.inserts {
+            insert.execute(params![1, BODY])?;
+        }
     }
     connection.prepare_cached("COMMIT")?.execute([])?;
     Ok(())
@@ -130,7 +151,7 @@ mod tests {
     fn a_group_is_one_transaction_with_an_update_and_an_insert_per_step() {
         let parent = Folder::under(&std::env::temp_dir().join("opalid-bench-test")).unwrap();
         let connection = open(&parent.0.join("floor.db")).unwrap();
-        let job = |chain| Job { input: StepInput { chain, hash: [1; 32] }, done: oneshot::channel().0 };
+        let job = |chain| Job { input: StepInput { chain, hash: [1; 32], inserts: 1 }, done: oneshot::channel().0 };
         commit(&connection, &[job(1), job(2), job(2)]).unwrap();
         let sums = "SELECT (SELECT sum(generation) FROM opalid_bench_chain), (SELECT count(*) FROM opalid_bench_log)";
         let sums: (i64, i64) = connection.query_row(sums, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();

@@ -4,7 +4,7 @@
 //! They are the yardstick of the budgets: they change only by a decision page.
 
 mod axum_server;
-pub mod honest;
+mod honest;
 mod hyper_server;
 pub mod tokens;
 
@@ -12,7 +12,9 @@ use crate::http::request;
 use crate::traffic::{Expect, PerToken, Tokens};
 use anyhow::Result;
 use clap::ValueEnum;
-use honest::{Ledger, Reply};
+use honest::Ledger;
+pub use honest::Reply;
+pub use hyper_server::response;
 use std::borrow::Cow;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -47,10 +49,16 @@ impl Reference {
         }
     }
 
+    /// Whether it looks tokens up.
+    pub const fn is_honest(self) -> bool {
+        matches!(self, Self::HyperHonest | Self::AxumHonest)
+    }
+
     fn work(self, entries: usize) -> Work {
-        match self {
-            Self::HyperBare | Self::AxumConstant => Work::Constant(honest::constant().leak()),
-            Self::HyperHonest | Self::AxumHonest => Work::Honest(Arc::new(Ledger::with(entries))),
+        if self.is_honest() {
+            Work::Honest(Arc::new(Ledger::with(entries)))
+        } else {
+            Work::Constant(honest::constant().leak())
         }
     }
 }

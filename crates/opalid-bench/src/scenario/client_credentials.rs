@@ -13,9 +13,8 @@ impl Scenario for ClientCredentials {
         Beside::References
     }
 
-    fn traffic(&self, stage: &Stage) -> Result<Box<dyn Traffic>> {
-        let opalid = &stage.opalid;
-        let request = opalid.post("/token", &opalid.client, &[("grant_type", "client_credentials")]);
+    fn traffic<'s>(&self, stage: &'s Stage) -> Result<Box<dyn Traffic + 's>> {
+        let request = stage.opalid.post_as_api("/token", &[("grant_type", "client_credentials")]);
         Ok(Box::new(Fixed::endless(request, Expect::new(200, r#""access_token":"oat_"#))))
     }
 }

@@ -1,7 +1,8 @@
-//! Introspection of tokens that are alive (RFC 7662), each answer `"active":true`.
+//! Introspection of people's tokens that are alive (RFC 7662), each of a grant of its own.
 
 use super::{Beside, Scenario, Stage};
 use crate::load::Traffic;
+use crate::seed::Which;
 use crate::traffic::{Expect, PerToken};
 use anyhow::Result;
 
@@ -13,10 +14,9 @@ impl Scenario for Introspection {
         Beside::References
     }
 
-    fn traffic(&self, stage: &Stage) -> Result<Box<dyn Traffic>> {
-        let opalid = &stage.opalid;
-        let template = |token: &str| opalid.post("/introspect", &opalid.introspector, &[("token", token)]);
+    fn traffic<'s>(&self, stage: &'s Stage) -> Result<Box<dyn Traffic + 's>> {
+        let template = |token: &str| stage.opalid.post_as_api("/introspect", &[("token", token)]);
         let expect = Expect::new(200, r#""active":true"#);
-        Ok(Box::new(PerToken::new(stage.tokens()?, template, expect, false)?))
+        Ok(Box::new(PerToken::new(stage.tokens(Which::All)?, template, expect, false)?))
     }
 }

@@ -7,14 +7,18 @@ mod refresh;
 mod revocation;
 mod userinfo;
 
-use crate::acquire;
+use crate::floor::Work;
 use crate::load::Traffic;
 use crate::opalid::Opalid;
+use crate::plan::Plan;
+use crate::seed::{Seeded, Which};
 use crate::traffic::Tokens;
 use anyhow::Result;
 use clap::ValueEnum;
 use serde::Serialize;
-use std::cell::OnceCell;
+use std::cell::{RefCell, RefMut};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::rc::Rc;
 
 /// What a scenario is measured beside.
@@ -22,8 +26,8 @@ use std::rc::Rc;
 pub enum Beside {
     /// The reference servers: the path writes nothing.
     References,
-    /// The group-commit floors: the path is one durable step.
-    Floors,
+    /// The group-commit floors: the path is one durable step, which does this much.
+    Floors(Work),
 }
 
 /// One kind of request to Opalid.
@@ -31,7 +35,7 @@ pub trait Scenario {
     /// What its requests are measured beside.
     fn beside(&self) -> Beside;
     /// Makes ready for a round, outside the measured time.
-    fn traffic(&self, stage: &Stage) -> Result<Box<dyn Traffic>>;
+    fn traffic<'s>(&self, stage: &'s Stage) -> Result<Box<dyn Traffic + 's>>;
     /// Looks, after a round, whether what was answered is so.
     fn verify(&self, _stage: &Stage) -> Result<()> {
         Ok(())
@@ -42,16 +46,20 @@ pub trait Scenario {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Name {
-    /// POST /introspect with tokens that are alive
+    /// POST /introspect with people's tokens that are alive
     Introspection,
     /// POST /token, client_credentials
     ClientCredentials,
     /// GET /userinfo
     Userinfo,
-    /// POST /token, refresh_token: each connection has a chain of its own
+    /// POST /token, refresh_token
     Refresh,
+    /// The same with an ID token (RS256) in each answer
+    RefreshOpenid,
     /// POST /token, authorization_code
     CodeExchange,
+    /// The same with an ID token (RS256) in each answer
+    CodeExchangeOpenid,
     /// POST /revoke, an access token each
     Revocation,
 }
@@ -68,78 +76,54 @@ impl Name {
             Self::Introspection => Box::new(introspection::Introspection),
             Self::ClientCredentials => Box::new(client_credentials::ClientCredentials),
             Self::Userinfo => Box::new(userinfo::Userinfo),
-            Self::Refresh => Box::new(refresh::Refresh),
-            Self::CodeExchange => Box::new(code_exchange::CodeExchange),
+            Self::Refresh => Box::new(refresh::Refresh { with_id_token: false }),
+            Self::RefreshOpenid => Box::new(refresh::Refresh { with_id_token: true }),
+            Self::CodeExchange => Box::new(code_exchange::CodeExchange { with_id_token: false }),
+            Self::CodeExchangeOpenid => Box::new(code_exchange::CodeExchange { with_id_token: true }),
             Self::Revocation => Box::<revocation::Revocation>::default(),
         }
     }
 }
 
-/// Where the tokens of the read paths come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum GrantsBy {
-    /// Many tokens of one standing grant; quick to prepare
-    ClientCredentials,
-    /// A grant per token, by the code flow
-    Code,
-}
-
-/// What the scenarios share: the server, the sizes, and tokens that are got once.
+/// What the scenarios share: a server, its people, and tokens that are made once.
 pub struct Stage {
     /// The server under test.
     pub opalid: Opalid,
-    /// Tokens (with `GrantsBy::Code`: grants) of the read paths.
-    pub grants: usize,
-    /// How they are got.
-    pub grants_by: GrantsBy,
+    /// The people in its store.
+    pub seeded: Seeded,
     /// Connections of the load.
     pub connections: usize,
     /// Tokens or codes prepared for a round that uses each once.
     pub single_use: usize,
-    machine: OnceCell<Rc<Tokens>>,
-    people: OnceCell<Rc<Tokens>>,
-}
-
-/// Sizes of a run.
-#[derive(Clone, Copy)]
-pub struct Sizes {
-    /// See `Stage::grants`.
-    pub grants: usize,
-    /// See `Stage::grants_by`.
-    pub grants_by: GrantsBy,
-    /// See `Stage::connections`.
-    pub connections: usize,
-    /// See `Stage::single_use`.
-    pub single_use: usize,
+    sample: usize,
+    tokens: RefCell<BTreeMap<Which, Rc<Tokens>>>,
+    chains: RefCell<BTreeMap<Which, Vec<String>>>,
 }
 
 impl Stage {
     /// Nothing is prepared until a scenario asks for it.
-    pub fn new(opalid: Opalid, sizes: Sizes) -> Self {
-        let Sizes { grants, grants_by, connections, single_use } = sizes;
-        let (machine, people) = (OnceCell::new(), OnceCell::new());
-        Self { opalid, grants, grants_by, connections, single_use, machine, people }
+    pub fn new(opalid: Opalid, seeded: Seeded, plan: &Plan) -> Self {
+        let (connections, single_use, sample) = (plan.shape.connections, plan.single_use, plan.sample);
+        let (tokens, chains) = (RefCell::new(BTreeMap::new()), RefCell::new(BTreeMap::new()));
+        Self { opalid, seeded, connections, single_use, sample, tokens, chains }
     }
 
-    /// Tokens to introspect.
-    fn tokens(&self) -> Result<Rc<Tokens>> {
-        match self.grants_by {
-            GrantsBy::Code => self.people(),
-            GrantsBy::ClientCredentials => once(&self.machine, || acquire::machine_tokens(&self.opalid, self.grants)),
+    /// An access token of every one of these grants that belongs to the sample.
+    pub fn tokens(&self, which: Which) -> Result<Rc<Tokens>> {
+        if let Some(known) = self.tokens.borrow().get(&which) {
+            return Ok(Rc::clone(known));
         }
+        let made = Rc::new(self.seeded.access_tokens(which, self.seeded.count(which).min(self.sample))?);
+        self.tokens.borrow_mut().insert(which, Rc::clone(&made));
+        Ok(made)
     }
 
-    /// Tokens that a person granted.
-    fn people(&self) -> Result<Rc<Tokens>> {
-        once(&self.people, || acquire::people_tokens(&self.opalid, self.grants))
+    /// The newest refresh tokens of so many of these grants, for who uses them to move on.
+    fn chains(&self, which: Which, count: usize) -> Result<RefMut<'_, Vec<String>>> {
+        let mut chains = self.chains.borrow_mut();
+        if let Entry::Vacant(vacant) = chains.entry(which) {
+            vacant.insert(self.seeded.refresh_tokens(which, count)?);
+        }
+        Ok(RefMut::map(chains, |chains| chains.entry(which).or_default()))
     }
-}
-
-fn once(cell: &OnceCell<Rc<Tokens>>, make: impl FnOnce() -> Result<Tokens>) -> Result<Rc<Tokens>> {
-    if let Some(made) = cell.get() {
-        return Ok(Rc::clone(made));
-    }
-    let made = Rc::new(make()?);
-    Ok(Rc::clone(cell.get_or_init(|| made)))
 }

@@ -1,9 +1,10 @@
-//! Revocation (RFC 7009) of access tokens, each once: 200 and no body; afterwards one is shown to be dead.
+//! Revocation (RFC 7009) of people's access tokens, each once: 200 and no body; afterwards one is shown to be dead.
 
 use super::{Beside, Scenario, Stage};
-use crate::acquire;
+use crate::floor::Work;
 use crate::http::client::exchange;
 use crate::load::Traffic;
+use crate::seed::Which;
 use crate::traffic::{Expect, PerToken};
 use anyhow::{Context, Result};
 use std::cell::RefCell;
@@ -16,23 +17,21 @@ pub struct Revocation {
 }
 
 impl Scenario for Revocation {
+    /// The token's row; the grant counts it; a change in the feed; a row in the audit log.
     fn beside(&self) -> Beside {
-        Beside::Floors
+        Beside::Floors(Work { inserts: 3, signs: false })
     }
 
-    fn traffic(&self, stage: &Stage) -> Result<Box<dyn Traffic>> {
-        let opalid = &stage.opalid;
-        let tokens = acquire::machine_tokens(opalid, stage.single_use)?;
+    fn traffic<'s>(&self, stage: &'s Stage) -> Result<Box<dyn Traffic + 's>> {
+        let tokens = stage.seeded.access_tokens(Which::All, stage.single_use)?;
         self.first.replace(tokens.find(0).map(Into::into));
-        let template = |token: &str| opalid.post("/revoke", &opalid.client, &[("token", token)]);
+        let template = |token: &str| stage.opalid.post_as_app("/revoke", &[("token", token)]);
         Ok(Box::new(PerToken::new(Rc::new(tokens), template, Expect::new(200, ""), true)?))
     }
 
     fn verify(&self, stage: &Stage) -> Result<()> {
         let first = self.first.take().context("nothing was revoked")?;
-        let opalid = &stage.opalid;
-        let request = opalid.post("/introspect", &opalid.introspector, &[("token", &first)]);
-        let received = exchange(opalid.address, &request)?;
+        let received = exchange(stage.opalid.address, &stage.opalid.post_as_api("/introspect", &[("token", &first)]))?;
         Expect::new(200, r#""active":false"#).judge(&received.answer()?).context("a revoked token is alive")
     }
 }

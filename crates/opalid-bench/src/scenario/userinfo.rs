@@ -1,8 +1,9 @@
-//! Userinfo (OpenID Connect Core §5.3) with tokens that people granted.
+//! Userinfo (OpenID Connect Core §5.3) with people's tokens, each of a grant of its own.
 
 use super::{Beside, Scenario, Stage};
 use crate::http::request::get;
 use crate::load::Traffic;
+use crate::seed::Which;
 use crate::traffic::{Expect, PerToken};
 use anyhow::Result;
 
@@ -14,9 +15,10 @@ impl Scenario for Userinfo {
         Beside::References
     }
 
-    fn traffic(&self, stage: &Stage) -> Result<Box<dyn Traffic>> {
+    fn traffic<'s>(&self, stage: &'s Stage) -> Result<Box<dyn Traffic + 's>> {
         let address = stage.opalid.address;
         let template = |token: &str| get(address, "/userinfo", &[("Authorization", &format!("Bearer {token}"))]);
-        Ok(Box::new(PerToken::new(stage.people()?, template, Expect::new(200, r#""sub":""#), false)?))
+        let tokens = stage.tokens(Which::WithOpenId)?;
+        Ok(Box::new(PerToken::new(tokens, template, Expect::new(200, r#""sub":""#), false)?))
     }
 }

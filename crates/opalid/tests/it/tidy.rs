@@ -14,7 +14,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("opalid-store", &["opalid-core"]),
     ("opalid-verifier", &["opalid-core"]),
     ("opalid", &["opalid-core", "opalid-store", "opalid-verifier"]),
-    ("opalid-bench", &[]),
+    ("opalid-bench", &["opalid-core"]),
 ];
 /// Measures floors with the drivers themselves.
 const BENCH: &str = "opalid-bench";
