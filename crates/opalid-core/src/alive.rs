@@ -227,7 +227,7 @@ mod tests {
             client: ClientId::from_bytes([2; 16]),
             user: Some(UserId::from_bytes([3; 16])),
             lineage: Lineage::new(ANCESTORS.map(|ancestor| Birth { ancestor, epoch: Epoch(7) })),
-            entitlements: vec![],
+            entitlements: Default::default(),
         }
     }
 

@@ -225,6 +225,9 @@ impl Entitlement {
 /// The most entitlements one grant holds; the next goes to a child grant.
 pub const ENTITLEMENTS_MAX: usize = 64;
 
+/// The entitlements of a grant, by number. Grants of one client often have equal ones, and then may share them.
+pub type Entitlements = Arc<[Arc<Entitlement>]>;
+
 /// What every check of a token needs of its grant.
 #[derive(Debug, Clone)]
 pub struct Grant {
@@ -241,7 +244,7 @@ pub struct Grant {
     /// What it hangs from.
     pub lineage: Lineage,
     /// What its tokens may do, by number.
-    pub entitlements: Vec<Arc<Entitlement>>,
+    pub entitlements: Entitlements,
 }
 
 impl Grant {

@@ -84,7 +84,10 @@ impl Store {
     /// Reads a grant with its ancestors, and remembers both.
     pub async fn load_evidence(&self, workspace: WorkspaceId, grant: GrantId) -> Result<Option<Evidence>, Outage> {
         let at = self.memory.begin();
-        let evidence = self.read(LoadEvidence { workspace, grant }).await?;
+        let mut evidence = self.read(LoadEvidence { workspace, grant }).await?;
+        if let Some(found) = evidence.as_mut().and_then(|found| Arc::get_mut(&mut found.grant)) {
+            self.memory.share(&mut found.grant.entitlements);
+        }
         if let Some(Evidence { grant: found, standings }) = &evidence {
             self.memory.fill(at, Touched::Grant(grant), |filling| filling.grant(found));
             self.remember(at, standings);

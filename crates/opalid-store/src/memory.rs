@@ -7,6 +7,7 @@
 mod belief;
 mod filling;
 mod grant;
+mod standing;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,7 +17,7 @@ use std::time::Duration;
 use equivalent::Equivalent;
 use opalid_core::alive::Standing;
 use opalid_core::client::Client;
-use opalid_core::grant::{Ancestor, Entitlement, EntitlementNo, Epoch};
+use opalid_core::grant::{Ancestor, Entitlement, EntitlementNo, Entitlements, Epoch};
 use opalid_core::ids::{ClientId, GrantId, ResourceId, UserId, WorkspaceId};
 use opalid_core::resource::Resource;
 use opalid_core::user::User;
@@ -76,6 +77,9 @@ impl Default for Capacity {
     }
 }
 
+/// How many different lists of entitlements are shared among grants. Applications ask for few.
+const ENTITLEMENTS: usize = 4 * 1024;
+
 /// How many changes the ring reaches back.
 const RING: usize = 16 * 1024;
 
@@ -100,7 +104,7 @@ pub struct Memory {
 }
 
 struct Entries {
-    standings: Cache<Ancestor, Standing>,
+    standings: Cache<Ancestor, standing::Kept>,
     grants: Cache<GrantId, Arc<RememberedGrant>>,
     standing_grants: Cache<StandingKey, (GrantId, EntitlementNo)>,
     clients: Cache<ClientId, Arc<Client>>,
@@ -110,6 +114,8 @@ struct Entries {
     resource_uris: Cache<Named, ResourceId>,
     workspaces: Cache<WorkspaceId, Arc<WorkspaceRecord>>,
     workspace_names: Cache<Box<str>, WorkspaceId>,
+    /// One of all that are equal.
+    entitlements: Cache<Entitlements, Entitlements>,
 }
 
 /// When a read began, for memory to say whether what it gave may be remembered.
@@ -137,6 +143,7 @@ impl Memory {
             resource_uris: Cache::new(entities),
             workspaces: Cache::new(entities),
             workspace_names: Cache::new(entities),
+            entitlements: Cache::new(ENTITLEMENTS),
         };
         Self {
             order: Mutex::default(),
@@ -254,6 +261,14 @@ impl Memory {
         self.applied.send_replace(position);
     }
 
+    /// Puts a list that is equal in its place, if one is known: a grant with a list of its own takes twice the room.
+    pub(crate) fn share(&self, entitlements: &mut Entitlements) {
+        match self.entries.entitlements.get(entitlements) {
+            Some(known) => *entitlements = known,
+            None => self.entries.entitlements.insert(Arc::clone(entitlements), Arc::clone(entitlements)),
+        }
+    }
+
     /// Inserts what a read begun at `at` gave for `of`, unless something has touched it since, or so much
     /// has happened that nobody can say, or memory began anew: the database may have gone back since.
     pub(crate) fn fill(&self, at: Begun, of: Touched, insert: impl FnOnce(&Filling<'_>)) {
@@ -271,7 +286,7 @@ impl Memory {
 impl Trusted<'_> {
     /// How an ancestor stands.
     pub fn standing(&self, ancestor: Ancestor) -> Option<Standing> {
-        self.0.standings.get(&ancestor)
+        self.0.standings.get(&ancestor).map(Standing::from)
     }
 
     /// A grant.
@@ -384,6 +399,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use opalid_core::scope::Scopes;
 
     const USER: UserId = UserId::from_bytes([1; 16]);
     const OTHER: UserId = UserId::from_bytes([2; 16]);
@@ -458,6 +474,19 @@ mod tests {
         assert_eq!(epoch(&memory, USER), None);
         fill(&memory, memory.begin(), USER, 2);
         assert_eq!(epoch(&memory, USER), Some(2));
+    }
+
+    #[test]
+    fn equal_entitlements_are_one() {
+        let memory = memory();
+        let list = |scope: &str| Arc::from([Arc::new(Entitlement::new(Scopes::parse(scope).unwrap(), Vec::new()))]);
+        let (mut one, mut equal, mut other): (Entitlements, Entitlements, Entitlements) =
+            (list("openid"), list("openid"), list("openid email"));
+        for entitlements in [&mut one, &mut equal, &mut other] {
+            memory.share(entitlements);
+        }
+        assert!(Arc::ptr_eq(&one, &equal));
+        assert!(!Arc::ptr_eq(&one, &other));
     }
 
     #[test]

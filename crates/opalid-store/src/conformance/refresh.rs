@@ -72,7 +72,7 @@ async fn begin_with(store: &Store, entitlement: Entitlement) -> (GrantId, RowSec
         client: APP,
         user: None,
         lineage: Lineage::default(),
-        entitlements: vec![Arc::new(entitlement)],
+        entitlements: Arc::new([Arc::new(entitlement)]),
     };
     let Presentation { chain, digest, .. } = Presentation::of(&secret);
     let chain = NewChain { id: chain, first: digest, key_number: 1, expires_at: ENDS };

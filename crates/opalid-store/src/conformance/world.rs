@@ -206,7 +206,7 @@ impl World {
             client: self.client,
             user: Some(self.user),
             lineage: Lineage::new(births),
-            entitlements: vec![Arc::new(self.read())],
+            entitlements: Arc::new([Arc::new(self.read())]),
         };
         let id = grant.id;
         self.store.run(MakeGrant { stamp: self.stamp(), grant }).await.unwrap();

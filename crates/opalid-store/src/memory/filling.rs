@@ -17,7 +17,7 @@ pub(crate) struct Filling<'m>(pub(super) &'m Entries);
 
 impl Filling<'_> {
     pub fn standing(&self, ancestor: Ancestor, standing: Standing) {
-        self.0.standings.insert(ancestor, standing);
+        self.0.standings.insert(ancestor, standing.into());
     }
 
     pub fn grant(&self, grant: &Arc<RememberedGrant>) {

@@ -1,8 +1,7 @@
 //! A grant as memory keeps it.
 
 use std::collections::HashSet;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 use opalid_core::grant::Grant;
 use opalid_core::token::Jti;
@@ -16,23 +15,26 @@ pub struct RememberedGrant {
     pub grant: Grant,
     /// Whether it is the standing grant of its client, to which new entitlements go.
     pub standing: bool,
-    any_killed: AtomicBool,
-    killed: Mutex<HashSet<Jti>>,
+    /// Most grants have none: then it is a null pointer.
+    killed: OnceLock<Box<Mutex<HashSet<Jti>>>>,
 }
 
 impl RememberedGrant {
     /// A grant just read, with its killed tokens.
     pub fn new(grant: Grant, standing: bool, killed: HashSet<Jti>) -> Self {
-        Self { grant, standing, any_killed: AtomicBool::new(!killed.is_empty()), killed: Mutex::new(killed) }
+        let known = OnceLock::new();
+        if !killed.is_empty() {
+            known.get_or_init(|| Box::new(Mutex::new(killed)));
+        }
+        Self { grant, standing, killed: known }
     }
 
     /// Whether this very token was revoked.
     pub fn has_killed(&self, jti: &Jti) -> bool {
-        self.any_killed.load(Ordering::Acquire) && locked(&self.killed).contains(jti)
+        self.killed.get().is_some_and(|killed| locked(killed).contains(jti))
     }
 
     pub(super) fn kill(&self, jti: Jti) {
-        locked(&self.killed).insert(jti);
-        self.any_killed.store(true, Ordering::Release);
+        locked(self.killed.get_or_init(Box::default)).insert(jti);
     }
 }

@@ -283,7 +283,8 @@ impl Refresh {
         };
         if holder == parent.id {
             if parent.entitlement(number).is_none() {
-                parent.entitlements.push(Arc::new(entitlement.clone()));
+                let known = parent.entitlements.iter().cloned();
+                parent.entitlements = known.chain([Arc::new(entitlement.clone())]).collect();
             }
             return Ok(Some((parent, number)));
         }

@@ -5,6 +5,8 @@ use opalid_core::grant::{Ancestor, Birth, ENTITLEMENTS_MAX, Entitlement, Entitle
 use opalid_core::ids::{ClientId, GrantId, WorkspaceId};
 use opalid_core::token::SecretDigest;
 
+use std::sync::Arc;
+
 use crate::engine::tx::{Step, Tx, Value};
 use crate::error::StoreError;
 use crate::steps::evidence::{GrantFacts, GrantRow, grant_columns, read_grant};
@@ -63,7 +65,7 @@ impl Step for StandingEntitlement {
             client: self.client,
             user: None,
             lineage,
-            entitlements: Vec::new(),
+            entitlements: Arc::default(),
         };
         let row = find_or_make(tx, &self.stamp, &key, &grant).await?;
         intern(tx, &self.stamp, row, &self.entitlement, child).await
@@ -96,7 +98,7 @@ pub(crate) async fn intern<T: Tx>(
             client: parent.grant.client,
             user: parent.grant.user,
             lineage: lineage.clone(),
-            entitlements: Vec::new(),
+            entitlements: Arc::default(),
         };
         let row = find_or_make(tx, stamp, &key, &grant).await?;
         if let Some(number) = find_or_add(tx, stamp.workspace, &row.grant, entitlement).await? {

@@ -144,7 +144,7 @@ impl TestServer {
             client: client.id,
             user: Some(user.id),
             lineage: Lineage::new(person.into_iter().chain(own)),
-            entitlements: vec![Arc::new(Entitlement::new(Scopes::default(), vec![(resource.id, scopes)]))],
+            entitlements: Arc::new([Arc::new(Entitlement::new(Scopes::default(), vec![(resource.id, scopes)]))]),
         };
         let code = RowSecret::<Code>::new(app.new_id(), 0, random::bytes());
         let sealed = Sealed {

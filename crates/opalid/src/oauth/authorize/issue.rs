@@ -42,7 +42,7 @@ pub(super) async fn code(call: &Call<'_>, asked: &Asked, situation: Situation) -
             client: asked.client.id,
             user: Some(session.user),
             lineage: Lineage::new(inherited.chain([client]).chain(consent)),
-            entitlements: vec![Arc::new(situation.entitlement)],
+            entitlements: Arc::new([Arc::new(situation.entitlement)]),
         },
         facts: GrantFacts { authentication: Some(session.authentication.clone()), session: Some(session.id) },
         id: CodeId::from_bytes(secret.row),
