@@ -5,7 +5,7 @@ use crate::ground::Ground;
 use crate::load::{self, Shape};
 use crate::opalid::Opalid;
 use crate::plan::Plan;
-use crate::scenario::{Name, Stage};
+use crate::scenario::{Stage, introspection};
 use crate::seed::{self, Which};
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -33,8 +33,10 @@ pub struct Footprint {
     pub touched: usize,
     /// Resident bytes after that.
     pub resident_touched: Option<u64>,
-    /// What one of them takes.
+    /// What one more grant of a person takes who is in memory already.
     pub bytes_per_grant: Option<f64>,
+    /// What a grant takes with its share of person, consent and session.
+    pub bytes_with_people: Option<f64>,
 }
 
 impl Footprint {
@@ -48,14 +50,23 @@ impl Footprint {
             touched: 0,
             resident_touched: None,
             bytes_per_grant: None,
+            bytes_with_people: None,
         }
     }
 
-    fn after_touching(&mut self, touched: usize, resident: Option<u64>) {
-        (self.touched, self.resident_touched) = (touched, resident);
-        let grown = resident.zip(self.resident_idle).map(|(after, before)| after.saturating_sub(before));
-        let enough = grown.filter(|_| touched >= ENOUGH);
-        self.bytes_per_grant = enough.map(|grown| grown as f64 / touched as f64);
+    /// Brings first those grants to memory that bring all people, consents and sessions with them, then the others.
+    fn touch(&mut self, stage: &Stage) -> Result<()> {
+        touch(stage, Which::WithoutOpenId)?;
+        let people = stage.opalid.resident();
+        touch(stage, Which::WithOpenId)?;
+        self.resident_touched = stage.opalid.resident();
+        let more = stage.tokens(Which::WithOpenId)?.len();
+        self.touched = stage.tokens(Which::WithoutOpenId)?.len() + more;
+        if self.touched >= ENOUGH {
+            self.bytes_per_grant = apiece(people, self.resident_touched, more);
+            self.bytes_with_people = apiece(self.resident_idle, self.resident_touched, self.touched);
+        }
+        Ok(())
     }
 }
 
@@ -75,20 +86,18 @@ pub fn of_a_filled_one(ground: &Ground, plan: &Plan, grants: usize) -> Result<(S
     let opalid = Opalid::start(&place)?;
     let mut print = Footprint::of_a_start("on a filled store", &opalid, grants);
     let stage = Stage::new(opalid, seeded, plan);
-    let all = plan.sample.min(grants);
-    touch(&stage, Name::Introspection, all)?;
-    print.after_touching(all, stage.opalid.resident());
-    if plan.names.contains(&Name::Userinfo) {
-        touch(&stage, Name::Userinfo, stage.tokens(Which::WithOpenId)?.len())?;
-    }
+    print.touch(&stage)?;
     Ok((stage, print))
 }
 
-/// Has each token of a scenario used once: from now on they are warm.
-fn touch(stage: &Stage, name: Name, count: usize) -> Result<()> {
-    let scenario = name.scenario();
-    let mut traffic = load::AtMost::new(scenario.traffic(stage)?, count);
+fn apiece(before: Option<u64>, after: Option<u64>, count: usize) -> Option<f64> {
+    before.zip(after).map(|(before, after)| after.saturating_sub(before) as f64 / count as f64)
+}
+
+/// Has each of these tokens introspected once: from now on they are warm.
+fn touch(stage: &Stage, which: Which) -> Result<()> {
+    let mut traffic = introspection::traffic(stage, which, true)?;
     let sample = load::run(stage.opalid.address, Shape::exhaustive(CONNECTIONS), &mut traffic)?;
-    eprintln!("{}: {count} cold tokens, {:.0}/s", name.text(), sample.per_second);
+    eprintln!("{} cold introspections: {:.0}/s", sample.answers, sample.per_second);
     Ok(())
 }

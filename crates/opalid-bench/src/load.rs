@@ -29,30 +29,6 @@ pub trait Traffic {
     fn judge(&mut self, connection: usize, answer: &Answer<'_>) -> Result<()>;
 }
 
-/// The same traffic, which ends after so many requests.
-pub struct AtMost<'t> {
-    traffic: Box<dyn Traffic + 't>,
-    left: usize,
-}
-
-impl<'t> AtMost<'t> {
-    /// Ends `traffic` after `left` requests.
-    pub const fn new(traffic: Box<dyn Traffic + 't>, left: usize) -> Self {
-        Self { traffic, left }
-    }
-}
-
-impl Traffic for AtMost<'_> {
-    fn next(&mut self, connection: usize) -> Option<&[u8]> {
-        self.left = self.left.checked_sub(1)?;
-        self.traffic.next(connection)
-    }
-
-    fn judge(&mut self, connection: usize, answer: &Answer<'_>) -> Result<()> {
-        self.traffic.judge(connection, answer)
-    }
-}
-
 /// How a load is applied.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {

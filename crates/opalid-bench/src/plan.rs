@@ -8,12 +8,13 @@ use crate::scenario::Name;
 use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// The sizes of the table in the README.
 const ALL_SIZES: [usize; 3] = [1_000, 100_000, 1_000_000];
 /// One more, which takes a long time to fill.
 const LONG_SIZE: usize = 10_000_000;
+/// Enough for every scenario to make some requests.
+const QUICK: LoadShape = LoadShape { connections: 8, seconds: 0.1, warm_up: 0.0 };
 
 /// What is asked for.
 #[derive(Args)]
@@ -110,7 +111,7 @@ impl Plan {
             beside,
         };
         if options.quick {
-            plan.shrink();
+            plan.shrink()?;
         }
         plan.grants.sort_unstable();
         plan.grants.dedup();
@@ -118,11 +119,12 @@ impl Plan {
         Ok(plan)
     }
 
-    fn shrink(&mut self) {
+    fn shrink(&mut self) -> Result<()> {
         self.grants = vec![100, 300];
         self.single_use = 200;
-        self.shape = Shape { connections: 8, warm_up: Duration::ZERO, measured: Duration::from_millis(100) };
-        self.setting.rounds = 1;
+        self.setting = Setting::of(1, QUICK, false, self.setting.postgres);
+        self.shape = QUICK.shape()?;
+        Ok(())
     }
 
     /// The references, each with how many tokens it knows: as many as the smallest store has grants; the honest ones

@@ -26,7 +26,8 @@ pub struct Setting {
     seconds: f64,
     warm_up: f64,
     pinned: bool,
-    postgres: bool,
+    /// On which engine.
+    pub postgres: bool,
 }
 
 /// Who was measured.
@@ -183,13 +184,14 @@ impl Report {
             return String::new();
         }
         let mut text = "\n| Opalid starts | grants on disk | ready after ms | resident MB idle | grants in memory \
-                        | resident MB then | bytes a grant |\n|---|--:|--:|--:|--:|--:|--:|\n"
+                        | resident MB then | bytes a grant | with its people |\n|---|--:|--:|--:|--:|--:|--:|--:|\n"
             .to_owned();
         let megabytes = |bytes: Option<u64>| bytes.map_or("–".into(), |bytes| format!("{:.1}", bytes as f64 / 1e6));
         for print in &self.footprints {
-            let grant = print.bytes_per_grant.map_or("–".into(), |bytes| format!("{bytes:.0}"));
+            let rounded = |bytes: Option<f64>| bytes.map_or("–".into(), |bytes| format!("{bytes:.0}"));
+            let (grant, with) = (rounded(print.bytes_per_grant), rounded(print.bytes_with_people));
             text.push_str(&format!(
-                "| {} | {} | {:.0} | {} | {} | {} | {grant} |\n",
+                "| {} | {} | {:.0} | {} | {} | {} | {grant} | {with} |\n",
                 print.start,
                 thousands(print.grants as f64),
                 print.ready_after_ms,
@@ -302,8 +304,9 @@ mod tests {
             touched: 1_000,
             resident_touched: Some(15_000_000),
             bytes_per_grant: None,
+            bytes_with_people: None,
         };
         let text = Report { footprints: vec![print], ..report() }.markdown();
-        assert!(text.contains("| first | 1,000 | 32 | 14.6 | 1,000 | 15.0 | – |"), "{text}");
+        assert!(text.contains("| first | 1,000 | 32 | 14.6 | 1,000 | 15.0 | – | – |"), "{text}");
     }
 }

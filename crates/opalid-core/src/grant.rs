@@ -136,29 +136,58 @@ pub struct Birth {
 }
 
 /// The ancestors of a grant, in the order they are asked.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Lineage(Box<[Birth]>);
+///
+/// There is one for every grant in memory, so it is kept small: a byte that says what follows, the epoch in one byte
+/// or four, the id unless it is that of the birth before (a user's two epochs).
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Lineage(Box<[u8]>);
+
+/// Set in a birth's first byte: its id is that of the birth before.
+const SAME_ID: u8 = 0x80;
+/// Set in a birth's first byte: its epoch has four bytes.
+const LONG_EPOCH: u8 = 0x40;
 
 impl Lineage {
     /// A lineage of these births.
     pub fn new(births: impl IntoIterator<Item = Birth>) -> Self {
-        Self(births.into_iter().collect())
+        let mut bytes = Vec::with_capacity(128);
+        let mut before = [0; 16];
+        for Birth { ancestor, epoch } in births {
+            let id = *ancestor.id_bytes();
+            let short = u8::try_from(epoch.0);
+            let same = if !bytes.is_empty() && id == before { SAME_ID } else { 0 };
+            bytes.push(ancestor.code() | same | if short.is_ok() { 0 } else { LONG_EPOCH });
+            match short {
+                Ok(short) => bytes.push(short),
+                Err(_) => bytes.extend_from_slice(&epoch.0.to_be_bytes()),
+            }
+            if same == 0 {
+                bytes.extend_from_slice(&id);
+            }
+            before = id;
+        }
+        Self(bytes.into())
     }
 
     /// Each ancestor with its birth epoch.
-    pub fn births(&self) -> &[Birth] {
-        &self.0
+    pub fn births(&self) -> Births<'_> {
+        Births { rest: &self.0, before: [0; 16] }
+    }
+
+    /// How many ancestors there are.
+    pub fn count(&self) -> usize {
+        self.births().count()
     }
 
     /// The birth epoch of one ancestor, if it is in the lineage.
     pub fn epoch_of(&self, ancestor: Ancestor) -> Option<Epoch> {
-        self.0.iter().find(|birth| birth.ancestor == ancestor).map(|birth| birth.epoch)
+        self.births().find(|birth| birth.ancestor == ancestor).map(|birth| birth.epoch)
     }
 
-    /// 21 bytes each: kind, id, epoch.
+    /// As it is stored; 21 bytes each: kind, id, epoch.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.0.len() * 21);
-        for birth in &self.0 {
+        let mut bytes = Vec::with_capacity(self.0.len() * 2);
+        for birth in self.births() {
             bytes.push(birth.ancestor.code());
             bytes.extend_from_slice(birth.ancestor.id_bytes());
             bytes.extend_from_slice(&birth.epoch.0.to_be_bytes());
@@ -178,7 +207,43 @@ impl Lineage {
             let epoch = Epoch(u32::from_be_bytes(epoch.try_into().ok()?));
             Some(Birth { ancestor: Ancestor::from_code(*code, *id)?, epoch })
         });
-        births.collect::<Option<Box<[Birth]>>>().map(Self)
+        births.collect::<Option<Vec<Birth>>>().map(Self::new)
+    }
+}
+
+impl fmt::Debug for Lineage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.births()).finish()
+    }
+}
+
+/// The births of a [`Lineage`].
+#[derive(Clone)]
+pub struct Births<'l> {
+    rest: &'l [u8],
+    before: [u8; 16],
+}
+
+impl Iterator for Births<'_> {
+    type Item = Birth;
+
+    fn next(&mut self) -> Option<Birth> {
+        let (head, rest) = self.rest.split_first()?;
+        let (epoch, rest) = if head & LONG_EPOCH == 0 {
+            rest.split_first().map(|(epoch, rest)| (u32::from(*epoch), rest))?
+        } else {
+            rest.split_first_chunk().map(|(epoch, rest)| (u32::from_be_bytes(*epoch), rest))?
+        };
+        let rest = if head & SAME_ID == 0 {
+            let (id, rest) = rest.split_first_chunk()?;
+            self.before = *id;
+            rest
+        } else {
+            rest
+        };
+        self.rest = rest;
+        let ancestor = Ancestor::from_code(head & !(SAME_ID | LONG_EPOCH), self.before)?;
+        Some(Birth { ancestor, epoch: Epoch(epoch) })
     }
 }
 
@@ -261,7 +326,7 @@ impl Grant {
 
     /// Whether it lives as long as the session it came of.
     pub fn is_session_bound(&self) -> bool {
-        self.lineage.births().iter().any(|birth| matches!(birth.ancestor, Ancestor::Session(_)))
+        self.lineage.births().any(|birth| matches!(birth.ancestor, Ancestor::Session(_)))
     }
 }
 
@@ -280,14 +345,43 @@ pub struct Authentication {
 mod tests {
     use super::*;
 
+    fn lineage() -> Lineage {
+        Lineage::new([
+            Birth { ancestor: Ancestor::Workspace(WorkspaceId::from_bytes([1; 16])), epoch: Epoch(1) },
+            Birth { ancestor: Ancestor::User(UserId::from_bytes([2; 16])), epoch: Epoch(255) },
+            Birth { ancestor: Ancestor::Credentials(UserId::from_bytes([2; 16])), epoch: Epoch(256) },
+            Birth { ancestor: Ancestor::Session(SessionId::from_bytes([3; 16])), epoch: Epoch(u32::MAX) },
+        ])
+    }
+
+    #[test]
+    fn a_lineage_gives_the_births_it_was_made_of() {
+        let births: Vec<_> = lineage().births().map(|birth| (birth.ancestor.kind(), birth.epoch.0)).collect();
+        assert_eq!(births, [("workspace", 1), ("user", 255), ("credentials", 256), ("session", u32::MAX)]);
+        assert_eq!(lineage().epoch_of(Ancestor::Credentials(UserId::from_bytes([2; 16]))), Some(Epoch(256)));
+        assert_eq!(lineage().epoch_of(Ancestor::User(UserId::from_bytes([3; 16]))), None);
+        assert_eq!((lineage().count(), Lineage::default().count()), (4, 0));
+    }
+
+    #[test]
+    fn an_id_of_zeroes_is_an_id_and_not_that_of_a_birth_before() {
+        let zero = Birth { ancestor: Ancestor::Client(ClientId::from_bytes([0; 16])), epoch: Epoch(1) };
+        assert_eq!(Lineage::new([zero]).births().next(), Some(zero));
+        assert_eq!(Lineage::new([zero, zero]).births().collect::<Vec<_>>(), [zero, zero]);
+    }
+
+    #[test]
+    fn the_lineage_of_an_offline_grant_fits_into_80_bytes() {
+        let client = Birth { ancestor: Ancestor::Client(ClientId::from_bytes([4; 16])), epoch: Epoch(1) };
+        let lineage = Lineage::new(lineage().births().take(2).chain([client, client]));
+        assert!(lineage.0.len() <= 80, "{}", lineage.0.len());
+    }
+
     #[test]
     fn a_lineage_survives_its_bytes_and_rejects_others() {
-        let lineage = Lineage::new([
-            Birth { ancestor: Ancestor::Workspace(WorkspaceId::from_bytes([1; 16])), epoch: Epoch(1) },
-            Birth { ancestor: Ancestor::Credentials(UserId::from_bytes([2; 16])), epoch: Epoch(u32::MAX) },
-        ]);
-        let bytes = lineage.to_bytes();
-        assert_eq!(Lineage::from_bytes(&bytes), Some(lineage));
+        let bytes = lineage().to_bytes();
+        assert_eq!(bytes.len(), 4 * 21);
+        assert_eq!(Lineage::from_bytes(&bytes), Some(lineage()));
         assert_eq!(Lineage::from_bytes(&bytes[1..]), None);
         let mut unknown = bytes;
         unknown[0] = 99;

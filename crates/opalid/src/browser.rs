@@ -48,7 +48,7 @@ pub async fn standing_session(call: &Call<'_>) -> Result<Option<SessionRow>, Out
 /// What hangs from a session hangs from the session and from all that hangs from.
 pub fn lineage(session: &SessionRow) -> Lineage {
     let own = Birth { ancestor: Ancestor::Session(session.id), epoch: session.epoch };
-    Lineage::new(session.lineage.births().iter().copied().chain([own]))
+    Lineage::new(session.lineage.births().chain([own]))
 }
 
 /// Gives the browser the cookie of a session.

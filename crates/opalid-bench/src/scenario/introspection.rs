@@ -15,8 +15,12 @@ impl Scenario for Introspection {
     }
 
     fn traffic<'s>(&self, stage: &'s Stage) -> Result<Box<dyn Traffic + 's>> {
-        let template = |token: &str| stage.opalid.post_as_api("/introspect", &[("token", token)]);
-        let expect = Expect::new(200, r#""active":true"#);
-        Ok(Box::new(PerToken::new(stage.tokens(Which::All)?, template, expect, false)?))
+        Ok(Box::new(traffic(stage, Which::All, false)?))
     }
+}
+
+/// Introspections of an access token of each of these grants: `once`, or again and again.
+pub fn traffic(stage: &Stage, which: Which, once: bool) -> Result<PerToken> {
+    let template = |token: &str| stage.opalid.post_as_api("/introspect", &[("token", token)]);
+    PerToken::new(stage.tokens(which)?, template, Expect::new(200, r#""active":true"#), once)
 }

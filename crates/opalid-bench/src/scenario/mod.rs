@@ -2,7 +2,7 @@
 
 mod client_credentials;
 mod code_exchange;
-mod introspection;
+pub mod introspection;
 mod refresh;
 mod revocation;
 mod userinfo;

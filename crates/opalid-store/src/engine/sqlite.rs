@@ -1,4 +1,4 @@
-//! SQLite: one writer thread that takes all waiting steps into one transaction, a savepoint each.
+//! SQLite: one writer thread that takes all waiting steps into one transaction.
 //!
 //! Takes: steps. Gives: each its own result, once COMMIT has returned and memory has changed.
 //! Holds: WAL with `synchronous=FULL`; nobody is answered before COMMIT; a failed fsync is never retried:
@@ -203,6 +203,15 @@ impl<S: Step> Job for StepJob<S> {
     }
 }
 
+/// What a step that goes wrong takes with it until it is run again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Undoing {
+    /// The whole group.
+    Together,
+    /// Nothing but itself.
+    EachAlone,
+}
+
 struct Writer {
     connection: Connection,
     waiting: Receiver<Box<dyn Job>>,
@@ -239,34 +248,51 @@ impl Writer {
         drop(self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)"));
     }
 
-    /// Runs every job in a savepoint, enters their changes into the feed, commits, then changes memory.
+    /// Runs every job, enters their changes into the feed, commits, then changes memory.
+    ///
+    /// A savepoint costs as much as a small step, and hardly ever is one needed: only if a step goes wrong is the
+    /// whole group undone and run again with a savepoint for each.
     fn commit(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
-        execute(&self.connection, "BEGIN IMMEDIATE")?;
-        match self.run_all(group) {
-            Ok(positioned) => {
-                self.memory.apply(&positioned);
-                Ok(())
-            }
-            Err(error) => {
-                if !self.connection.is_autocommit() {
-                    drop(execute(&self.connection, "ROLLBACK"));
-                }
-                Err(error)
-            }
-        }
+        let positioned = match self.attempt(group, Undoing::Together)? {
+            Some(positioned) => positioned,
+            None => self.attempt(group, Undoing::EachAlone)?.unwrap_or_default(),
+        };
+        self.memory.apply(&positioned);
+        Ok(())
     }
 
-    fn run_all(&mut self, group: &mut [Box<dyn Job>]) -> Result<Vec<(Position, Touched)>, StoreError> {
-        let changes = self.run_group(group)?;
+    /// One transaction; `None` if a step went wrong and it was all undone.
+    fn attempt(
+        &mut self,
+        group: &mut [Box<dyn Job>],
+        undoing: Undoing,
+    ) -> Result<Option<Vec<(Position, Touched)>>, StoreError> {
+        execute(&self.connection, "BEGIN IMMEDIATE")?;
+        let done = self.run_all(group, undoing);
+        if !matches!(done, Ok(Some(_))) && !self.connection.is_autocommit() {
+            let undone = execute(&self.connection, "ROLLBACK");
+            return done.and_then(|none| undone.map(|()| none));
+        }
+        done
+    }
+
+    fn run_all(
+        &mut self,
+        group: &mut [Box<dyn Job>],
+        undoing: Undoing,
+    ) -> Result<Option<Vec<(Position, Touched)>>, StoreError> {
+        let Some(changes) = self.run_group(group, undoing)? else { return Ok(None) };
         let positioned = enter_feed(&mut self.connection, &self.owner, &changes)?;
         commit(&self.connection)?;
-        Ok(positioned)
+        Ok(Some(positioned))
     }
 
-    fn run_group(&mut self, group: &mut [Box<dyn Job>]) -> Result<Vec<Change>, StoreError> {
+    fn run_group(&mut self, group: &mut [Box<dyn Job>], undoing: Undoing) -> Result<Option<Vec<Change>>, StoreError> {
         let mut changes = Vec::new();
         for job in group {
-            execute(&self.connection, "SAVEPOINT step")?;
+            if undoing == Undoing::EachAlone {
+                execute(&self.connection, "SAVEPOINT step")?;
+            }
             let mut tx = SqliteTx::new(&mut self.connection);
             let done = job.run(&mut tx).and_then(|()| tx.write_audit());
             let mut made = tx.changes;
@@ -279,14 +305,17 @@ impl Writer {
             }
             match done {
                 Ok(()) => changes.append(&mut made),
+                Err(_) if undoing == Undoing::Together => return Ok(None),
                 Err(error) => {
                     job.spoil(error);
                     execute(&self.connection, "ROLLBACK TO step")?;
                 }
             }
-            execute(&self.connection, "RELEASE step")?;
+            if undoing == Undoing::EachAlone {
+                execute(&self.connection, "RELEASE step")?;
+            }
         }
-        Ok(changes)
+        Ok(Some(changes))
     }
 }
 

@@ -13,9 +13,9 @@ use std::sync::Arc;
 
 use crate::engine::tx::{Step, Tx, Value};
 use crate::error::StoreError;
-use crate::steps::evidence::GrantFacts;
+use crate::steps::evidence::{BEHIND_GRANT, GrantFacts, GrantRow, held_grant_columns, read_held_grant};
 use crate::steps::refresh::{NewChain, insert_chain};
-use crate::steps::revoke::{cut, lock_grant};
+use crate::steps::revoke::cut;
 use crate::steps::standing::insert_grant;
 use crate::steps::{Stamp, to_json};
 
@@ -119,7 +119,8 @@ pub enum RedeemedCode {
 }
 
 struct CodeRow {
-    grant: opalid_core::ids::GrantId,
+    grant: GrantRow,
+    facts: GrantFacts,
     grant_epoch: opalid_core::grant::Epoch,
     binding: CodeBinding,
     redeemed: bool,
@@ -127,21 +128,30 @@ struct CodeRow {
 }
 
 impl RedeemCode {
+    /// Finds the code with its grant and locks both, in the order in which they are named.
     async fn find<T: Tx>(&self, tx: &mut T) -> Result<Option<CodeRow>, StoreError> {
-        let sql = "SELECT grant_id, grant_epoch, digest, client, binding, redeemed_at, expires_at FROM code
-                   WHERE workspace = $1 AND id = $2";
+        let sql = concat!(
+            "SELECT ",
+            held_grant_columns!(),
+            ", c.grant_epoch, c.digest, c.client, c.binding, c.redeemed_at, c.expires_at
+             FROM grants g JOIN code c ON c.workspace = g.workspace AND c.grant_id = g.id
+             WHERE c.workspace = $1 AND c.id = $2"
+        );
         let key = [self.stamp.workspace.as_bytes().into(), self.id.as_bytes().into()];
-        let Some(row) = tx.find(sql, &key).await? else { return Ok(None) };
-        let mine = SecretDigest(row.bytes(2)?).matches(&self.digest) && row.id::<ClientId>(3)? == self.client;
-        if !mine {
+        let rows = tx.run_locking(sql, &key).await?;
+        let (Some(row), at) = (rows.first(), BEHIND_GRANT) else { return Ok(None) };
+        let digest = SecretDigest(row.bytes(at + 1)?);
+        if !digest.matches(&self.digest) || row.id::<ClientId>(at + 2)? != self.client {
             return Ok(None);
         }
+        let (grant, facts) = read_held_grant(row)?;
         Ok(Some(CodeRow {
-            grant: row.id(0)?,
-            grant_epoch: row.epoch(1)?,
-            binding: row.json(4)?,
-            redeemed: !row.is_null(5),
-            expires_at: row.time(6)?,
+            grant,
+            facts,
+            grant_epoch: row.epoch(at)?,
+            binding: row.json(at + 3)?,
+            redeemed: !row.is_null(at + 4),
+            expires_at: row.time(at + 5)?,
         }))
     }
 
@@ -158,9 +168,7 @@ impl Step for RedeemCode {
 
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<RedeemedCode, StoreError> {
         let Some(code) = self.find(tx).await? else { return Ok(RedeemedCode::Unknown) };
-        let Some(row) = lock_grant(tx, self.stamp.workspace, code.grant).await? else {
-            return Ok(RedeemedCode::Unknown);
-        };
+        let grant = code.grant.grant;
         if !code.redeemed {
             if self.stamp.now >= code.expires_at {
                 return Ok(RedeemedCode::Expired);
@@ -175,31 +183,19 @@ impl Step for RedeemCode {
             }
         }
         if code.redeemed || !self.mark(tx).await? {
-            if row.grant.epoch == code.grant_epoch {
-                cut(tx, &self.stamp, &row, "an authorization code was used twice").await?;
+            if grant.epoch == code.grant_epoch {
+                cut(tx, &self.stamp, grant.id, "an authorization code was used twice").await?;
             }
             return Ok(RedeemedCode::Replayed);
         }
-        if row.grant.epoch != code.grant_epoch {
+        if grant.epoch != code.grant_epoch {
             return Ok(RedeemedCode::Dead);
         }
-        let entitlement = row.grant.entitlement(code.binding.entitlement).cloned();
+        let entitlement = grant.entitlement(code.binding.entitlement).cloned();
         let entitlement = entitlement.ok_or_else(|| StoreError::Corrupt("a code without an entitlement".into()))?;
         if let Some(chain) = &self.chain {
-            insert_chain(tx, &self.stamp, &row.grant, code.binding.entitlement, chain).await?;
+            insert_chain(tx, &self.stamp, &grant, code.binding.entitlement, chain).await?;
         }
-        let facts = load_facts(tx, self.stamp.workspace, code.grant).await?;
-        Ok(RedeemedCode::Fresh(Box::new(Redemption { grant: row.grant, facts, binding: code.binding, entitlement })))
+        Ok(RedeemedCode::Fresh(Box::new(Redemption { grant, facts: code.facts, binding: code.binding, entitlement })))
     }
-}
-
-/// Reads the facts of a grant.
-pub(crate) async fn load_facts<T: Tx>(
-    tx: &mut T,
-    workspace: WorkspaceId,
-    grant: opalid_core::ids::GrantId,
-) -> Result<GrantFacts, StoreError> {
-    let sql = "SELECT facts FROM grants WHERE workspace = $1 AND id = $2";
-    let row = tx.find(sql, &[workspace.as_bytes().into(), grant.as_bytes().into()]).await?;
-    row.map(|row| row.json(0)).transpose().map(Option::unwrap_or_default)
 }

@@ -21,6 +21,22 @@ macro_rules! grant_columns {
 }
 pub(crate) use grant_columns;
 
+/// The columns [`read_held_grant`] wants, of `grants g`; ten of them.
+macro_rules! held_grant_columns {
+    () => {
+        "g.id, g.guard, g.epoch, g.client, g.user_id, g.lineage, g.entitlements, g.kills, g.standing, g.facts"
+    };
+}
+pub(crate) use held_grant_columns;
+
+/// Where the columns of what hangs from a grant begin, behind [`held_grant_columns`].
+pub(crate) const BEHIND_GRANT: usize = 10;
+
+/// A grant and its facts.
+pub(crate) fn read_held_grant(row: &Row) -> Result<(GrantRow, GrantFacts), StoreError> {
+    Ok((read_grant(row)?, row.json(9)?))
+}
+
 /// Facts of one authorization that no check of an access token needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 pub struct GrantFacts {
@@ -118,7 +134,7 @@ pub(crate) async fn load_standings<T: Tx>(
     workspace: WorkspaceId,
     lineage: &Lineage,
 ) -> Result<Vec<(Ancestor, Option<Standing>)>, StoreError> {
-    let mut standings = Vec::with_capacity(lineage.births().len());
+    let mut standings = Vec::with_capacity(lineage.count());
     for birth in lineage.births() {
         standings.push((birth.ancestor, find_standing(tx, workspace, birth.ancestor).await?));
     }

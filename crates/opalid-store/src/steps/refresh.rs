@@ -15,9 +15,8 @@ use opalid_core::token::SecretDigest;
 use crate::engine::tx::{Row, Step, Tx, Value};
 use crate::error::StoreError;
 use crate::steps::Stamp;
-use crate::steps::code::load_facts;
-use crate::steps::evidence::{GrantFacts, GrantRow, find_grant};
-use crate::steps::revoke::{cut, lock_grant};
+use crate::steps::evidence::{BEHIND_GRANT, GrantFacts, GrantRow, find_grant, held_grant_columns, read_held_grant};
+use crate::steps::revoke::cut;
 use crate::steps::standing::{Interned, NewGrant, intern};
 
 /// A chain to begin. Its first secret (generation 0) is random; the row keeps its digest.
@@ -79,24 +78,41 @@ pub struct ChainRow {
     pub chain: Chain,
 }
 
-const FIND: &str = "SELECT grant_id, grant_epoch, client, entitlement, generation, current, previous, key_number,
-                        rotated_at, used_at, expires_at
-                    FROM chain WHERE workspace = $1 AND id = $2";
+/// The columns [`read`] wants, of `chain c`.
+macro_rules! chain_columns {
+    () => {
+        "c.grant_id, c.grant_epoch, c.client, c.entitlement, c.generation, c.current, c.previous, c.key_number,
+         c.rotated_at, c.used_at, c.expires_at"
+    };
+}
 
-fn read(row: &Row) -> Result<ChainRow, StoreError> {
+const FIND: &str = concat!("SELECT ", chain_columns!(), " FROM chain c WHERE c.workspace = $1 AND c.id = $2");
+
+/// A chain with its grant. Locking, both rows are locked in the order in which they are named here.
+const FIND_WITH_GRANT: &str = concat!(
+    "SELECT ",
+    held_grant_columns!(),
+    ", ",
+    chain_columns!(),
+    " FROM grants g JOIN chain c ON c.workspace = g.workspace AND c.grant_id = g.id
+      WHERE c.workspace = $1 AND c.id = $2"
+);
+
+/// Reads a chain whose columns begin there.
+fn read(row: &Row, at: usize) -> Result<ChainRow, StoreError> {
     Ok(ChainRow {
-        grant: row.id(0)?,
-        grant_epoch: row.epoch(1)?,
-        client: row.id(2)?,
-        entitlement: EntitlementNo(row.u32(3)?),
+        grant: row.id(at)?,
+        grant_epoch: row.epoch(at + 1)?,
+        client: row.id(at + 2)?,
+        entitlement: EntitlementNo(row.u32(at + 3)?),
         chain: Chain {
-            generation: row.u32(4)?,
-            current: SecretDigest(row.bytes(5)?),
-            previous: row.opt(6, Row::bytes)?.map(SecretDigest),
-            key_number: u8::try_from(row.int(7)?).map_err(|_| StoreError::Corrupt("a key number".into()))?,
-            rotated_at: row.time(8)?,
-            used_at: row.time(9)?,
-            expires_at: row.time(10)?,
+            generation: row.u32(at + 4)?,
+            current: SecretDigest(row.bytes(at + 5)?),
+            previous: row.opt(at + 6, Row::bytes)?.map(SecretDigest),
+            key_number: u8::try_from(row.int(at + 7)?).map_err(|_| StoreError::Corrupt("a key number".into()))?,
+            rotated_at: row.time(at + 8)?,
+            used_at: row.time(at + 9)?,
+            expires_at: row.time(at + 10)?,
         },
     })
 }
@@ -114,7 +130,7 @@ impl Step for FindChain {
 
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<Self::Out, StoreError> {
         let key = [self.workspace.as_bytes().into(), self.id.as_bytes().into()];
-        tx.find(FIND, &key).await?.as_ref().map(read).transpose()
+        tx.find(FIND, &key).await?.map(|row| read(&row, 0)).transpose()
     }
 }
 
@@ -203,19 +219,15 @@ impl Step for Refresh {
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<Redeemed, StoreError> {
         let workspace = self.stamp.workspace;
         let key: [Value; 2] = [workspace.as_bytes().into(), self.presented.chain.as_bytes().into()];
-        // Whose it is never changes; where it stands is read again once its grant is locked.
-        let Some(found) = tx.find(FIND, &key).await?.as_ref().map(read).transpose()? else {
-            return Ok(Redeemed::Unknown);
-        };
-        if found.client != self.client {
+        let rows = tx.run_locking(FIND_WITH_GRANT, &key).await?;
+        let Some(found) = rows.first() else { return Ok(Redeemed::Unknown) };
+        let ((grant, facts), row) = (read_held_grant(found)?, read(found, BEHIND_GRANT)?);
+        if row.client != self.client {
             return Ok(Redeemed::NotYours);
         }
-        let Some(grant) = lock_grant(tx, workspace, found.grant).await? else { return Ok(Redeemed::Unknown) };
-        if grant.grant.epoch != found.grant_epoch {
+        if grant.grant.epoch != row.grant_epoch {
             return Ok(Redeemed::Dead);
         }
-        let rows = tx.run_locking(FIND, &key).await?;
-        let Some(row) = rows.first().map(read).transpose()? else { return Ok(Redeemed::Unknown) };
         let retry = match row.chain.judge(&self.presented, self.stamp.now, self.limits) {
             Presented::Current => None,
             Presented::Retry => match self.derived(&row.chain) {
@@ -224,13 +236,13 @@ impl Step for Refresh {
                 None => return Ok(Redeemed::Unknown),
             },
             Presented::Reused => {
-                cut(tx, &self.stamp, &grant, "a refresh token was used again").await?;
-                return Ok(Redeemed::Reused(grant.grant.id));
+                cut(tx, &self.stamp, row.grant, "a refresh token was used again").await?;
+                return Ok(Redeemed::Reused(row.grant));
             }
             Presented::Unknown => return Ok(Redeemed::Unknown),
             Presented::Expired => return Ok(Redeemed::Expired),
         };
-        self.give(tx, grant, &row, retry).await
+        self.give(tx, (grant, facts), &row, retry).await
     }
 }
 
@@ -244,7 +256,7 @@ impl Refresh {
     async fn give<T: Tx>(
         &self,
         tx: &mut T,
-        grant: GrantRow,
+        (grant, facts): (GrantRow, GrantFacts),
         row: &ChainRow,
         retry: Option<Candidate>,
     ) -> Result<Redeemed, StoreError> {
@@ -254,7 +266,6 @@ impl Refresh {
             Ok(entitlement) => entitlement,
             Err(not_granted) => return Ok(Redeemed::NotGranted(not_granted)),
         };
-        let facts = load_facts(tx, self.stamp.workspace, row.grant).await?;
         let (grant, number) = if entitlement == **granted {
             (grant.grant, row.entitlement)
         } else {

@@ -1,6 +1,6 @@
 //! Revocation: one token, or a grant with everything that hangs from it.
 
-use opalid_core::ids::{GrantId, WorkspaceId};
+use opalid_core::ids::GrantId;
 use opalid_core::time::UnixTime;
 use opalid_core::token::Jti;
 
@@ -8,7 +8,6 @@ use crate::engine::tx::{Step, Tx, Value};
 use crate::error::StoreError;
 use crate::feed::Touched;
 use crate::steps::Stamp;
-use crate::steps::evidence::{GrantRow, grant_columns, read_grant};
 
 /// How many tokens of a user's grant are killed one by one before the grant is cut instead.
 pub const KILLS_OF_USER_MAX: i64 = 1_000;
@@ -44,20 +43,19 @@ impl Step for KillToken {
 
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<Revoked, StoreError> {
         let workspace = self.stamp.workspace;
-        let Some(row) = lock_grant(tx, workspace, self.grant).await? else { return Ok(Revoked::Unknown) };
-        let most = if row.standing.is_some() { KILLS_OF_STANDING_MAX } else { KILLS_OF_USER_MAX };
-        if row.kills >= most {
-            cut(tx, &self.stamp, &row, "too many tokens of the grant were revoked one by one").await?;
+        let of_grant: [Value; 2] = [workspace.as_bytes().into(), self.grant.as_bytes().into()];
+        let Some((kills, standing)) = lock_grant(tx, &of_grant).await? else { return Ok(Revoked::Unknown) };
+        if kills >= if standing { KILLS_OF_STANDING_MAX } else { KILLS_OF_USER_MAX } {
+            cut(tx, &self.stamp, self.grant, "too many tokens of the grant were revoked one by one").await?;
             return Ok(Revoked::Dead);
         }
         let sql = "INSERT INTO killed (workspace, grant_id, jti, expires_at) VALUES ($1, $2, $3, $4)
                    ON CONFLICT DO NOTHING RETURNING jti";
-        let of_grant: [Value; 2] = [workspace.as_bytes().into(), self.grant.as_bytes().into()];
         let [first, second] = of_grant.clone();
         let killed =
             tx.find(sql, &[first, second, (&self.jti.0).into(), self.expires_at.plus(KILLED_KEPT).into()]).await?;
         if killed.is_some() {
-            tx.run("UPDATE grants SET kills = kills + 1 WHERE workspace = $1 AND id = $2", &of_grant).await?;
+            tx.send("UPDATE grants SET kills = kills + 1 WHERE workspace = $1 AND id = $2", &of_grant).await?;
             self.stamp.audit(tx, "token.revoked", format!("grant {}", self.grant), format!("token {}", self.jti));
         }
         // Entered again when it was there before: who repeats a revocation waits for it like the first.
@@ -81,28 +79,28 @@ impl Step for CutGrant {
     const ENTERS_FEED: bool = true;
 
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<Revoked, StoreError> {
-        let Some(row) = lock_grant(tx, self.stamp.workspace, self.grant).await? else { return Ok(Revoked::Unknown) };
-        cut(tx, &self.stamp, &row, self.reason).await?;
+        let of_grant = [self.stamp.workspace.as_bytes().into(), self.grant.as_bytes().into()];
+        if lock_grant(tx, &of_grant).await?.is_none() {
+            return Ok(Revoked::Unknown);
+        }
+        cut(tx, &self.stamp, self.grant, self.reason).await?;
         Ok(Revoked::Dead)
     }
 }
 
-/// Locks a grant's row: what orders refresh, revocation and redemption on one grant.
-pub(crate) async fn lock_grant<T: Tx>(
-    tx: &mut T,
-    workspace: WorkspaceId,
-    id: GrantId,
-) -> Result<Option<GrantRow>, StoreError> {
-    let sql = concat!("SELECT ", grant_columns!(), " FROM grants WHERE workspace = $1 AND id = $2");
-    let rows = tx.run_locking(sql, &[workspace.as_bytes().into(), id.as_bytes().into()]).await?;
-    rows.first().map(read_grant).transpose()
+/// Locks a grant's row, which is what orders refresh, revocation and redemption on one grant. Gives how many tokens
+/// of it are killed, and whether it is a standing grant.
+async fn lock_grant<T: Tx>(tx: &mut T, of_grant: &[Value; 2]) -> Result<Option<(i64, bool)>, StoreError> {
+    let sql = "SELECT kills, standing FROM grants WHERE workspace = $1 AND id = $2";
+    let rows = tx.run_locking(sql, of_grant).await?;
+    rows.first().map(|row| Ok((row.int(0)?, !row.is_null(1)))).transpose()
 }
 
 /// Cuts a grant whose row is locked. A standing grant makes room for a new one.
-pub(crate) async fn cut<T: Tx>(tx: &mut T, stamp: &Stamp, row: &GrantRow, reason: &str) -> Result<(), StoreError> {
+pub(crate) async fn cut<T: Tx>(tx: &mut T, stamp: &Stamp, grant: GrantId, reason: &str) -> Result<(), StoreError> {
     let sql = "UPDATE grants SET epoch = epoch + 1, standing = NULL WHERE workspace = $1 AND id = $2";
-    tx.run(sql, &[stamp.workspace.as_bytes().into(), row.grant.id.as_bytes().into()]).await?;
-    stamp.change(tx, Touched::Grant(row.grant.id), "grant.cut");
-    stamp.audit(tx, "grant.cut", format!("grant {}", row.grant.id), reason);
+    tx.run(sql, &[stamp.workspace.as_bytes().into(), grant.as_bytes().into()]).await?;
+    stamp.change(tx, Touched::Grant(grant), "grant.cut");
+    stamp.audit(tx, "grant.cut", format!("grant {grant}"), reason);
     Ok(())
 }

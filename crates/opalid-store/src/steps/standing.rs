@@ -84,7 +84,7 @@ pub(crate) async fn intern<T: Tx>(
         return Ok(Interned::At(parent.grant.id, number));
     }
     let birth = Birth { ancestor: Ancestor::Grant(parent.grant.id), epoch: parent.grant.epoch };
-    let lineage = Lineage::new(parent.grant.lineage.births().iter().copied().chain([birth]));
+    let lineage = Lineage::new(parent.grant.lineage.births().chain([birth]));
     for child in 0..CHILDREN_MAX {
         let key = standing_key(
             b"child",

@@ -287,7 +287,7 @@ async fn hang(
         ends_at: None,
     });
     let standings = store.read(LoadStandings { workspace, lineage: grant.lineage.clone() }).await?;
-    for (birth, (ancestor, standing)) in grant.lineage.births().iter().zip(standings) {
+    for (birth, (ancestor, standing)) in grant.lineage.births().zip(standings) {
         let name = name_of(operation, ancestor).await?;
         inspection.ancestors.push(state(ancestor, name, birth.epoch, standing));
     }

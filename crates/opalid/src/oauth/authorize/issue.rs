@@ -31,7 +31,7 @@ pub(super) async fn code(call: &Call<'_>, asked: &Asked, situation: Situation) -
     let inherited = browser::lineage(session);
     // An offline grant outlives the session and the credentials that made it, not the user.
     let outlived = |birth: &Birth| matches!(birth.ancestor, Ancestor::Session(_) | Ancestor::Credentials(_));
-    let inherited = inherited.births().iter().filter(|birth| !offline || !outlived(birth)).copied();
+    let inherited = inherited.births().filter(|birth| !offline || !outlived(birth));
     let secret = RowSecret::<Code>::new(call.app.new_id(), 0, random::bytes());
     let step = IssueCode {
         stamp: call.app.stamp(call.issuer.id(), format!("user {}", session.user)),
