@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::task::{Context, Poll, Waker};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::sync::oneshot;
 
@@ -74,6 +75,7 @@ impl Sqlite {
                  PRAGMA busy_timeout = 5000; PRAGMA cache_size = -65536; PRAGMA wal_checkpoint(TRUNCATE);",
             )
             .map_err(|error| refused(path, &error))?;
+        keep_plans(&connection).map_err(|error| refused(path, &error))?;
         migrate(&mut connection)?;
         let head = take_over(&mut connection, owner, fresh)?;
         memory.start(head.incarnation, head.position);
@@ -134,7 +136,14 @@ fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let reader = Connection::open_with_flags(path, flags).map_err(|error| translate(&error))?;
     reader.execute_batch("PRAGMA busy_timeout = 5000; PRAGMA query_only = ON;").map_err(|error| translate(&error))?;
+    keep_plans(&reader).map_err(|error| translate(&error))?;
     Ok(reader)
+}
+
+/// A statement's plan does not depend on its values. Without this, some statements are prepared anew each time they
+/// are given others, which takes longer than to run them.
+fn keep_plans(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
 }
 
 fn refused(path: &Path, error: &rusqlite::Error) -> StoreError {
