@@ -232,6 +232,8 @@ struct Writer {
 impl Writer {
     fn run(mut self) {
         while let Ok(first) = self.waiting.recv() {
+            // Whoever shares this core has more on the way: one turn for them, and they share one sync.
+            std::thread::yield_now();
             let mut group = vec![first];
             while let Ok(next) = self.waiting.try_recv() {
                 group.push(next);

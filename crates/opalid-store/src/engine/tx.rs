@@ -147,6 +147,9 @@ pub trait Tx: Send {
         values: &[Value],
     ) -> impl Future<Output = Result<Vec<Row>, StoreError>> + Send;
 
+    /// Runs a statement that gives no rows and awaits how many it wrote: cheaper than to ask for them back.
+    fn write(&mut self, sql: &'static str, values: &[Value]) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
     /// Runs a statement whose answer is not needed; a failure shows at the next `run` or at COMMIT.
     fn send(&mut self, sql: &'static str, values: &[Value]) -> impl Future<Output = Result<(), StoreError>> + Send;
 

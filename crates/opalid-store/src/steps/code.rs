@@ -156,10 +156,9 @@ impl RedeemCode {
     }
 
     async fn mark<T: Tx>(&self, tx: &mut T) -> Result<bool, StoreError> {
-        let sql =
-            "UPDATE code SET redeemed_at = $1 WHERE workspace = $2 AND id = $3 AND redeemed_at IS NULL RETURNING id";
+        let sql = "UPDATE code SET redeemed_at = $1 WHERE workspace = $2 AND id = $3 AND redeemed_at IS NULL";
         let values = [self.stamp.now.into(), self.stamp.workspace.as_bytes().into(), self.id.as_bytes().into()];
-        Ok(tx.find(sql, &values).await?.is_some())
+        Ok(tx.write(sql, &values).await? > 0)
     }
 }
 

@@ -44,7 +44,7 @@ pub(crate) async fn insert_chain<T: Tx>(
     let chain = Chain::new(new.first, new.key_number, stamp.now, new.expires_at);
     let sql = "INSERT INTO chain (workspace, id, grant_id, grant_epoch, client, entitlement, generation, current,
                    key_number, rotated_at, used_at, created_at, expires_at)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING id";
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
     let values: [Value; 13] = [
         stamp.workspace.as_bytes().into(),
         new.id.as_bytes().into(),
@@ -60,7 +60,7 @@ pub(crate) async fn insert_chain<T: Tx>(
         stamp.now.into(),
         chain.expires_at.into(),
     ];
-    tx.run(sql, &values).await.map(drop)
+    tx.write(sql, &values).await.map(drop)
 }
 
 /// A chain as its row has it.
@@ -319,7 +319,7 @@ impl Refresh {
 
     async fn write<T: Tx>(&self, tx: &mut T, from: &Chain, to: &Chain) -> Result<(), StoreError> {
         let sql = "UPDATE chain SET generation = $1, current = $2, previous = $3, key_number = $4, rotated_at = $5,
-                       used_at = $6 WHERE workspace = $7 AND id = $8 AND generation = $9 RETURNING id";
+                       used_at = $6 WHERE workspace = $7 AND id = $8 AND generation = $9";
         let values: [Value; 9] = [
             to.generation.into(),
             (&to.current.0).into(),
@@ -331,7 +331,9 @@ impl Refresh {
             self.presented.chain.as_bytes().into(),
             from.generation.into(),
         ];
-        let written = tx.find(sql, &values).await?;
-        written.map(drop).ok_or_else(|| StoreError::Serialization("a chain moved under its lock".into()))
+        match tx.write(sql, &values).await? {
+            0 => Err(StoreError::Serialization("a chain moved under its lock".into())),
+            _ => Ok(()),
+        }
     }
 }

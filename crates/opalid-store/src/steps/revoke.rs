@@ -50,11 +50,11 @@ impl Step for KillToken {
             return Ok(Revoked::Dead);
         }
         let sql = "INSERT INTO killed (workspace, grant_id, jti, expires_at) VALUES ($1, $2, $3, $4)
-                   ON CONFLICT DO NOTHING RETURNING jti";
+                   ON CONFLICT DO NOTHING";
         let [first, second] = of_grant.clone();
         let killed =
-            tx.find(sql, &[first, second, (&self.jti.0).into(), self.expires_at.plus(KILLED_KEPT).into()]).await?;
-        if killed.is_some() {
+            tx.write(sql, &[first, second, (&self.jti.0).into(), self.expires_at.plus(KILLED_KEPT).into()]).await?;
+        if killed > 0 {
             tx.send("UPDATE grants SET kills = kills + 1 WHERE workspace = $1 AND id = $2", &of_grant).await?;
             self.stamp.audit(tx, "token.revoked", format!("grant {}", self.grant), format!("token {}", self.jti));
         }

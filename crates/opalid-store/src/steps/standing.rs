@@ -138,7 +138,7 @@ pub(crate) async fn insert_grant<T: Tx>(
     facts: &GrantFacts,
 ) -> Result<bool, StoreError> {
     let sql = "INSERT INTO grants (workspace, id, guard, epoch, client, user_id, standing, lineage, entitlements, facts, kills, created_at)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, $11) ON CONFLICT DO NOTHING RETURNING id";
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, $11) ON CONFLICT DO NOTHING";
     let values = [
         stamp.workspace.as_bytes().into(),
         grant.id.as_bytes().into(),
@@ -152,7 +152,7 @@ pub(crate) async fn insert_grant<T: Tx>(
         to_json(facts)?.into(),
         stamp.now.into(),
     ];
-    Ok(tx.find(sql, &values).await?.is_some())
+    Ok(tx.write(sql, &values).await? > 0)
 }
 
 /// The number of an entitlement in a grant whose row is locked; `None` if it is not there and there is no

@@ -103,23 +103,29 @@ impl PgTx {
     async fn query(&mut self, sql: &'static str, locking: bool, values: &[Value]) -> Result<Vec<Row>, StoreError> {
         let statement = self.statement(sql, locking, values).await?;
         let client = Arc::clone(&self.session.client);
-        let mut query = pin!(async {
+        let query = async {
             let rows = client.query_raw(&statement, values.iter()).await?;
             futures_util::TryStreamExt::try_collect::<Vec<_>>(rows).await
-        });
+        };
+        let rows = self.answer_to(query).await?;
+        rows.iter().map(|row| own(row).map_err(|error| StoreError::Corrupt(error.to_string()))).collect()
+    }
+
+    /// Sends a statement and awaits its answer.
+    async fn answer_to<T>(&mut self, asked: impl Future<Output = Result<T, Error>>) -> Result<T, StoreError> {
+        let mut asked = pin!(asked);
         // On its way first; then the answers of those before it, then its own.
-        let started = poll_once(query.as_mut()).await;
+        let started = poll_once(asked.as_mut()).await;
         self.drain().await;
         let answer = match started {
             Poll::Ready(answer) => answer,
-            Poll::Pending => query.await,
+            Poll::Pending => asked.await,
         };
         if let Err(error) = &answer {
             self.note(error);
         }
         self.check()?;
-        let rows = answer.map_err(|error| translate(&error))?;
-        rows.iter().map(|row| own(row).map_err(|error| StoreError::Corrupt(error.to_string()))).collect()
+        answer.map_err(|error| translate(&error))
     }
 
     /// Ends a step's part: its audit rows, and every answer.
@@ -250,6 +256,12 @@ impl Tx for PgTx {
 
     async fn run_locking(&mut self, sql: &'static str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
         self.query(sql, true, values).await
+    }
+
+    async fn write(&mut self, sql: &'static str, values: &[Value]) -> Result<u64, StoreError> {
+        let statement = self.statement(sql, false, values).await?;
+        let client = Arc::clone(&self.session.client);
+        self.answer_to(client.execute_raw(&statement, values.iter())).await
     }
 
     async fn send(&mut self, sql: &'static str, values: &[Value]) -> Result<(), StoreError> {

@@ -1,7 +1,7 @@
 //! One transaction on SQLite: every statement answers at once.
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, ToSql};
+use rusqlite::{CachedStatement, Connection, ToSql};
 
 use super::translate;
 use crate::engine::tx::{Row, Tx, Value};
@@ -22,15 +22,31 @@ impl<'c> SqliteTx<'c> {
 
     /// A statement error poisons its step: later statements do not run, and the step cannot end well.
     pub fn query(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
+        self.poisoned_by(|tx| tx.query_now(sql, values))
+    }
+
+    fn poisoned_by<T>(&mut self, run: impl FnOnce(&mut Self) -> Result<T, StoreError>) -> Result<T, StoreError> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
-        let answer = self.query_now(sql, values);
+        let answer = run(self);
         self.failed = answer.as_ref().err().cloned();
         answer
     }
 
     fn query_now(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
+        let mut statement = self.bound(sql, values)?;
+        let columns = statement.column_count();
+        let mut rows = statement.raw_query();
+        let mut answer = Vec::new();
+        while let Some(row) = rows.next().map_err(|error| translate(&error))? {
+            let read = |at| row.get_ref(at).map(own).map_err(|error| translate(&error));
+            answer.push(Row((0..columns).map(read).collect::<Result<_, _>>()?));
+        }
+        Ok(answer)
+    }
+
+    fn bound(&self, sql: &str, values: &[Value]) -> Result<CachedStatement<'_>, StoreError> {
         let mut statement = self.connection.prepare_cached(sql).map_err(|error| translate(&error))?;
         if statement.parameter_count() != values.len() {
             return Err(StoreError::Statement(format!("{} values for: {sql}", values.len())));
@@ -42,14 +58,12 @@ impl<'c> SqliteTx<'c> {
             }
             statement.raw_bind_parameter(at, value).map_err(|error| translate(&error))?;
         }
-        let columns = statement.column_count();
-        let mut rows = statement.raw_query();
-        let mut answer = Vec::new();
-        while let Some(row) = rows.next().map_err(|error| translate(&error))? {
-            let read = |at| row.get_ref(at).map(own).map_err(|error| translate(&error));
-            answer.push(Row((0..columns).map(read).collect::<Result<_, _>>()?));
-        }
-        Ok(answer)
+        Ok(statement)
+    }
+
+    fn write_now(&mut self, sql: &str, values: &[Value]) -> Result<u64, StoreError> {
+        let written = self.bound(sql, values)?.raw_execute().map_err(|error| translate(&error))?;
+        Ok(u64::try_from(written).unwrap_or(u64::MAX))
     }
 
     pub fn write_audit(&mut self) -> Result<(), StoreError> {
@@ -57,7 +71,7 @@ impl<'c> SqliteTx<'c> {
             return Err(error.clone());
         }
         for row in std::mem::take(&mut self.audits) {
-            self.query(feed::INSERT_AUDIT, &row.values())?;
+            self.poisoned_by(|tx| tx.write_now(feed::INSERT_AUDIT, &row.values()))?;
         }
         Ok(())
     }
@@ -93,8 +107,12 @@ impl Tx for SqliteTx<'_> {
         self.query(sql, values)
     }
 
+    async fn write(&mut self, sql: &'static str, values: &[Value]) -> Result<u64, StoreError> {
+        self.poisoned_by(|tx| tx.write_now(sql, values))
+    }
+
     async fn send(&mut self, sql: &'static str, values: &[Value]) -> Result<(), StoreError> {
-        self.query(sql, values).map(drop)
+        self.write(sql, values).await.map(drop)
     }
 
     fn change(&mut self, change: Change) {
