@@ -5,7 +5,7 @@
 
 use opalid_core::code::{CodeBinding, Unbound};
 use opalid_core::grant::{Entitlement, Grant};
-use opalid_core::ids::{ClientId, CodeId, ResourceId, SessionId, WorkspaceId};
+use opalid_core::ids::{ClientId, CodeId, ResourceId, SessionId};
 use opalid_core::pkce::CodeVerifier;
 use opalid_core::time::UnixTime;
 use opalid_core::token::SecretDigest;
@@ -175,7 +175,7 @@ impl Step for RedeemCode {
             if let Err(unbound) = code.binding.admits(self.redirect_uri.as_deref(), self.verifier.as_ref()) {
                 return Ok(RedeemedCode::Unbound(unbound));
             }
-            let given = row.grant.entitlement(code.binding.entitlement);
+            let given = grant.entitlement(code.binding.entitlement);
             let is_for = |asked| given.is_some_and(|given| given.resources.iter().any(|(id, _)| *id == asked));
             if !self.resource.is_none_or(is_for) {
                 return Ok(RedeemedCode::NotGranted);
