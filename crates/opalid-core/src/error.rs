@@ -72,6 +72,8 @@ error_codes! {
     RequestUriNotSupported => "request_uri_not_supported", 400, "OpenID Core §3.1.2.6";
     /// `registration` is not supported.
     RegistrationNotSupported => "registration_not_supported", 400, "OpenID Core §3.1.2.6";
+    /// Too much from one address; the same request may work later. On pages alone.
+    TooManyRequests => "too_many_requests", 429, "RFC 6585 §4";
     /// A fault of ours.
     ServerError => "server_error", 500, "RFC 6749 §4.1.2.1";
     /// The store cannot be reached or cannot write now; the same request may work later.

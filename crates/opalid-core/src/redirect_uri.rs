@@ -225,6 +225,12 @@ impl ReturnAddress {
         &self.0
     }
 
+    /// Whether what is sent there reaches the client and nobody else: an https address is its owner's. Any program on a
+    /// person's machine can listen on loopback or claim a private scheme (RFC 8252 §8.6).
+    pub fn proves_the_client(&self) -> bool {
+        self.0.starts_with("https://")
+    }
+
     /// The address with parameters added to its query.
     pub fn with_query(&self, parameters: &[(&str, &str)]) -> String {
         let separator = match self.0.split_once('?') {

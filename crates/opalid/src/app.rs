@@ -10,6 +10,7 @@ use opalid_store::keys::WorkspaceRecord;
 use opalid_store::steps::Stamp;
 use papaya::HashMap;
 
+use crate::arrivals::Arrivals;
 use crate::clock::Clock;
 use crate::http::Transport;
 use crate::http::client_address::Network;
@@ -46,6 +47,8 @@ pub struct App {
     pub hasher: PasswordHasher,
     /// Counts failed sign-ins.
     pub throttle: Throttle,
+    /// Counts what is stored before anybody has signed in.
+    pub arrivals: Arrivals,
     /// Numbers requests, for logs and error pages.
     pub request_ids: RequestIds,
     /// Counts.

@@ -1,6 +1,7 @@
 //! The Opalid server: configuration, listeners, endpoints, pages, on top of `opalid-store` and `opalid-core`.
 
 pub mod app;
+pub mod arrivals;
 pub mod browser;
 pub mod cli;
 pub mod clock;

@@ -3,15 +3,20 @@
 //! Authorize stores it and names it in a URL; sign-in and consent note what has happened and send the browser
 //! back to [`Pending::continue_url`].
 
+use opalid_core::error::OAuthError;
 use opalid_core::ids::{RequestId, SessionId};
-use opalid_core::request::AuthorizeRequest;
-use opalid_core::time::UnixTime;
+use opalid_core::request::{AuthorizeRequest, Prompt};
+use opalid_core::time::{Seconds, UnixTime};
 use opalid_store::Outage;
+use opalid_store::steps::session::SessionRow;
 use serde::{Deserialize, Serialize};
 
 use crate::http::call::Call;
 use crate::http::routes::Endpoint;
 use crate::waiting::{self, Waiting};
+
+/// What a person is told whose request is not there any more.
+pub const OVER: &str = "This sign-in took too long, or is over.";
 
 /// What has become of a request so far.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -59,9 +64,33 @@ impl Pending {
         Self { id, request, created_at: call.now, signed_in: None, chosen: None, decision: None }
     }
 
-    /// Keeps it, as it is now.
-    pub async fn save(&self, call: &Call<'_>) -> Result<(), Outage> {
-        waiting::save(call, self.id, self, self.created_at).await
+    /// Keeps it, for it just came.
+    pub async fn begin(&self, call: &Call<'_>) -> Result<(), OAuthError> {
+        waiting::begin(call, self.id, self).await
+    }
+
+    /// Keeps what has become of it.
+    pub async fn save(&self, call: &Call<'_>) -> Result<(), OAuthError> {
+        waiting::go_on(call, self.id, self).await
+    }
+
+    /// Says that it is over: it was answered.
+    pub async fn end(&self, call: &Call<'_>) -> Result<(), OAuthError> {
+        waiting::end(call, self.id).await
+    }
+
+    /// Whether this session was signed in for it.
+    pub fn is_fresh(&self, session: &SessionRow) -> bool {
+        self.signed_in == Some(session.id)
+    }
+
+    /// Whether the client wants the person to sign in anew, or to have done so not long ago (OpenID Core §3.1.2.1), and
+    /// in this session they have not.
+    pub fn needs_sign_in(&self, session: &SessionRow, now: UnixTime) -> bool {
+        let asked_to = self.request.prompt.contains(Prompt::Login) || self.request.max_age == Some(Seconds(0));
+        let age = now.since(session.authentication.auth_time);
+        let too_old = |most: Seconds| most > Seconds(0) && age > most;
+        (asked_to && !self.is_fresh(session)) || self.request.max_age.is_some_and(too_old)
     }
 
     /// The request named `request` in the query, if it still waits.

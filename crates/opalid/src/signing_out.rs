@@ -4,6 +4,7 @@
 //! browser back to [`SigningOut::continue_url`]. The address to return to is kept as it was asked for, and is
 //! compared with the client's list again before anybody is sent there.
 
+use opalid_core::error::OAuthError;
 use opalid_core::ids::{RequestId, SessionId, UserId};
 use opalid_core::time::UnixTime;
 use opalid_store::Outage;
@@ -74,9 +75,14 @@ impl SigningOut {
         self.hinted.as_ref() == Some(&Hinted { user: session.user, session: Some(session.id) })
     }
 
-    /// Keeps it, as it is now.
-    pub async fn save(&self, call: &Call<'_>) -> Result<(), Outage> {
-        waiting::save(call, self.id, self, self.created_at).await
+    /// Keeps it, for it just came.
+    pub async fn begin(&self, call: &Call<'_>) -> Result<(), OAuthError> {
+        waiting::begin(call, self.id, self).await
+    }
+
+    /// Keeps what has become of it.
+    pub async fn save(&self, call: &Call<'_>) -> Result<(), OAuthError> {
+        waiting::go_on(call, self.id, self).await
     }
 
     /// The wish named `request` in the query, if it still waits.

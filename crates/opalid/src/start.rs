@@ -16,6 +16,7 @@ use opalid_store::steps::workspace::CreateWorkspace;
 use opalid_store::{Location, OnFatal, Opening, Store};
 
 use crate::app::App;
+use crate::arrivals::Arrivals;
 use crate::clock::{self, Clock};
 use crate::demo;
 use crate::http::Transport;
@@ -94,6 +95,7 @@ pub async fn start(mut starting: Starting) -> anyhow::Result<App> {
         walks: crate::walk::Walks::default(),
         hasher: PasswordHasher::start(starting.hasher)?,
         throttle: if starting.demo { Throttle::off() } else { Throttle::new(&random::bytes()) },
+        arrivals: if starting.demo { Arrivals::off() } else { Arrivals::new(&random::bytes()) },
         trusted_proxies: starting.trusted_proxies,
         request_ids: RequestIds::new(),
         metrics: Arc::new(Metrics::new(&Endpoint::names(), starting.clock.now())),

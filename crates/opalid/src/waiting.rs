@@ -1,20 +1,25 @@
 //! What waits for a person between two requests: a record in the store, named `request` in a URL.
 //!
 //! Holds: a record of one kind never reads as one of another. Its id is no secret: whoever has it can only do
-//! for it what they can do anyway.
+//! for it what they can do anyway. Records are bounded in size and in how many one address may begin. What is over is
+//! never stored again.
 
+use opalid_core::error::{ErrorCode, OAuthError};
 use opalid_core::ids::RequestId;
-use opalid_core::time::{Seconds, UnixTime};
+use opalid_core::time::Seconds;
 use opalid_store::Outage;
-use opalid_store::steps::request::{FindRequest, SaveRequest};
+use opalid_store::steps::request::{EndRequest, FindRequest, IsNew, SaveRequest};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::http::call::Call;
+use crate::http::reply;
 use crate::http::routes::Endpoint;
 
 /// How long a record waits.
 const KEPT: Seconds = Seconds(3600);
+/// The largest record, in bytes.
+const LARGEST: usize = 16 * 1024;
 
 /// A kind of record.
 pub trait Waiting: Serialize + DeserializeOwned {
@@ -27,12 +32,36 @@ pub fn new_id(call: &Call<'_>) -> RequestId {
     RequestId::from_bytes(call.app.new_id())
 }
 
-/// Keeps a record that was begun then, as it is now.
-pub async fn save<W: Waiting>(call: &Call<'_>, id: RequestId, record: &W, created_at: UnixTime) -> Result<(), Outage> {
-    let json = serde_json::to_string(record).map_err(|error| Outage::Statement(error.to_string()))?;
+/// Keeps a new record.
+pub async fn begin<W: Waiting>(call: &Call<'_>, id: RequestId, record: &W) -> Result<(), OAuthError> {
+    if !call.app.arrivals.admit(call.now, call.address) {
+        let description = "Too many sign-ins were begun from where you are.";
+        return Err(OAuthError::new(ErrorCode::TooManyRequests, description));
+    }
+    save(call, (id, IsNew::Yes), record).await
+}
+
+/// Keeps what has become of a record. One that is over meanwhile stays over.
+pub async fn go_on<W: Waiting>(call: &Call<'_>, id: RequestId, record: &W) -> Result<(), OAuthError> {
+    save(call, (id, IsNew::No), record).await
+}
+
+/// Says that a record is over.
+pub async fn end(call: &Call<'_>, id: RequestId) -> Result<(), OAuthError> {
+    let step = EndRequest { workspace: call.issuer.id(), id };
+    call.app.store.run(step).await.map(drop).map_err(|error| reply::outage(&error))
+}
+
+async fn save<W: Waiting>(call: &Call<'_>, (id, is_new): (RequestId, IsNew), record: &W) -> Result<(), OAuthError> {
+    let json = serde_json::to_string(record);
+    let json = json.map_err(|error| OAuthError::new(ErrorCode::ServerError, "it cannot be kept").because(error))?;
     let document = format!("{} {json}", W::KIND);
-    let expires_at = created_at.plus(KEPT);
-    call.app.store.run(SaveRequest { workspace: call.issuer.id(), id, document, expires_at }).await
+    if document.len() > LARGEST {
+        let description = "This request is too long to be kept: at most 16 KiB.";
+        return Err(OAuthError::new(ErrorCode::InvalidRequest, description));
+    }
+    let step = SaveRequest { workspace: call.issuer.id(), id, is_new, document, expires_at: call.now.plus(KEPT) };
+    call.app.store.run(step).await.map(drop).map_err(|error| reply::outage(&error))
 }
 
 /// The record named `request` in the query, if it still waits and is of this kind.

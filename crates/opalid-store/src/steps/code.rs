@@ -5,7 +5,7 @@
 
 use opalid_core::code::{CodeBinding, Unbound};
 use opalid_core::grant::{Entitlement, Grant};
-use opalid_core::ids::{ClientId, CodeId, ResourceId, SessionId};
+use opalid_core::ids::{ClientId, CodeId, RequestId, ResourceId, SessionId};
 use opalid_core::pkce::CodeVerifier;
 use opalid_core::time::UnixTime;
 use opalid_core::token::SecretDigest;
@@ -15,6 +15,7 @@ use crate::engine::tx::{Step, Tx, Value};
 use crate::error::StoreError;
 use crate::steps::evidence::{BEHIND_GRANT, GrantFacts, GrantRow, held_grant_columns, read_held_grant};
 use crate::steps::refresh::{NewChain, insert_chain};
+use crate::steps::request::EndRequest;
 use crate::steps::revoke::cut;
 use crate::steps::standing::insert_grant;
 use crate::steps::{Stamp, to_json};
@@ -37,12 +38,20 @@ pub struct IssueCode {
     pub expires_at: UnixTime,
     /// The session that was used for it.
     pub session: SessionId,
+    /// The stored request that it answers, if it was stored: that is over then.
+    pub answers: Option<RequestId>,
 }
 
 impl Step for IssueCode {
-    type Out = ();
+    /// Whether there is a code: none for a request that was answered before.
+    type Out = bool;
 
-    async fn run<T: Tx>(&self, tx: &mut T) -> Result<(), StoreError> {
+    async fn run<T: Tx>(&self, tx: &mut T) -> Result<bool, StoreError> {
+        if let Some(id) = self.answers
+            && !(EndRequest { workspace: self.stamp.workspace, id }.run(tx).await?)
+        {
+            return Ok(false);
+        }
         let workspace: Value = self.stamp.workspace.as_bytes().into();
         insert_grant(tx, &self.stamp, &self.grant, None, &self.facts).await?;
         let used = "UPDATE session SET used_at = $1 WHERE workspace = $2 AND id = $3";
@@ -62,7 +71,7 @@ impl Step for IssueCode {
         tx.run(sql, &values).await?;
         let user = self.grant.user.map_or_else(String::new, |user| format!("user {user}"));
         self.stamp.audit(tx, "grant.made", format!("grant {}", self.grant.id), user);
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -89,6 +89,19 @@ fn parse_hop(hop: &str) -> Option<IpAddr> {
     address.or_else(|| hop.parse::<std::net::SocketAddr>().ok().map(|hop| hop.ip())).map(|hop| hop.to_canonical())
 }
 
+/// What counts as one address: an IPv4 address, an IPv6 /64 (each subscriber has at least that many).
+pub fn subscriber(address: IpAddr) -> [u8; 9] {
+    let (kind, bytes) = match address.to_canonical() {
+        IpAddr::V4(v4) => (4, u64::from(v4.to_bits())),
+        IpAddr::V6(v6) => (6, (v6.to_bits() >> 64) as u64),
+    };
+    let mut out = [kind; 9];
+    for (to, from) in out.iter_mut().skip(1).zip(bytes.to_be_bytes()) {
+        *to = from;
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

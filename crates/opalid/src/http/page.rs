@@ -1,6 +1,7 @@
 //! Pages for people: rendered, with the headers every page carries.
 
-use http::StatusCode;
+use http::header::RETRY_AFTER;
+use http::{HeaderValue, StatusCode};
 use opalid_core::error::{ErrorCode, OAuthError};
 
 use crate::http::call::Call;
@@ -40,7 +41,11 @@ pub fn error_page(call: &Call<'_>, error: &OAuthError, advice: &str) -> Reply {
         code: error.code.wire_name(),
         request_id: &request_id,
     };
-    page_with(call, status, &page, Forms::StayHere)
+    let mut reply = page_with(call, status, &page, Forms::StayHere);
+    if error.code == ErrorCode::TooManyRequests {
+        reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("60"));
+    }
+    reply
 }
 
 /// The page for a form that did not come from its own page, or a request that is gone.

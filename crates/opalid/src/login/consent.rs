@@ -18,7 +18,7 @@ use crate::http::reply::{self, Reply};
 use crate::http::routes::Endpoint;
 use crate::http::security_headers::Forms;
 use crate::pages::{Consent, ScopeGroup};
-use crate::pending::{Decision, Pending};
+use crate::pending::{self, Decision, Pending};
 
 const ADVICE: &str = "Go back to the application and start again.";
 
@@ -58,11 +58,14 @@ pub async fn submit(call: &Call<'_>) -> Reply {
 async fn wish(call: &Call<'_>) -> Result<Result<Wish, Reply>, OAuthError> {
     let outage = |error| reply::outage(&error);
     let Some(pending) = Pending::find(call).await.map_err(outage)? else {
-        return Ok(Err(page::start_again(call, "This sign-in took too long, or is over.")));
+        return Ok(Err(page::start_again(call, pending::OVER)));
     };
     let Some(session) = browser::session(call).await.map_err(outage)? else {
         return Ok(Err(reply::see_other(&pending.url(call, Endpoint::SignIn))));
     };
+    if pending.needs_sign_in(&session, call.now) {
+        return Ok(Err(reply::see_other(&pending.url(call, Endpoint::SignIn))));
+    }
     let client = call.app.store.find_client(call.issuer.id(), &pending.request.client_id).await.map_err(outage)?;
     let Some(client) = client.filter(|client| client.enabled) else {
         return Ok(Err(page::start_again(call, "This application is not known any more.")));
@@ -134,7 +137,7 @@ async fn decide(call: &Call<'_>, wish: Wish) -> Result<Reply, OAuthError> {
         call.app.store.run(step).await.map_err(|error| reply::outage(&error))?;
     }
     pending.decision = Some((session.id, decision));
-    pending.save(call).await.map_err(|error| reply::outage(&error))?;
+    pending.save(call).await?;
     Ok(reply::see_other(&pending.continue_url(call)))
 }
 

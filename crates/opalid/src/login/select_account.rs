@@ -8,7 +8,7 @@ use crate::http::reply::{self, Reply};
 use crate::http::routes::Endpoint;
 use crate::http::security_headers::Forms;
 use crate::pages::SelectAccount;
-use crate::pending::Pending;
+use crate::pending::{self, Pending};
 
 const ADVICE: &str = "Try again in a moment.";
 
@@ -56,7 +56,7 @@ pub async fn submit(call: &Call<'_>) -> Reply {
     pending.chosen = Some(session.id);
     match pending.save(call).await {
         Ok(()) => reply::see_other(&pending.continue_url(call)),
-        Err(error) => page::error_page(call, &reply::outage(&error), ADVICE),
+        Err(error) => page::error_page(call, &error, ADVICE),
     }
 }
 
@@ -65,7 +65,7 @@ type Found = (Pending, opalid_store::steps::session::SessionRow);
 async fn found(call: &Call<'_>) -> Result<Found, Box<Reply>> {
     let outage = |error| Box::new(page::error_page(call, &reply::outage(&error), ADVICE));
     let Some(pending) = Pending::find(call).await.map_err(outage)? else {
-        return Err(Box::new(page::start_again(call, "This sign-in took too long, or is over.")));
+        return Err(Box::new(page::start_again(call, pending::OVER)));
     };
     match browser::session(call).await.map_err(outage)? {
         Some(session) => Ok((pending, session)),

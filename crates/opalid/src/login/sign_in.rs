@@ -34,7 +34,7 @@ use crate::passwords::device::DeviceId;
 use crate::passwords::password::Password;
 use crate::passwords::password_hash::PhcString;
 use crate::passwords::throttle::{Attempt, Candidate};
-use crate::pending::Pending;
+use crate::pending::{self, Pending};
 use crate::random;
 
 const ADVICE: &str = "Try again in a moment.";
@@ -43,7 +43,7 @@ const ADVICE: &str = "Try again in a moment.";
 pub async fn show(call: &Call<'_>) -> Reply {
     match Pending::find(call).await {
         Ok(Some(pending)) => form_page(call, &pending, None, None).await,
-        Ok(None) => page::start_again(call, "This sign-in took too long, or is over."),
+        Ok(None) => page::start_again(call, pending::OVER),
         Err(error) => page::error_page(call, &reply::outage(&error), ADVICE),
     }
 }
@@ -52,7 +52,7 @@ pub async fn show(call: &Call<'_>) -> Reply {
 pub async fn submit(call: &Call<'_>) -> Reply {
     let pending = match Pending::find(call).await {
         Ok(Some(pending)) => pending,
-        Ok(None) => return page::start_again(call, "This sign-in took too long, or is over."),
+        Ok(None) => return page::start_again(call, pending::OVER),
         Err(error) => return page::error_page(call, &reply::outage(&error), ADVICE),
     };
     let form = match call.form() {
@@ -189,7 +189,7 @@ async fn start_session(call: &Call<'_>, user: &User, mut pending: Pending) -> Re
     let id = call.app.store.run(step).await.map_err(|error| reply::outage(&error))?;
     let secret = RowSecret::<SessionCookie>::new(*id.as_bytes(), 0, *bytes);
     pending.signed_in = Some(id);
-    pending.save(call).await.map_err(|error| reply::outage(&error))?;
+    pending.save(call).await?;
     let mut reply = reply::see_other(&pending.continue_url(call));
     browser::set_session(call, &mut reply, &secret);
     Ok(reply)

@@ -86,7 +86,7 @@ async fn sign_out(call: &Call<'_>) -> Result<Reply, OAuthError> {
     }
     let wish = wish.map(|wish| SigningOut { confirmed: true, ..wish });
     if let Some(wish) = &wish {
-        wish.save(call).await.map_err(|error| reply::outage(&error))?;
+        wish.save(call).await?;
     }
     browser::end_session(call, &session).await.map_err(|error| reply::outage(&error))?;
     let mut reply = onward(call, wish.as_ref());

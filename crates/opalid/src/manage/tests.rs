@@ -113,8 +113,9 @@ impl TestServer {
             digest: code.digest(),
             binding,
             expires_at: app.now().plus(Seconds(60)),
+            answers: None,
         };
-        app.store.run(step).await.unwrap();
+        assert!(app.store.run(step).await.unwrap());
     }
 
     /// Signs alice in at the demo's public client: her access token, her code, and what they hang from.

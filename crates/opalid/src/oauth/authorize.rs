@@ -21,7 +21,7 @@ use crate::http::page;
 use crate::http::reply::{self, Reply};
 use crate::http::routes::Endpoint;
 use crate::oauth::authorize::need::Need;
-use crate::pending::{Decision, Pending};
+use crate::pending::{self, Decision, Pending};
 
 const ADVICE: &str = "Go back to the application. If it happens again, tell its developers what stands here.";
 
@@ -49,9 +49,9 @@ pub async fn endpoint(call: &Call<'_>) -> Reply {
     let is_post = call.parts.method == Method::POST;
     let pending = Pending::new(call, asked.request.clone());
     if is_post {
-        return match pending.save(call).await {
+        return match pending.begin(call).await {
             Ok(()) => reply::see_other(&pending.continue_url(call)),
-            Err(error) => page::error_page(call, &reply::outage(&error), ADVICE),
+            Err(error) => page::error_page(call, &error, ADVICE),
         };
     }
     proceed(call, asked, pending, Stored::No).await
@@ -61,12 +61,15 @@ pub async fn endpoint(call: &Call<'_>) -> Reply {
 pub async fn resume(call: &Call<'_>) -> Reply {
     let pending = match Pending::find(call).await {
         Ok(Some(pending)) => pending,
-        Ok(None) => return page::start_again(call, "This sign-in took too long, or is over."),
+        Ok(None) => return page::start_again(call, pending::OVER),
         Err(error) => return page::error_page(call, &reply::outage(&error), ADVICE),
     };
     match recheck(call, pending.request.clone()).await {
         Ok(asked) => proceed(call, asked, pending, Stored::Yes).await,
-        Err(refusal) => refuse(call, refusal),
+        Err(refusal) => match pending.end(call).await {
+            Ok(()) => refuse(call, refusal),
+            Err(error) => page::error_page(call, &error, ADVICE),
+        },
     }
 }
 
@@ -138,32 +141,48 @@ fn refuse(call: &Call<'_>, refusal: Refusal) -> Reply {
     }
 }
 
-/// What comes next: a page, an error, or the code.
+/// What comes next: a page, an error, or the code. A stored request that was answered is over.
 async fn proceed(call: &Call<'_>, asked: Asked, pending: Pending, stored: Stored) -> Reply {
-    match decide(call, &asked, &pending).await {
-        Ok(Next::Code(code)) => answer::code(call, &asked.client, (&asked.address, &asked.request.reply_to), &code),
+    let to = (&asked.address, &asked.request.reply_to);
+    let error = match decide(call, &asked, (&pending, stored)).await {
+        Ok(Next::Code(code)) => return answer::code(call, &asked.client, to, &code),
+        Ok(Next::Nothing) => return page::start_again(call, pending::OVER),
         Ok(Next::Page(endpoint)) => {
             if stored == Stored::No
-                && let Err(error) = pending.save(call).await
+                && let Err(error) = pending.begin(call).await
             {
-                return page::error_page(call, &reply::outage(&error), ADVICE);
+                return page::error_page(call, &error, ADVICE);
             }
-            reply::see_other(&pending.url(call, endpoint))
+            return reply::see_other(&pending.url(call, endpoint));
         }
-        Err(error) => answer::error(call, &asked.client, (&asked.address, &asked.request.reply_to), &error),
+        Err(error) => error,
+    };
+    // What is busy now is not over: the person may try again.
+    if stored == Stored::Yes
+        && error.code != ErrorCode::ServerBusy
+        && let Err(error) = pending.end(call).await
+    {
+        return page::error_page(call, &error, ADVICE);
     }
+    answer::error(call, &asked.client, to, &error)
 }
 
 enum Next {
     Page(Endpoint),
     Code(String),
+    /// The stored request was answered before.
+    Nothing,
 }
 
-async fn decide(call: &Call<'_>, asked: &Asked, pending: &Pending) -> Result<Next, OAuthError> {
+async fn decide(call: &Call<'_>, asked: &Asked, (pending, stored): (&Pending, Stored)) -> Result<Next, OAuthError> {
     let silent = asked.request.prompt.is_none();
     let situation = need::look(call, asked, pending).await?;
     let (endpoint, error) = match situation.need {
-        None => return issue::code(call, asked, situation).await.map(Next::Code),
+        None => {
+            let answers = (stored == Stored::Yes).then_some(pending.id);
+            let code = issue::code(call, asked, (situation, answers)).await?;
+            return Ok(code.map_or(Next::Nothing, Next::Code));
+        }
         Some(Need::SignIn) => (Endpoint::SignIn, ErrorCode::LoginRequired),
         Some(Need::SelectAccount) => (Endpoint::SelectAccount, ErrorCode::AccountSelectionRequired),
         Some(Need::Consent) => (Endpoint::Consent, ErrorCode::ConsentRequired),

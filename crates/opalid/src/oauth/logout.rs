@@ -27,7 +27,7 @@ const ADVICE: &str = "You are not signed out. Go back to the application and sig
 pub async fn endpoint(call: &Call<'_>) -> Reply {
     let answer = match read(call).await {
         Ok(Some(wish)) if call.parts.method == Method::POST => {
-            wish.save(call).await.map(|()| reply::see_other(&wish.continue_url(call))).map_err(|e| reply::outage(&e))
+            wish.begin(call).await.map(|()| reply::see_other(&wish.continue_url(call)))
         }
         Ok(Some(wish)) => proceed(call, wish, Stored::No).await,
         // The page says who is signed in, or that nobody is.
@@ -119,7 +119,7 @@ async fn proceed(call: &Call<'_>, wish: SigningOut, stored: Stored) -> Result<Re
         return Ok(reply);
     }
     if stored == Stored::No {
-        wish.save(call).await.map_err(outage)?;
+        wish.begin(call).await?;
     }
     Ok(reply::see_other(&wish.ask_url(call)))
 }

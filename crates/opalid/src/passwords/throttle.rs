@@ -19,6 +19,7 @@ use opalid_core::time::{Seconds, UnixTime};
 
 use super::device::DeviceId;
 use super::throttle_counters::{Counters, Key, Rule};
+use crate::http::client_address::subscriber;
 use crate::mac;
 
 /// Failures of one name: five, then 1, 2, 4 … seconds up to 15 minutes; one is forgotten every hour.
@@ -129,7 +130,7 @@ impl Tables {
             },
             None => Counted {
                 account: Some(mac::short(&self.key, &[b"account", workspace, name])),
-                address: Some(mac::short(&self.key, &[b"address", &network(candidate.address)])),
+                address: Some(mac::short(&self.key, &[b"address", &subscriber(candidate.address)])),
                 unknown: Some(EVERYBODY),
                 ..Counted::default()
             },
@@ -148,19 +149,6 @@ impl Tables {
         ];
         tables.into_iter().filter_map(|(table, key)| Some((table, key?)))
     }
-}
-
-/// What counts as one address: an IPv4 address, an IPv6 /64 (each subscriber has at least that many).
-fn network(address: IpAddr) -> [u8; 9] {
-    let (kind, bytes) = match address.to_canonical() {
-        IpAddr::V4(v4) => (4, u64::from(v4.to_bits())),
-        IpAddr::V6(v6) => (6, (v6.to_bits() >> 64) as u64),
-    };
-    let mut out = [kind; 9];
-    for (to, from) in out.iter_mut().skip(1).zip(bytes.to_be_bytes()) {
-        *to = from;
-    }
-    out
 }
 
 /// A sign-in that is being tried.
@@ -284,7 +272,7 @@ mod tests {
 
     #[test]
     fn ipv6_addresses_count_per_64_and_mapped_ones_as_ipv4() {
-        let net = |address: &str| network(address.parse().unwrap());
+        let net = |address: &str| subscriber(address.parse().unwrap());
         assert_eq!(net("2001:db8:0:1::1"), net("2001:db8:0:1:ffff::2"));
         assert_ne!(net("2001:db8:0:1::1"), net("2001:db8:0:2::1"));
         assert_eq!(net("::ffff:192.0.2.1"), net("192.0.2.1"));

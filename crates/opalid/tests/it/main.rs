@@ -22,6 +22,7 @@ mod logout;
 mod manage;
 mod mangled;
 mod paste;
+mod pending;
 mod restart;
 mod revoke;
 mod set_password;

@@ -3,7 +3,7 @@
 use opalid_core::code::CodeBinding;
 use opalid_core::error::{ErrorCode, OAuthError};
 use opalid_core::grant::{Ancestor, Birth, EntitlementNo, Epoch, Grant, Guard, Lineage};
-use opalid_core::ids::{CodeId, GrantId};
+use opalid_core::ids::{CodeId, GrantId, RequestId};
 use opalid_core::scope::OpenIdScope;
 use opalid_core::token::{Code, RowSecret};
 use opalid_store::steps::code::IssueCode;
@@ -18,8 +18,12 @@ use crate::http::reply;
 use crate::metrics::Minted;
 use crate::random;
 
-/// Makes the grant and its code; gives the code.
-pub(super) async fn code(call: &Call<'_>, asked: &Asked, situation: Situation) -> Result<String, OAuthError> {
+/// Makes the grant and its code; gives the code, or nothing if the stored request it answers was answered before.
+pub(super) async fn code(
+    call: &Call<'_>,
+    asked: &Asked,
+    (situation, answers): (Situation, Option<RequestId>),
+) -> Result<Option<String>, OAuthError> {
     let nobody = || OAuthError::new(ErrorCode::ServerError, "a code for nobody");
     let session = situation.session.as_ref().ok_or_else(nobody)?;
     let offline = situation.entitlement.openid.has(OpenIdScope::OfflineAccess);
@@ -55,8 +59,11 @@ pub(super) async fn code(call: &Call<'_>, asked: &Asked, situation: Situation) -
         },
         expires_at: call.now.plus(call.issuer.settings().code_lifetime),
         session: session.id,
+        answers,
     };
-    call.app.store.run(step).await.map_err(|error| reply::outage(&error))?;
+    if !call.app.store.run(step).await.map_err(|error| reply::outage(&error))? {
+        return Ok(None);
+    }
     call.app.metrics.minted.count(Minted::Code);
-    Ok(call.issuer.row_sealer.seal_row(&secret, random::bytes()))
+    Ok(Some(call.issuer.row_sealer.seal_row(&secret, random::bytes())))
 }

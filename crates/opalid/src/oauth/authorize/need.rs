@@ -3,7 +3,6 @@
 use opalid_core::error::{ErrorCode, OAuthError};
 use opalid_core::grant::Entitlement;
 use opalid_core::request::Prompt;
-use opalid_core::time::Seconds;
 use opalid_store::steps::consent::{ConsentRow, FindConsent};
 use opalid_store::steps::session::SessionRow;
 
@@ -45,14 +44,13 @@ pub(super) async fn look(call: &Call<'_>, asked: &Asked, pending: &Pending) -> R
     let session = browser::session(call).await.map_err(|error| reply::outage(&error))?;
     let mut situation = Situation { need: Some(Need::SignIn), session: None, consent: None, entitlement };
     let Some(session) = session else { return Ok(situation) };
-    let fresh = pending.signed_in == Some(session.id);
+    let fresh = pending.is_fresh(&session);
     let hinted = is_hinted(call, asked, &session);
     if fresh && !hinted {
         let description = "another person signed in than the one in id_token_hint";
         return Err(OAuthError::new(ErrorCode::LoginRequired, description));
     }
-    let asked_to = asked.request.prompt.contains(Prompt::Login) || asked.request.max_age == Some(Seconds(0));
-    if (asked_to && !fresh) || is_stale(call, asked, &session) || !hinted {
+    if pending.needs_sign_in(&session, call.now) || !hinted {
         return Ok(situation);
     }
     let chosen = fresh || pending.chosen == Some(session.id);
@@ -70,12 +68,6 @@ pub(super) async fn look(call: &Call<'_>, asked: &Asked, pending: &Pending) -> R
     Ok(situation)
 }
 
-/// Whether the person signed in too long ago for this client.
-fn is_stale(call: &Call<'_>, asked: &Asked, session: &SessionRow) -> bool {
-    let too_old = |age: Seconds| age > Seconds(0) && call.now.since(session.authentication.auth_time) > age;
-    asked.request.max_age.is_some_and(too_old)
-}
-
 /// Whether the person signed in is the one that `id_token_hint` names (OpenID Core §3.1.2.1). A hint that
 /// cannot be read names nobody: keys may have gone since it was given out.
 fn is_hinted(call: &Call<'_>, asked: &Asked, session: &SessionRow) -> bool {
@@ -88,7 +80,9 @@ fn is_hinted(call: &Call<'_>, asked: &Asked, session: &SessionRow) -> bool {
 
 fn needs_consent(asked: &Asked, situation: &Situation, allowed: bool) -> bool {
     let remembered = situation.consent.as_ref().is_some_and(|consent| situation.entitlement.is_within(&consent.given));
+    // What is remembered was given to this client; who asks now may be another program (RFC 8252 §8.6).
+    let unproved = asked.client.is_public() && !asked.address.proves_the_client();
     // Whoever just allowed it is remembered, unless it was withdrawn since.
     let asks_anyway = asked.request.prompt.contains(Prompt::Consent) && !allowed;
-    asks_anyway || (!asked.client.settings.first_party && !remembered)
+    asks_anyway || (!asked.client.settings.first_party && (!remembered || (unproved && !allowed)))
 }

@@ -1,0 +1,95 @@
+//! How often one address may begin something that is stored before anybody has signed in.
+//!
+//! Takes: the time, an address. Gives: whether it may begin another.
+//! Holds: memory is fixed; nobody can aim at another's place in it; a clock that steps back locks nobody out.
+//! Not here: wrong passwords; see `passwords::throttle`.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use aws_lc_rs::hmac;
+use opalid_core::time::UnixTime;
+
+use crate::http::client_address::subscriber;
+use crate::mac;
+
+/// How many a second, and for how many seconds nothing is held back. An office behind one address, and a tool that signs
+/// in as fast as it can, stay far below.
+const A_SECOND: u64 = 5;
+const AHEAD: u64 = 120 * A_SECOND;
+/// Places. Addresses that share one share its allowance.
+const PLACES: usize = 1 << 15;
+
+/// Everybody's allowance. Each place holds the moment, in fifths of a second, at which it is whole again.
+pub struct Arrivals(Option<(hmac::Key, Box<[AtomicU64]>)>);
+
+impl Arrivals {
+    /// Nobody has come yet. `key` is random and as old as the process.
+    pub fn new(key: &[u8; 32]) -> Self {
+        let places = (0..PLACES).map(|_| AtomicU64::new(0)).collect();
+        Self(Some((hmac::Key::new(hmac::HMAC_SHA256, key), places)))
+    }
+
+    /// No limit: for the demo and for test tools.
+    pub const fn off() -> Self {
+        Self(None)
+    }
+
+    /// Whether this address may begin one more; if so, that one counts.
+    pub fn admit(&self, now: UnixTime, address: IpAddr) -> bool {
+        let Some((key, places)) = &self.0 else { return true };
+        let [a, b, ..] = mac::short(key, &[b"arrival", &subscriber(address)]);
+        let Some(place) = places.get(usize::from(u16::from_be_bytes([a, b])) % PLACES) else { return false };
+        let now = u64::try_from(now.0).unwrap_or_default() * A_SECOND;
+        let next = |whole_at: u64| {
+            // No place is ever further ahead than this: the clock has stepped back.
+            let whole_at = if whole_at > now + AHEAD { now } else { whole_at.max(now) };
+            (whole_at < now + AHEAD).then_some(whole_at + 1)
+        };
+        place.fetch_update(Relaxed, Relaxed, next).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: UnixTime = UnixTime(2_000_000_000);
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn admitted(arrivals: &Arrivals, now: i64, from: &str) -> u64 {
+        (0..2 * AHEAD).filter(|_| arrivals.admit(UnixTime(now), address(from))).count() as u64
+    }
+
+    #[test]
+    fn an_address_has_an_allowance_that_comes_back_and_others_have_their_own() {
+        let arrivals = Arrivals::new(&[7; 32]);
+        assert_eq!(admitted(&arrivals, NOW.0, "192.0.2.1"), AHEAD);
+        assert_eq!(admitted(&arrivals, NOW.0, "192.0.2.2"), AHEAD);
+        assert_eq!(admitted(&arrivals, NOW.0 + 1, "192.0.2.1"), A_SECOND);
+        assert_eq!(admitted(&arrivals, NOW.0 + 3600, "192.0.2.1"), AHEAD);
+    }
+
+    #[test]
+    fn all_addresses_of_one_subscriber_are_one() {
+        let arrivals = Arrivals::new(&[7; 32]);
+        assert_eq!(admitted(&arrivals, NOW.0, "2001:db8:1:2::1"), AHEAD);
+        assert_eq!(admitted(&arrivals, NOW.0, "2001:db8:1:2:ffff::9"), 0);
+        assert_eq!(admitted(&arrivals, NOW.0, "2001:db8:1:3::1"), AHEAD);
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_locks_nobody_out() {
+        let arrivals = Arrivals::new(&[7; 32]);
+        assert_eq!(admitted(&arrivals, NOW.0, "192.0.2.1"), AHEAD);
+        assert_eq!(admitted(&arrivals, NOW.0 - 7200, "192.0.2.1"), AHEAD);
+    }
+
+    #[test]
+    fn without_a_limit_everybody_may() {
+        assert_eq!(admitted(&Arrivals::off(), NOW.0, "192.0.2.1"), 2 * AHEAD);
+    }
+}

@@ -1,0 +1,125 @@
+//! Requests that wait for a person: answered once, bounded in size, number and time.
+
+use crate::support::Server;
+use crate::support::browser::{Browser, Landed};
+use crate::support::html::Page;
+use crate::support::person::{API, Ask, password_of, value};
+
+/// A request that waits at `/authorize/continue` and would be answered there: its target, and alice's browser.
+async fn about_to_be_answered(server: &Server) -> (Browser, String) {
+    let mut browser = Browser::new();
+    browser.code(server, &Ask::new(), "alice").await;
+    let answer = browser.post(server, "/authorize", &Ask::new().pairs()).await;
+    assert_eq!(answer.status, 303, "{answer:?}");
+    (browser, answer.header("location").unwrap().to_owned())
+}
+
+/// The page that says that a request is over.
+fn is_over(landed: Landed) -> bool {
+    let answer = landed.answer();
+    answer.status == 400 && answer.text().contains("is over") && Page::parse(answer.text()).has("error-code")
+}
+
+#[tokio::test]
+async fn a_stored_request_is_answered_once() {
+    let server = Server::with_people().await;
+    let (mut browser, target) = about_to_be_answered(&server).await;
+    let (_, parameters) = browser.open(&server, &target).await.away();
+    assert_eq!(server.tokens(value(&parameters, "code")).await.status, 200);
+    assert!(is_over(browser.open(&server, &target).await));
+}
+
+#[tokio::test]
+async fn a_stored_request_gone_on_with_eight_times_at_once_gives_one_code() {
+    let server = Server::with_people().await;
+    for _ in 0..10 {
+        let (browser, target) = about_to_be_answered(&server).await;
+        let server = &server;
+        let attempts = (0..8).map(|_| {
+            let (mut browser, target) = (browser.clone(), target.clone());
+            async move { browser.open(server, &target).await }
+        });
+        let landed = futures_util::future::join_all(attempts).await;
+        let (answered, over): (Vec<_>, Vec<_>) = landed.into_iter().partition(|at| matches!(at, Landed::Away(_)));
+        assert_eq!((answered.len(), over.len()), (1, 7));
+        assert!(over.into_iter().all(is_over));
+    }
+}
+
+#[tokio::test]
+async fn a_stored_request_that_was_refused_is_over_too() {
+    let server = Server::with_people().await;
+    let mut browser = Browser::new();
+    let asking = Ask::new().with("scope", "openid read").with("resource", API).with("prompt", "consent");
+    let landed = browser.open(&server, &asking.target()).await;
+    let landed = browser.give_password(&server, landed, "alice", &password_of("alice")).await;
+    assert_eq!(landed.path(), "/consent");
+    let (deny, allow) = {
+        let page = landed.page();
+        (page.form("deny"), page.form("allow"))
+    };
+    let (_, parameters) = browser.submit(&server, &deny).await.away();
+    assert_eq!(value(&parameters, "error"), "access_denied");
+    // Back in the browser's history, and the other button.
+    assert!(is_over(browser.submit(&server, &allow).await));
+}
+
+#[tokio::test]
+async fn consent_is_not_taken_from_a_session_that_has_to_sign_in_again() {
+    let server = Server::with_people().await;
+    let mut browser = Browser::new();
+    browser.code(&server, &Ask::new(), "alice").await;
+    let ask = Ask::new().with("scope", "openid read").with("resource", API).with("prompt", "login");
+    let Landed::Here(target, _) = browser.open(&server, &ask.target()).await else { panic!("no sign-in page") };
+    assert!(target.starts_with("/sign-in?"), "{target}");
+    let consent = target.replace("/sign-in?", "/consent?");
+    assert_eq!(browser.open(&server, &consent).await.path(), "/sign-in");
+}
+
+#[tokio::test]
+async fn a_request_too_long_to_be_kept_is_refused() {
+    let server = Server::with_people().await;
+    let mut browser = Browser::new();
+    let long = Ask::new().with("state", &"s".repeat(4_000)).with("login_hint", &"l".repeat(8_000));
+    let fits = browser.post(&server, "/authorize", &long.pairs()).await;
+    assert_eq!(fits.status, 303, "{fits:?}");
+    let too_long = long.with("id_token_hint", &"h".repeat(8_000));
+    let answer = browser.post(&server, "/authorize", &too_long.pairs()).await;
+    assert_eq!((answer.status, answer.header("location")), (400, None), "{answer:?}");
+    assert!(answer.text().contains("at most 16 KiB"));
+}
+
+#[tokio::test]
+async fn whoever_begins_too_much_waits_and_goes_on_afterwards() {
+    let server = Server::with_people().await;
+    let mut browser = Browser::new();
+    let mut begun = 0;
+    let refused = loop {
+        let answer = browser.post(&server, "/authorize", &Ask::new().pairs()).await;
+        if answer.status != 303 {
+            break answer;
+        }
+        begun += 1;
+    };
+    assert_eq!((begun, refused.status, refused.header("retry-after")), (600, 429, Some("60")));
+    assert_eq!(browser.get(&server, &Ask::new().target()).await.status, 429);
+    server.clock.advance(60);
+    assert_eq!(browser.get(&server, &Ask::new().target()).await.status, 303);
+}
+
+#[tokio::test]
+async fn a_client_that_any_program_could_pass_for_is_asked_about_each_time() {
+    let server = Server::with_people().await;
+    let mut browser = Browser::new();
+    browser.code(&server, &Ask::public(), "alice").await;
+    let again =
+        browser.open(&server, &Ask::public().with("redirect_uri", "http://127.0.0.1:7777/callback").target()).await;
+    assert_eq!(again.path(), "/consent");
+    let (to, parameters) = browser.allow(&server, again).await.away();
+    assert!(to.starts_with("http://127.0.0.1:7777/") && !value(&parameters, "code").is_empty());
+    assert_eq!(browser.error(&server, &Ask::public().with("prompt", "none")).await, "consent_required");
+    // A client that is answered at an address of its own is not.
+    let landed = browser.open(&server, &Ask::new().target()).await;
+    browser.allow(&server, landed).await.away();
+    browser.silent_code(&server, &Ask::new().with("prompt", "none")).await;
+}
