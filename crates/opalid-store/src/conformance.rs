@@ -8,11 +8,13 @@ mod faults;
 mod feed;
 mod groups;
 mod life;
-mod place;
+pub(crate) mod place;
 mod refresh;
+mod refused;
 mod restore;
 mod rows;
 mod standing;
+mod tls;
 mod world;
 
 /// Runs each test on each engine.

@@ -35,13 +35,13 @@ pub enum Location {
     /// A SQLite file.
     Sqlite(PathBuf),
     /// A PostgreSQL database; see [`Location::postgres`].
-    Postgres(Box<engine::postgres::Config>),
+    Postgres(Box<engine::postgres::Address>),
 }
 
 impl Location {
     /// A PostgreSQL database by its URL. A password stands beside it, never in it.
     pub fn postgres(url: &str, password: Option<&str>) -> Result<Self, StoreError> {
-        engine::postgres::configure(url, password).map(|config| Self::Postgres(Box::new(config)))
+        engine::postgres::Address::parse(url, password).map(|address| Self::Postgres(Box::new(address)))
     }
 
     /// Makes a store there of the copy `from`, with `step` taken in it; refused where there is one, or a server.
@@ -56,7 +56,7 @@ impl Location {
     pub async fn look(&self) -> Result<Option<Cell>, StoreError> {
         match self {
             Self::Sqlite(path) => engine::sqlite::look(path),
-            Self::Postgres(config) => engine::postgres::look(config).await,
+            Self::Postgres(address) => engine::postgres::look(address).await,
         }
     }
 }
@@ -99,8 +99,8 @@ impl Store {
             Location::Sqlite(path) => {
                 Engine::Sqlite(Sqlite::open(&path, opening.owner, fresh, Arc::clone(&memory), opening.on_fatal)?)
             }
-            Location::Postgres(config) => {
-                let open = Postgres::open(*config, opening.owner, fresh, Arc::clone(&memory), opening.boottime);
+            Location::Postgres(address) => {
+                let open = Postgres::open(*address, opening.owner, fresh, Arc::clone(&memory), opening.boottime);
                 Engine::Postgres(Box::new(open.await?))
             }
         };

@@ -1,61 +1,104 @@
-//! A PostgreSQL of one test's own, to be stopped, killed and slowed.
+//! A PostgreSQL of one test's own, to be stopped, killed, slowed and set up otherwise.
+//!
+//! `./test` says in the environment where such clusters lie and how they are run, and ends those that a test left.
+//! The tests of the binary use this file too.
 
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::process::{Pid, Signal, kill_process};
-use tokio_postgres::NoTls;
 
-use super::place::unique;
-
-/// A cluster in the folder of temporary files; ends with the test.
+/// A cluster; ends with the test.
 pub struct Cluster {
-    folder: PathBuf,
+    data: PathBuf,
     port: u16,
 }
 
 impl Cluster {
     /// Makes and starts one.
     pub fn start() -> Self {
-        let folder = std::env::temp_dir().join(format!("opalid_cluster_{}_{}", std::process::id(), unique()));
-        std::fs::create_dir(&folder).unwrap();
+        static LAST: AtomicU64 = AtomicU64::new(1);
+        let name = format!("of-test-{}-{}", std::process::id(), LAST.fetch_add(1, Ordering::Relaxed));
+        let data = PathBuf::from(variable("OPALID_TEST_PG_ROOT")).join(name);
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let cluster = Self { folder, port };
-        if rustix::process::getuid().is_root() {
-            run(Command::new("chown").arg("postgres").arg(&cluster.folder));
-        }
+        let cluster = Self { data, port };
         let data = cluster.data();
-        cluster
-            .command("initdb", &["-D", &data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"]);
+        cluster.run("initdb", &["-D", &data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"]);
+        let root = variable("OPALID_TEST_PG_ROOT");
+        cluster.set(&format!(
+            "port = {port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = '{root}'\nmax_connections = 60\n"
+        ));
         cluster.start_again();
         cluster
     }
 
-    /// Starts it, or starts it again.
+    /// Starts it again.
     pub fn start_again(&self) {
-        let folder = self.folder.display();
-        let options = format!("-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}", self.port);
-        let log = format!("{folder}/log");
-        self.command("pg_ctl", &["-D", &self.data(), "-l", &log, "-o", &options, "-w", "start"]);
+        self.run("pg_ctl", &["-D", &self.data(), "-l", &format!("{}.log", self.data()), "-w", "start"]);
     }
 
     /// Stops it: `fast` ends sessions, `immediate` is as if it had been killed.
     pub fn stop(&self, how: &str) {
-        self.command("pg_ctl", &["-D", &self.data(), "-m", how, "-w", "stop"]);
+        self.run("pg_ctl", &["-D", &self.data(), "-m", how, "-w", "stop"]);
     }
 
-    /// Its URL.
+    /// Adds lines to its configuration.
+    pub fn set(&self, lines: &str) {
+        let path = self.data.join("postgresql.conf");
+        let known = std::fs::read_to_string(&path).unwrap();
+        // Over what is there: the file stays its owner's.
+        std::fs::write(path, format!("{known}{lines}\n")).unwrap();
+    }
+
+    /// Makes it read its configuration again. It does so soon.
+    pub fn reload(&self) {
+        self.run("pg_ctl", &["-D", &self.data(), "reload"]);
+    }
+
+    /// Puts a file into its data folder, for its eyes alone.
+    pub fn put(&self, name: &str, text: &str) {
+        let path = self.data.join(name);
+        let status = self
+            .command("sh")
+            .args(["-c", "umask 077 && cat > \"$0\""])
+            .arg(&path)
+            .stdin(Stdio::piped())
+            .spawn()
+            .and_then(|mut child| {
+                std::io::Write::write_all(&mut child.stdin.take().unwrap(), text.as_bytes())?;
+                child.wait()
+            });
+        assert!(status.is_ok_and(|status| status.success()), "{} cannot be written", path.display());
+    }
+
+    /// The URL of a database.
+    pub fn url_of(&self, database: &str) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// The URL of the database that is always there.
     pub fn url(&self) -> String {
-        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+        self.url_of("postgres")
     }
 
-    /// The processes that serve a database's sessions.
-    pub async fn backends(&self, url: &str) -> Vec<i32> {
-        let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
-        tokio::spawn(connection);
-        let sql = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
-        client.query(sql, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its first process.
+    pub fn postmaster(&self) -> i32 {
+        let text = std::fs::read_to_string(self.data.join("postmaster.pid")).unwrap();
+        text.lines().next().unwrap().parse().unwrap()
+    }
+
+    /// The first process and all its children.
+    pub fn processes(&self) -> Vec<i32> {
+        let first = self.postmaster();
+        let children = std::fs::read_to_string(format!("/proc/{first}/task/{first}/children")).unwrap();
+        std::iter::once(first).chain(children.split_whitespace().map(|pid| pid.parse().unwrap())).collect()
     }
 
     /// Sends a signal to a process of this cluster; it may be gone.
@@ -64,42 +107,42 @@ impl Cluster {
     }
 
     fn data(&self) -> String {
-        self.folder.join("data").display().to_string()
+        self.data.display().to_string()
     }
 
-    fn command(&self, program: &str, arguments: &[&str]) {
-        let program = programs().join(program);
-        // PostgreSQL does not run as root.
-        let mut command = if rustix::process::getuid().is_root() {
-            let mut command = Command::new("runuser");
-            command.args(["-u", "postgres", "--"]).arg(program);
-            command
-        } else {
-            Command::new(program)
-        };
-        run(command.args(arguments).current_dir(&self.folder));
+    /// A command as the user whose the cluster is.
+    fn command(&self, program: &str) -> Command {
+        let prefix = variable("OPALID_TEST_PG_RUN");
+        let mut words = prefix.split_whitespace().chain([program]);
+        let mut command = Command::new(words.next().unwrap());
+        command.args(words).current_dir(variable("OPALID_TEST_PG_ROOT"));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) {
+        let program = PathBuf::from(variable("OPALID_TEST_PG_BIN")).join(program).display().to_string();
+        let status = self.command(&program).args(arguments).status();
+        let log = std::fs::read_to_string(format!("{}.log", self.data())).unwrap_or_default();
+        assert!(status.is_ok_and(|status| status.success()), "{program} {arguments:?} failed:\n{log}");
     }
 }
 
-fn run(command: &mut Command) {
-    let null = std::process::Stdio::null;
-    let status = command.stdin(null()).stdout(null()).stderr(null()).status();
-    assert!(status.is_ok_and(|status| status.success()), "{command:?} failed: run ./test");
-}
-
-/// Where the newest PostgreSQL's own programs lie.
-fn programs() -> PathBuf {
-    let version = |path: &PathBuf| path.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok());
-    let installed = std::fs::read_dir("/usr/lib/postgresql").expect("no PostgreSQL is installed: run ./test");
-    let newest = installed.map(|entry| entry.unwrap().path()).max_by_key(version);
-    newest.expect("no PostgreSQL is installed: run ./test").join("bin")
+fn variable(name: &str) -> String {
+    let found = std::env::vars().find(|(known, _)| known == name);
+    found.unwrap_or_else(|| panic!("no {name}: run ./test")).1
 }
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        if self.folder.join("data/postmaster.pid").exists() {
+        if self.data.join("postmaster.pid").exists() {
+            // One that a test made stand still hears nothing else.
+            for pid in self.processes() {
+                Self::signal(pid, Signal::CONT);
+            }
             self.stop("immediate");
         }
-        drop(std::fs::remove_dir_all(&self.folder));
+        drop(std::fs::remove_dir_all(&self.data));
+        drop(std::fs::remove_file(format!("{}.log", self.data())));
     }
 }

@@ -33,6 +33,14 @@ async fn until(mut done: impl AsyncFnMut() -> bool) {
     .await;
 }
 
+/// The processes that serve a database's sessions.
+async fn backends(url: &str) -> Vec<i32> {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let sql = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    client.query(sql, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
+}
+
 /// Many at once kill tokens of one grant, until the first is told that the store fails because of `fault`.
 /// Gives the tokens whose death was answered, and those of which nobody knows.
 async fn load(world: &World, fault: impl Future<Output = ()>) -> (Vec<Token>, Vec<Token>) {
@@ -143,7 +151,7 @@ async fn a_database_that_stands_still_is_an_outage_and_memory_learns_what_became
     for _ in 0..3 {
         let stopped = std::sync::Mutex::new(Vec::new());
         let stop = async {
-            let pids = cluster.backends(&place.url()).await;
+            let pids = backends(&place.url()).await;
             pids.iter().for_each(|pid| Cluster::signal(*pid, rustix::process::Signal::STOP));
             *stopped.lock().unwrap() = pids;
         };

@@ -84,7 +84,8 @@ pub const KEYS: &[Key] = &[
         flag: Some("database"),
         shape: Shape::Text,
         default: Default::Is("sqlite"),
-        doc: "sqlite (a file in the data folder) or postgres://user@host:port/name, without a password.",
+        doc: "sqlite (a file in the data folder) or postgres://user@host:port/name, without a password. To another machine \
+              with TLS; ?sslmode=verify-full|disable and &sslrootcert=FILE decide otherwise.",
         why: "SQLite is durable and needs no second server.",
     },
     Key {

@@ -1,31 +1,34 @@
-//! Connections: opened within bounds, their settings made ours, their errors translated.
+//! Connections: opened within bounds, few, their settings made ours, their errors translated.
 
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_postgres::config::SslMode;
+use tokio::sync::Semaphore;
 use tokio_postgres::error::{DbError, Severity, SqlState};
 use tokio_postgres::types::Type;
-use tokio_postgres::{Client, Config, NoTls, Statement};
+use tokio_postgres::{Client, Statement};
 
+use super::address::Address;
 use crate::engine::tx::{Row, Value};
 use crate::error::StoreError;
 
 /// How long a connection may take to stand.
-const CONNECT_WITHIN: Duration = Duration::from_millis(700);
+pub(super) const CONNECT_WITHIN: Duration = Duration::from_millis(700);
 
-/// What every connection sets for itself, whatever the server or its role says.
+/// What every connection sets for itself, whatever the server or its role says, now or later. Only a database that
+/// its operator lets nobody write to stays so.
 ///
-/// Statements have no time-out outside transactions: one that struck `BEGIN` would leave what was sent right
+/// The keep-alives let the server find out within seconds that this machine is gone, and free its lock. Statements have no time-out outside transactions: one that struck `BEGIN` would leave what was sent right
 /// behind it to run on its own. Each transaction sets its own, longer than any caller waits.
 const SETTINGS: &str = "
-    SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off;
-    SET default_transaction_deferrable = off; SET client_encoding = 'UTF8'; SET statement_timeout = 0;
-    SET lock_timeout = 300; SET idle_in_transaction_session_timeout = 5000; SET idle_session_timeout = 0;
-    SELECT set_config('synchronous_commit', 'on', false)
-     WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')";
+    SET default_transaction_isolation = 'read committed'; SET default_transaction_deferrable = off;
+    SET client_encoding = 'UTF8'; SET statement_timeout = 0; SET lock_timeout = 300;
+    SET idle_in_transaction_session_timeout = 5000; SET idle_session_timeout = 0;
+    SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3;
+    SELECT set_config('synchronous_commit',
+        CASE WHEN current_setting('synchronous_commit') = 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false)";
 
 /// One connection and the statements prepared on it.
 pub(super) struct Session {
@@ -33,41 +36,27 @@ pub(super) struct Session {
     statements: HashMap<(&'static str, bool), Statement>,
 }
 
-/// Reads a database URL. A password in it is refused: it would show in the list of processes.
-pub(crate) fn configure(url: &str, password: Option<&str>) -> Result<Config, StoreError> {
-    let mut config: Config = url
-        .parse()
-        .map_err(|_| StoreError::Refused("the database is not a URL that starts with postgres://".into()))?;
-    if config.get_password().is_some() {
-        return Err(StoreError::Refused(
-            "the database URL holds a password; give it through a file or a variable of its own".into(),
-        ));
-    }
-    if let Some(password) = password {
-        config.password(password);
-    }
-    if config.get_ssl_mode() == SslMode::Require {
-        return Err(StoreError::Refused(
-            "sslmode=require: this version speaks no TLS to PostgreSQL; use a socket or a private network".into(),
-        ));
-    }
-    config
-        .ssl_mode(SslMode::Disable)
-        .application_name("opalid")
-        .connect_timeout(CONNECT_WITHIN)
-        .keepalives_idle(Duration::from_secs(5))
-        .tcp_user_timeout(Duration::from_secs(5))
-        .target_session_attrs(tokio_postgres::config::TargetSessionAttrs::ReadWrite);
-    Ok(config)
+/// Makes connections, and never more of them at once than it was told.
+///
+/// One that was given up counts until it has really ended: a server that hangs still has it, and would be filled
+/// with others.
+pub(super) struct Connector {
+    address: Address,
+    places: Arc<Semaphore>,
 }
 
-impl Session {
-    /// Connects.
-    pub async fn open(config: &Config) -> Result<Self, StoreError> {
+impl Connector {
+    /// For at most `places` connections.
+    pub fn new(address: Address, places: usize) -> Self {
+        Self { address, places: Arc::new(Semaphore::new(places)) }
+    }
+
+    /// Connects. The caller bounds how long it waits for a place.
+    pub async fn open(&self) -> Result<Session, StoreError> {
+        let closed = |_| StoreError::Unavailable("the store is closed".into());
+        let place = Arc::clone(&self.places).acquire_owned().await.map_err(closed)?;
         let opened = tokio::time::timeout(CONNECT_WITHIN, async {
-            let (client, connection) = config.connect(NoTls).await?;
-            // Ends when the client is dropped or the server goes.
-            tokio::spawn(connection);
+            let client = self.address.connect(place).await?;
             client.batch_execute(SETTINGS).await?;
             Ok(client)
         });
@@ -75,9 +64,11 @@ impl Session {
             StoreError::Statement(why) => StoreError::Unavailable(why),
             other => other,
         })?;
-        Ok(Self { client: Arc::new(client), statements: HashMap::new() })
+        Ok(Session { client: Arc::new(client), statements: HashMap::new() })
     }
+}
 
+impl Session {
     /// Whether the server is gone.
     pub fn is_closed(&self) -> bool {
         self.client.is_closed()
@@ -177,19 +168,30 @@ fn describe(error: &DbError) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tokio::net::TcpListener;
+
+    use super::super::STEP_WITHIN;
+    use super::super::pool::Pool;
     use super::*;
 
-    #[test]
-    fn a_password_in_the_url_is_refused() {
-        let refused = configure("postgres://opalid:secret@localhost/opalid", None).unwrap_err();
-        assert!(matches!(&refused, StoreError::Refused(why) if !why.contains("secret")), "{refused}");
-        let config = configure("postgres://opalid@localhost/opalid", Some("secret")).unwrap();
-        assert!(!format!("{config:?}").contains("secret"));
+    /// A server that takes connections and says nothing, and its address.
+    async fn silent() -> (TcpListener, Address) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let address = Address::parse(&format!("postgres://nobody@127.0.0.1:{port}/x"), None).unwrap();
+        (listener, address)
     }
 
-    #[test]
-    fn asking_for_tls_is_refused_rather_than_ignored() {
-        let refused = configure("postgres://opalid@localhost/opalid?sslmode=require", None);
-        assert!(matches!(refused, Err(StoreError::Refused(_))));
+    /// The clock of these tests is tokio's own, which stands still while anything is left to do.
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_a_second_for_a_server_that_says_nothing() {
+        let (_listener, address) = silent().await;
+        let pool = Pool::new(address, 1);
+        for _ in 0..3 {
+            let begun = tokio::time::Instant::now();
+            let taken = bounded(STEP_WITHIN, pool.take()).await.map(drop);
+            assert!(matches!(taken, Err(StoreError::Unavailable(_))), "{taken:?}");
+            assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+        }
     }
 }

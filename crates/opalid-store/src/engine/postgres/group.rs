@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::connect::{Session, bounded};
+use super::connect::bounded;
 use super::tx::{self, PgTx};
 use super::{RUNS_MAX, STEP_WITHIN, Shared};
 use crate::engine::tx::Step;
@@ -76,7 +76,6 @@ impl<S: Step> Job for StepJob<S> {
 
 /// Runs groups until nobody can bring a step any more.
 pub(super) async fn run(shared: Arc<Shared>, mut waiting: mpsc::Receiver<Box<dyn Job>>) {
-    let mut session = None;
     let mut group = Vec::new();
     while waiting.recv_many(&mut group, GROUP_MAX).await > 0 {
         group.retain(|job| !job.is_abandoned());
@@ -84,14 +83,14 @@ pub(super) async fn run(shared: Arc<Shared>, mut waiting: mpsc::Receiver<Box<dyn
             continue;
         }
         let mut jobs = std::mem::take(&mut group);
-        let outcome = attempt(&shared, &mut session, &mut jobs).await;
+        let outcome = attempt(&shared, &mut jobs).await;
         if let Err(error) = &outcome {
             tracing::error!(%error, steps = jobs.len(), "a group of steps was not committed");
         }
         let together = matches!(outcome, Err(StoreError::Serialization(_)));
         for job in jobs {
             if together || (outcome.is_ok() && job.met_another()) {
-                alone(&shared, &mut session, job).await;
+                alone(&shared, job).await;
             } else {
                 job.answer(outcome.clone());
             }
@@ -100,15 +99,19 @@ pub(super) async fn run(shared: Arc<Shared>, mut waiting: mpsc::Receiver<Box<dyn
 }
 
 /// Runs a step again that met another transaction, without neighbours.
-async fn alone(shared: &Arc<Shared>, session: &mut Option<Session>, job: Box<dyn Job>) {
+async fn alone(shared: &Arc<Shared>, job: Box<dyn Job>) {
     let mut jobs = [job];
-    let mut outcome = Ok(None);
+    // What its first run gave was rolled back.
+    let mut outcome = Err(StoreError::Unavailable("nobody waits for the step any more".into()));
     let _alone = shared.alone.lock().await;
     for _ in 1..RUNS_MAX {
-        outcome = attempt(shared, session, &mut jobs).await;
         let [job] = &jobs;
-        let again = job.met_another() || matches!(outcome, Err(StoreError::Serialization(_)));
-        if !again || job.is_abandoned() {
+        if job.is_abandoned() {
+            break;
+        }
+        outcome = attempt(shared, &mut jobs).await;
+        let [job] = &jobs;
+        if !job.met_another() && !matches!(outcome, Err(StoreError::Serialization(_))) {
             break;
         }
     }
@@ -116,22 +119,15 @@ async fn alone(shared: &Arc<Shared>, session: &mut Option<Session>, job: Box<dyn
     job.answer(outcome);
 }
 
-async fn attempt(
-    shared: &Arc<Shared>,
-    session: &mut Option<Session>,
-    jobs: &mut [Box<dyn Job>],
-) -> Result<Option<Position>, StoreError> {
+async fn attempt(shared: &Arc<Shared>, jobs: &mut [Box<dyn Job>]) -> Result<Option<Position>, StoreError> {
     bounded(STEP_WITHIN, async {
-        let connected = match session.take() {
-            Some(session) if !session.is_closed() => session,
-            _ => Session::open(&shared.config).await?,
-        };
-        let mut tx = PgTx::begin(connected, tx::WRITE).await;
+        let (_turn, session) = shared.feeders.take().await?;
+        let mut tx = PgTx::begin(session, tx::WRITE).await;
         let outcome = match run_all(&mut tx, jobs).await {
             Ok(()) => tx.finish(shared).await,
             Err(error) => Err(error),
         };
-        *session = if outcome.is_ok() { tx.into_session() } else { tx.roll_back().await };
+        shared.feeders.put(if outcome.is_ok() { tx.into_session() } else { tx.roll_back().await });
         outcome
     })
     .await

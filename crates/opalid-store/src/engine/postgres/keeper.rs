@@ -113,9 +113,14 @@ pub(super) async fn keep(shared: Arc<Shared>, session: Session, mut stop: onesho
         }
         held = match ask(&shared, held).await {
             Ok(session) => Some(session),
+            Err(error @ StoreError::Unavailable(_)) => {
+                // Who takes the lock now lets our lease run out before anything counts as revoked.
+                tracing::error!(%error, "the store's lock is not sure; memory answers until its lease is over");
+                None
+            }
             Err(error) => {
                 shared.memory.distrust();
-                tracing::error!(%error, "the store's lock is not sure; memory answers nothing");
+                tracing::error!(%error, "the store's lock is lost; memory answers nothing");
                 None
             }
         };
@@ -129,10 +134,12 @@ async fn ask(shared: &Shared, held: Option<Session>) -> Result<Session, StoreErr
         let mut session = match held {
             Some(session) => session,
             None => {
-                let mut session = Session::open(&shared.config).await?;
+                let mut session = shared.keepers.open().await?;
                 if !try_lock(&mut session).await? {
                     return Err(StoreError::NotOwner);
                 }
+                // Others may have been here, or the database is another than it was.
+                shared.memory.distrust();
                 session
             }
         };
@@ -140,6 +147,7 @@ async fn ask(shared: &Shared, held: Option<Session>) -> Result<Session, StoreErr
         let head = rows.first().map(read_head).transpose()?.ok_or(StoreError::NotOwner)?;
         if head.owner != shared.owner {
             // Somebody owned it while our lock was lost, and is gone: begin as at a start.
+            shared.memory.distrust();
             return take_over(shared, session, head.incarnation).await;
         }
         if shared.memory.is_in_doubt() {
@@ -180,11 +188,13 @@ async fn read_feed(shared: &Shared, tx: &mut PgTx) -> Result<(), StoreError> {
     while memory.position() < head.position {
         let after = i64::try_from(memory.position().0).unwrap_or(i64::MAX);
         let rows = tx.run(feed::READ_AFTER, &[after.into()]).await?;
-        if rows.is_empty() {
-            memory.restart(head.incarnation, head.position);
-        }
+        let before = memory.position();
         for row in &rows {
             memory.apply(&[feed::read_change(row)?]);
+        }
+        if memory.position() == before {
+            // What comes next is not there any more.
+            memory.restart(head.incarnation, head.position);
         }
     }
     Ok(())

@@ -5,6 +5,7 @@
 //! is gone or slow; a COMMIT without an answer is `Unavailable`, and memory answers nothing until the feed
 //! has been read past it; who does not own the store commits no change.
 
+mod address;
 mod connect;
 mod group;
 mod keeper;
@@ -18,9 +19,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot};
-pub use tokio_postgres::Config;
 
-use self::connect::bounded;
+pub use self::address::Address;
+use self::connect::{Connector, bounded};
 use self::group::{Done, Job, StepJob};
 use self::pool::Pool;
 use self::tx::PgTx;
@@ -29,7 +30,6 @@ use crate::error::StoreError;
 use crate::feed::Incarnation;
 use crate::memory::{BootTime, Memory};
 
-pub(crate) use self::connect::configure;
 #[cfg(test)]
 pub(crate) use self::keeper::LOCK_KEY;
 pub(crate) use self::start::look;
@@ -39,6 +39,14 @@ const STEP_WITHIN: Duration = Duration::from_millis(900);
 /// How often a step runs that meets other transactions.
 const RUNS_MAX: usize = 5;
 const QUEUE_MAX: usize = 16 * 1024;
+
+/// How many connections there are at most. A server that hangs keeps those it has; so reads, which need a server that
+/// answers and no more, do not wait for connections whose COMMIT hangs.
+const WRITERS: u16 = 16;
+const READERS: u16 = 8;
+/// One is in use; the other is for when that one hangs.
+const FEEDERS: u16 = 2;
+const KEEPERS: usize = 2;
 
 /// The engine.
 pub struct Postgres {
@@ -55,11 +63,15 @@ struct Doors {
 
 /// What all tasks of the engine share.
 pub(super) struct Shared {
-    config: Config,
     owner: [u8; 16],
     memory: Arc<Memory>,
     boottime: BootTime,
-    pool: Pool,
+    writers: Pool,
+    readers: Pool,
+    /// For steps that enter the feed in groups.
+    feeders: Pool,
+    /// For the lock.
+    keepers: Connector,
     /// Held by a step that runs again.
     alone: tokio::sync::Mutex<()>,
     /// Wakes the keeper after a COMMIT without an answer.
@@ -89,17 +101,25 @@ impl Shared {
 impl Postgres {
     /// Connects, owns the database, brings its tables up to date.
     pub(crate) async fn open(
-        config: Config,
+        address: Address,
         owner: [u8; 16],
         fresh: Incarnation,
         memory: Arc<Memory>,
         boottime: BootTime,
     ) -> Result<Self, StoreError> {
-        let pool = Pool::new(config.clone());
-        let settles_at = AtomicU64::new(0);
-        let (alone, doubt) = (tokio::sync::Mutex::new(()), Notify::new());
-        let shared = Arc::new(Shared { config, owner, memory, boottime, pool, alone, doubt, settles_at });
-        let session = start::start(&shared.config).await?;
+        let shared = Arc::new(Shared {
+            owner,
+            memory,
+            boottime,
+            writers: Pool::new(address.clone(), WRITERS),
+            readers: Pool::new(address.clone(), READERS),
+            feeders: Pool::new(address.clone(), FEEDERS),
+            keepers: Connector::new(address, KEEPERS),
+            alone: tokio::sync::Mutex::new(()),
+            doubt: Notify::new(),
+            settles_at: AtomicU64::new(0),
+        });
+        let session = start::start(&shared.keepers).await?;
         let session = keeper::take_over(&shared, session, fresh).await?;
         let (stop, stopped) = oneshot::channel();
         tokio::spawn(keeper::keep(Arc::clone(&shared), session, stopped));
@@ -137,7 +157,9 @@ impl Postgres {
         drop(group);
         let ended = async {
             drop(grouping.await);
-            self.shared.pool.close().await;
+            self.shared.writers.close().await;
+            self.shared.readers.close().await;
+            self.shared.feeders.close().await;
         };
         drop(tokio::time::timeout(STEP_WITHIN * 2, ended).await);
         let (left, leaving) = oneshot::channel();
@@ -184,24 +206,24 @@ impl Shared {
     }
 
     async fn write_once<S: Step>(self: &Arc<Self>, step: &S) -> Done<S::Out> {
-        let (_permit, session) = self.pool.take().await?;
+        let (_turn, session) = self.writers.take().await?;
         let mut tx = PgTx::begin(session, tx::WRITE).await;
         let done = match step.run(&mut tx).await {
             Ok(out) => tx.finish(self).await.map(|position| (out, position)),
             Err(error) => Err(error),
         };
-        self.pool.put(if done.is_ok() { tx.into_session() } else { tx.roll_back().await });
+        self.writers.put(if done.is_ok() { tx.into_session() } else { tx.roll_back().await });
         done
     }
 
     async fn read<S: Step>(&self, step: &S) -> Result<S::Out, StoreError> {
-        let (_permit, session) = self.pool.take().await?;
+        let (_turn, session) = self.readers.take().await?;
         let mut tx = PgTx::begin(session, tx::READ).await;
         let done = match step.run(&mut tx).await {
             Ok(out) => tx.end_read().await.map(|()| out),
             Err(error) => Err(error),
         };
-        self.pool.put(if done.is_ok() { tx.into_session() } else { tx.roll_back().await });
+        self.readers.put(if done.is_ok() { tx.into_session() } else { tx.roll_back().await });
         done
     }
 }
