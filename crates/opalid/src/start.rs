@@ -10,6 +10,7 @@ use anyhow::{Context, bail};
 use opalid_core::ids::WorkspaceId;
 use opalid_core::workspace::WorkspaceSettings;
 use opalid_core::wrap::MasterKey;
+use opalid_store::memory::BootTime;
 use opalid_store::steps::Stamp;
 use opalid_store::steps::cell::{Cell, FindCell, MakeCell};
 use opalid_store::steps::workspace::CreateWorkspace;
@@ -17,7 +18,7 @@ use opalid_store::{Location, OnFatal, Opening, Store};
 
 use crate::app::App;
 use crate::arrivals::Arrivals;
-use crate::clock::{self, Clock};
+use crate::clock::Clock;
 use crate::demo;
 use crate::http::Transport;
 use crate::http::client_address::Network;
@@ -45,6 +46,8 @@ pub struct Starting {
     pub issuer: String,
     /// Where the time of day comes from.
     pub clock: Clock,
+    /// The clock of leases, which counts from the machine's start, suspend included.
+    pub boottime: BootTime,
     /// How passwords are hashed.
     pub hasher: HasherSettings,
     /// Seed a demo workspace.
@@ -74,7 +77,7 @@ pub async fn start(mut starting: Starting) -> anyhow::Result<App> {
         owner: random::bytes(),
         incarnation: random::bytes(),
         capacity: opalid_store::memory::Capacity::default(),
-        boottime: clock::boottime,
+        boottime: starting.boottime,
         on_fatal: Arc::clone(&starting.on_fatal),
     };
     // A start that is refused leaves the store as it was: neither migrated nor taken over.

@@ -19,6 +19,11 @@ pub struct Cluster {
 impl Cluster {
     /// Makes and starts one.
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same with these files in its data folder, names and texts.
+    pub fn start_with(files: &[(&str, &str)]) -> Self {
         static LAST: AtomicU64 = AtomicU64::new(1);
         let name = format!("of-test-{}-{}", std::process::id(), LAST.fetch_add(1, Ordering::Relaxed));
         let data = PathBuf::from(variable("OPALID_TEST_PG_ROOT")).join(name);
@@ -30,6 +35,7 @@ impl Cluster {
         cluster.set(&format!(
             "port = {port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = '{root}'\nmax_connections = 60\n"
         ));
+        files.iter().for_each(|(name, text)| cluster.put(name, text));
         cluster.start_again();
         cluster
     }
@@ -58,7 +64,7 @@ impl Cluster {
     }
 
     /// Puts a file into its data folder, for its eyes alone.
-    pub fn put(&self, name: &str, text: &str) {
+    fn put(&self, name: &str, text: &str) {
         let path = self.data.join(name);
         let status = self
             .command("sh")
@@ -73,32 +79,24 @@ impl Cluster {
         assert!(status.is_ok_and(|status| status.success()), "{} cannot be written", path.display());
     }
 
-    /// The URL of a database.
-    pub fn url_of(&self, database: &str) -> String {
-        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
-    }
-
     /// The URL of the database that is always there.
     pub fn url(&self) -> String {
-        self.url_of("postgres")
+        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
     }
 
-    /// Its port.
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// Its first process.
-    pub fn postmaster(&self) -> i32 {
-        let text = std::fs::read_to_string(self.data.join("postmaster.pid")).unwrap();
-        text.lines().next().unwrap().parse().unwrap()
-    }
-
-    /// The first process and all its children.
+    /// Its first process and all that one's children.
     pub fn processes(&self) -> Vec<i32> {
-        let first = self.postmaster();
-        let children = std::fs::read_to_string(format!("/proc/{first}/task/{first}/children")).unwrap();
-        std::iter::once(first).chain(children.split_whitespace().map(|pid| pid.parse().unwrap())).collect()
+        let first = self.first_process();
+        let children = first.and_then(|pid| std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok());
+        let children = children.unwrap_or_default();
+        first.into_iter().chain(children.split_whitespace().filter_map(|pid| pid.parse().ok())).collect()
+    }
+
+    /// Its first process, while it runs.
+    fn first_process(&self) -> Option<i32> {
+        let text = std::fs::read_to_string(self.data.join("postmaster.pid")).ok()?;
+        let pid = text.lines().next()?.parse().ok()?;
+        is_running(pid).then_some(pid)
     }
 
     /// Sends a signal to a process of this cluster; it may be gone.
@@ -135,14 +133,21 @@ fn variable(name: &str) -> String {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        if self.data.join("postmaster.pid").exists() {
+        // Without unwrapping: a test that failed ends here too.
+        if let Some(first) = self.first_process() {
             // One that a test made stand still hears nothing else.
-            for pid in self.processes() {
-                Self::signal(pid, Signal::CONT);
+            self.processes().into_iter().for_each(|pid| Self::signal(pid, Signal::CONT));
+            Self::signal(first, Signal::QUIT);
+            while is_running(first) {
+                std::thread::yield_now();
             }
-            self.stop("immediate");
         }
         drop(std::fs::remove_dir_all(&self.data));
         drop(std::fs::remove_file(format!("{}.log", self.data())));
     }
+}
+
+fn is_running(pid: i32) -> bool {
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm"));
+    name.is_ok_and(|name| name.trim() == "postgres")
 }

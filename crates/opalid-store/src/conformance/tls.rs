@@ -12,24 +12,22 @@ const KEY: &str = include_str!("tls/server.key.pem");
 const AUTHORITY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/conformance/tls/authority.pem");
 const ANOTHER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/conformance/tls/another-authority.pem");
 
-/// A cluster that takes `opalid` with the password `pass` and `postgres` without one, both by TLS alone.
+/// A cluster that takes `opalid` with the password `pass`, and `trusted` without one, both by TLS alone.
 async fn with_tls() -> Cluster {
-    let cluster = Cluster::start();
-    execute(&cluster.url(), "CREATE ROLE opalid LOGIN PASSWORD 'pass'; ALTER DATABASE postgres OWNER TO opalid")
-        .await
-        .unwrap();
-    cluster.put("server.crt", CERTIFICATE);
-    cluster.put("server.key", KEY);
-    cluster
-        .put("pg_hba.conf", "hostssl all opalid 127.0.0.1/32 scram-sha-256\nhostssl all postgres 127.0.0.1/32 trust\n");
+    let hba = "hostssl all opalid 127.0.0.1/32 scram-sha-256\nhostssl all trusted 127.0.0.1/32 trust\n\
+               hostnossl all postgres 127.0.0.1/32 trust\n";
+    let cluster = Cluster::start_with(&[("server.crt", CERTIFICATE), ("server.key", KEY), ("pg_hba.conf", hba)]);
+    let roles = "CREATE ROLE opalid LOGIN PASSWORD 'pass'; CREATE ROLE trusted LOGIN SUPERUSER";
+    execute(&cluster.url(), roles).await.unwrap();
     cluster.set("ssl = on");
     cluster.stop("fast");
     cluster.start_again();
     cluster
 }
 
+/// The URL of the same cluster for `opalid` at this host.
 fn url(cluster: &Cluster, host: &str, options: &str) -> String {
-    format!("postgres://opalid@{host}:{}/postgres?{options}", cluster.port())
+    cluster.url().replace("postgres@127.0.0.1", &format!("opalid@{host}")) + "?" + options
 }
 
 async fn why_not(url: &str) -> String {
@@ -46,8 +44,8 @@ async fn who_shows_a_certificate_of_the_right_authority_and_name_is_believed() {
     let bound =
         url(&cluster, "localhost", &format!("sslmode=verify-full&sslrootcert={AUTHORITY}&channel_binding=require"));
     assert!(Location::postgres(&bound, Some("pass")).unwrap().look().await.unwrap().is_none());
-    let server =
-        format!("postgres://postgres@localhost:{}/x?sslmode=verify-full&sslrootcert={AUTHORITY}", cluster.port());
+    let server = url(&cluster, "localhost", &format!("sslmode=verify-full&sslrootcert={AUTHORITY}"));
+    let server = server.replace("opalid@", "trusted@");
     let place = Place::Postgres { server, name: "postgres".into() };
     let world = World::new(&place).await;
     let (grant, number) = world.interned().await;

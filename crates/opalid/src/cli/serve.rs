@@ -9,7 +9,7 @@ use clap::Subcommand;
 use opalid_core::wrap::MasterKey;
 use opalid_store::Location;
 
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::config::{Config, ConfigFlags, Database, Settings};
 use crate::http::tls::TlsSource;
 use crate::passwords::password_hash::HasherSettings;
@@ -111,6 +111,7 @@ fn starting(config: Config, demo: bool) -> anyhow::Result<Starting> {
         master_key,
         issuer: config.issuer.as_str().to_owned(),
         clock: Clock::System,
+        boottime: clock::boottime,
         hasher: HasherSettings::for_cores(config.workers),
         trusted_proxies: config.trusted_proxies,
         demo,

@@ -20,6 +20,7 @@ use crate::http::call::Call;
 use crate::http::client_address::client_address;
 use crate::http::cors::{self, CorsEndpoint};
 use crate::http::listen::Request;
+use crate::http::page;
 use crate::http::reply::{self, Reply};
 use crate::issuer::Issuer;
 use crate::metrics::StoreFailure;
@@ -55,9 +56,19 @@ macro_rules! endpoints {
                 Self::ALL.iter().map(|endpoint| endpoint.path()).collect()
             }
 
+            /// Whether a person sees what it answers.
+            const fn is_page(self) -> bool {
+                self.cors().is_none() && !matches!(self, Self::Introspect) && !self.is_probe()
+            }
+
+            /// Whether it says how the server is; it says so without an issuer.
+            const fn is_probe(self) -> bool {
+                matches!(self, Self::Healthz | Self::Readyz)
+            }
+
             /// Whether it stands beside the root issuer alone: it is not of one workspace.
             const fn is_of_the_server(self) -> bool {
-                matches!(self, Self::Healthz | Self::Readyz) || self.is_of_the_demo()
+                self.is_probe() || self.is_of_the_demo()
             }
 
             /// Whether it exists with `--demo` alone.
@@ -157,15 +168,16 @@ pub fn answer(app: Arc<App>, request: Request, peer: SocketAddr) -> impl Future<
         let place = find(parts.uri.path()).filter(|place| app.demo || !place.endpoint.is_of_the_demo());
         let Some(place) = place else { return asset(&parts) };
         let (endpoint, cors) = (place.endpoint, place.endpoint.cors());
+        if endpoint.is_probe() {
+            let reply = probe(&app, endpoint, &parts.method).await;
+            app.metrics.request(endpoint as usize, reply.status());
+            return reply;
+        }
         let issuer = app.find_issuer(place.workspace).await;
         let mut reply = match issuer {
             Ok(Some(issuer)) => at_issuer(&app, &issuer, endpoint, (&parts, peer), body).await,
             Ok(None) => return reply::empty(StatusCode::NOT_FOUND),
-            Err(IssuerError::Outage(error)) => reply::oauth_error(&reply::outage(&error), &app.base_url),
-            Err(IssuerError::Keys(error)) => {
-                let error = OAuthError::new(ErrorCode::ServerError, "this issuer cannot use its keys").because(error);
-                reply::oauth_error(&error, &app.base_url)
-            }
+            Err(error) => without_issuer(&app, endpoint, error),
         };
         app.metrics.request(endpoint as usize, reply.status());
         if reply.status() == StatusCode::SERVICE_UNAVAILABLE {
@@ -176,6 +188,20 @@ pub fn answer(app: Arc<App>, request: Request, peer: SocketAddr) -> impl Future<
         }
         reply
     }
+}
+
+/// The answer when it cannot be said who is asked.
+fn without_issuer(app: &App, endpoint: Endpoint, error: IssuerError) -> Reply {
+    let error = match error {
+        IssuerError::Outage(error) => reply::outage(&error),
+        IssuerError::Keys(error) => {
+            OAuthError::new(ErrorCode::ServerError, "this issuer cannot use its keys").because(error)
+        }
+    };
+    if endpoint.is_page() {
+        return page::nobodys_error_page(app, &error);
+    }
+    reply::oauth_error(&error, &app.base_url)
 }
 
 /// Style sheet, script and icon of the pages; or 404.
@@ -235,8 +261,6 @@ async fn others(call: &Call<'_>, endpoint: Endpoint) -> Reply {
         Endpoint::Demo if is_post => demo::submit(call).await,
         Endpoint::Demo => demo::show(call).await,
         Endpoint::DemoCallback => demo::callback(call).await,
-        Endpoint::Healthz => reply::with_no_store("text/plain; charset=utf-8", "ok\n"),
-        Endpoint::Readyz => ready(call).await,
         Endpoint::Authorize => oauth::authorize::endpoint(call).await,
         Endpoint::ContinueAuthorize => oauth::authorize::resume(call).await,
         Endpoint::SignIn if is_post => login::sign_in::submit(call).await,
@@ -253,15 +277,24 @@ async fn others(call: &Call<'_>, endpoint: Endpoint) -> Reply {
         Endpoint::SetPassword if is_post => login::set_password::submit(call).await,
         Endpoint::SetPassword => login::set_password::show(call).await,
         Endpoint::PasswordSet => login::set_password::done(call),
-        Endpoint::Introspect | Endpoint::Token | Endpoint::Userinfo => reply::empty(StatusCode::NOT_FOUND),
+        Endpoint::Introspect | Endpoint::Token | Endpoint::Userinfo | Endpoint::Healthz | Endpoint::Readyz => {
+            reply::empty(StatusCode::NOT_FOUND)
+        }
         Endpoint::Revoke => oauth::revoke::endpoint(call).await,
         Endpoint::Jwks => oauth::jwks::endpoint(call),
         Endpoint::OpenIdConfiguration | Endpoint::ServerMetadata => oauth::metadata::endpoint(call),
     }
 }
 
-async fn ready(call: &Call<'_>) -> Reply {
-    match call.app.store.read(FindCell).await {
+/// Says how the server is, whatever became of its store.
+async fn probe(app: &App, endpoint: Endpoint, method: &Method) -> Reply {
+    if !endpoint.methods().split(", ").any(|known| known == method.as_str()) {
+        return reply::method_not_allowed(endpoint.methods());
+    }
+    if endpoint == Endpoint::Healthz {
+        return reply::with_no_store("text/plain; charset=utf-8", "ok\n");
+    }
+    match app.store.read(FindCell).await {
         Ok(_) => reply::with_no_store("text/plain; charset=utf-8", "ready\n"),
         Err(error) => {
             tracing::warn!(%error, "not ready");

@@ -56,6 +56,7 @@ pub(crate) async fn server(demo: bool) -> TestServer {
         trusted_proxies: Vec::new(),
         issuer: "http://localhost:8080".into(),
         clock: Clock::manual(UnixTime(1_795_468_803)),
+        boottime: crate::clock::boottime,
         demo,
         on_fatal: Arc::new(|why| panic!("{why}")),
     };

@@ -1,6 +1,10 @@
 //! The real binary under faults: killed, cut from power, out of disk, its database gone.
 
+// One file for the tests of the store and of the server.
+#[path = "../../../../opalid-store/src/conformance/cluster.rs"]
+mod cluster;
 pub mod daemon;
 mod killed;
+mod postgres;
 mod power_cut;
 mod stopped;

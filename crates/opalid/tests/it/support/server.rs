@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use opalid::app::App;
-use opalid::clock::Clock;
+use opalid::clock::{self, Clock};
 use opalid::http::listen::{self, ListenAddress};
 use opalid::http::threads::Threads;
 use opalid::issuer::first_keys;
@@ -22,6 +22,7 @@ use opalid_core::time::UnixTime;
 use opalid_core::token::SecretDigest;
 use opalid_core::workspace::WorkspaceSettings;
 use opalid_store::Location;
+use opalid_store::memory::BootTime;
 use opalid_store::steps::client::{ClientEvent, CreateClient, TouchClient};
 use opalid_store::steps::resource::CreateResource;
 use opalid_store::steps::settings::{UpdateClient, UpdateResource};
@@ -47,9 +48,8 @@ pub struct Server {
     pub issuer: String,
     /// Where it listens.
     pub address: SocketAddr,
-    demo: bool,
+    kind: Kind,
     data: Folder,
-    place: Option<Location>,
     stopping: watch::Sender<bool>,
     running: JoinHandle<()>,
 }
@@ -57,31 +57,35 @@ pub struct Server {
 impl Server {
     /// As `opalid serve --demo`.
     pub async fn demo() -> Self {
-        Self::start(true).await
+        Self::start(Kind { demo: true, place: location().await, boottime: clock::boottime }).await
+    }
+
+    /// The same on a PostgreSQL of the test's own, with leases by this clock.
+    pub async fn demo_on(place: Location, boottime: BootTime) -> Self {
+        Self::start(Kind { demo: true, place: Some(place), boottime }).await
     }
 
     /// As `opalid serve`: a workspace `default` with nothing in it.
     pub async fn empty() -> Self {
-        Self::start(false).await
+        Self::start(Kind { demo: false, place: location().await, boottime: clock::boottime }).await
     }
 
-    async fn start(demo: bool) -> Self {
+    async fn start(kind: Kind) -> Self {
         let socket = bind(0);
         let address = socket.local_addr().unwrap();
         let (data, clock) = (Folder::new(), Clock::manual(START));
-        let place = location().await;
-        let app = open(data.path(), address, &clock, (demo, &place)).await;
+        let app = open(data.path(), address, &clock, &kind).await;
         let (stopping, running) = run(&app, socket);
-        Self { issuer: app.base_url.clone(), app, clock, address, demo, data, place, stopping, running }
+        Self { issuer: app.base_url.clone(), app, clock, address, kind, data, stopping, running }
     }
 
     /// Stops it and starts it again on the same data folder and port, with the same clock.
     pub async fn restart(self) -> Self {
-        let Stopped { clock, address, demo, data, place } = self.stopped().await;
+        let Stopped { clock, address, kind, data } = self.stopped().await;
         let socket = bind(address.port());
-        let app = open(data.path(), address, &clock, (demo, &place)).await;
+        let app = open(data.path(), address, &clock, &kind).await;
         let (stopping, running) = run(&app, socket);
-        Self { issuer: app.base_url.clone(), app, clock, address, demo, data, place, stopping, running }
+        Self { issuer: app.base_url.clone(), app, clock, address, kind, data, stopping, running }
     }
 
     async fn stopped(self) -> Stopped {
@@ -94,7 +98,7 @@ impl Server {
             app = shared;
             tokio::task::yield_now().await;
         }
-        Stopped { clock: self.clock, address: self.address, demo: self.demo, data: self.data, place: self.place }
+        Stopped { clock: self.clock, address: self.address, kind: self.kind, data: self.data }
     }
 
     // ---- asking ----
@@ -228,9 +232,15 @@ impl Server {
 struct Stopped {
     clock: Clock,
     address: SocketAddr,
-    demo: bool,
+    kind: Kind,
     data: Folder,
+}
+
+/// What is the same after a restart.
+struct Kind {
+    demo: bool,
     place: Option<Location>,
+    boottime: BootTime,
 }
 
 /// The type of every form.
@@ -256,20 +266,21 @@ fn bind(port: u16) -> TcpListener {
     listen::bind(&[address]).unwrap().remove(0)
 }
 
-async fn open(data: &Path, address: SocketAddr, clock: &Clock, (demo, place): (bool, &Option<Location>)) -> Arc<App> {
+async fn open(data: &Path, address: SocketAddr, clock: &Clock, kind: &Kind) -> Arc<App> {
     let starting = Starting {
         data: data.to_owned(),
-        location: place.clone(),
+        location: kind.place.clone(),
         master_key: None,
         trusted_proxies: Vec::new(),
         issuer: format!("http://localhost:{}", address.port()),
         clock: clock.clone(),
+        boottime: kind.boottime,
         // The smallest cost that argon2 knows: what is tested is how often it runs.
         hasher: HasherSettings {
             cost: HashCost { memory_kib: 8, passes: 1, lanes: 1 },
             ..HasherSettings::for_cores(2)
         },
-        demo,
+        demo: kind.demo,
         on_fatal: Arc::new(|why: &str| panic!("{why}")),
     };
     Arc::new(start(starting).await.unwrap())
