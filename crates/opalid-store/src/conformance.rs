@@ -8,6 +8,7 @@ mod faults;
 mod feed;
 mod groups;
 mod life;
+mod observed;
 pub(crate) mod place;
 mod refresh;
 mod refused;

@@ -12,6 +12,7 @@ pub mod feed;
 mod find;
 pub mod keys;
 pub mod memory;
+mod observe;
 pub mod steps;
 
 use std::path::{Path, PathBuf};
@@ -21,11 +22,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub use engine::sqlite::{Copier, CopyProgress, OnFatal};
 pub use engine::tx::{Row, Step, Tx, Value};
 pub use error::{Outage, StoreError};
+pub use observe::Observer;
 
+use crate::engine::Surroundings;
 use crate::engine::postgres::Postgres;
 use crate::engine::sqlite::Sqlite;
 use crate::feed::Incarnation;
 use crate::memory::{BootTime, Capacity, Memory};
+use crate::observe::Waiting;
 use crate::steps::cell::Cell;
 use crate::steps::restore::{Restore, Restored};
 
@@ -73,6 +77,8 @@ pub struct Opening {
     pub capacity: Capacity,
     /// The clock of leases: counts from the machine's start, suspend included.
     pub boottime: BootTime,
+    /// Who is told how it does.
+    pub observer: Arc<dyn Observer>,
     /// What to do when what is on disk is not known any more.
     pub on_fatal: OnFatal,
 }
@@ -86,6 +92,7 @@ enum Engine {
 pub struct Store {
     engine: Engine,
     memory: Arc<Memory>,
+    observer: Arc<dyn Observer>,
     steps: AtomicU64,
     reads: AtomicU64,
 }
@@ -94,23 +101,27 @@ impl Store {
     /// Opens or makes a store, owns it, and brings its tables up to date.
     pub async fn open(opening: Opening) -> Result<Self, StoreError> {
         let memory = Arc::new(Memory::new(opening.capacity, opening.boottime));
-        let fresh = Incarnation(opening.incarnation);
-        let engine = match opening.location {
-            Location::Sqlite(path) => {
-                Engine::Sqlite(Sqlite::open(&path, opening.owner, fresh, Arc::clone(&memory), opening.on_fatal)?)
-            }
-            Location::Postgres(address) => {
-                let open = Postgres::open(*address, opening.owner, fresh, Arc::clone(&memory), opening.boottime);
-                Engine::Postgres(Box::new(open.await?))
-            }
+        let surroundings = Surroundings {
+            owner: opening.owner,
+            fresh: Incarnation(opening.incarnation),
+            memory: Arc::clone(&memory),
+            boottime: opening.boottime,
+            observer: Arc::clone(&opening.observer),
+            on_fatal: opening.on_fatal,
         };
-        Ok(Self { engine, memory, steps: AtomicU64::new(0), reads: AtomicU64::new(0) })
+        let engine = match opening.location {
+            Location::Sqlite(path) => Engine::Sqlite(Sqlite::open(&path, surroundings)?),
+            Location::Postgres(address) => Engine::Postgres(Box::new(Postgres::open(*address, surroundings).await?)),
+        };
+        let (steps, reads) = (AtomicU64::new(0), AtomicU64::new(0));
+        Ok(Self { engine, memory, observer: opening.observer, steps, reads })
     }
 
     /// Runs a step that may write: answers after COMMIT, and after memory has changed. Dropping the future
     /// does not stop the step.
     pub async fn run<S: Step>(&self, step: S) -> Result<S::Out, StoreError> {
         self.steps.fetch_add(1, Ordering::Relaxed);
+        let _waiting = Waiting::begin(&*self.observer);
         match &self.engine {
             Engine::Sqlite(engine) => engine.step(step).await,
             Engine::Postgres(engine) => engine.step(step).await,

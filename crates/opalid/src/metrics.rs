@@ -12,6 +12,7 @@ use http::{Method, StatusCode, header};
 use http_body_util::Full;
 use opalid_core::alive::Reason;
 use opalid_core::time::UnixTime;
+use opalid_store::Observer;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -207,6 +208,7 @@ pub struct Metrics {
     /// Failures of the store, by kind.
     pub store_failures: Counters<StoreFailure>,
     commit_seconds: Histogram,
+    steps_waiting: Gauge,
 }
 
 impl Metrics {
@@ -228,7 +230,10 @@ impl Metrics {
         let requests = requests.collect();
 
         let commit_seconds = Histogram::new(exponential_buckets(0.000_1, 2.0, 16));
-        registry.register("commit_seconds", "From a step's wish to its commit", commit_seconds.clone());
+        registry.register("commit_seconds", "How long COMMIT took, by transaction", commit_seconds.clone());
+        let steps_waiting = Gauge::default();
+        let help = "Steps handed to the store whose callers wait";
+        registry.register("store_steps_waiting", help, steps_waiting.clone());
         let r = &mut registry;
         Self {
             requests,
@@ -238,6 +243,7 @@ impl Metrics {
             sign_ins: Counters::register(r, "sign_ins", "outcome", "Attempts to sign in, by outcome"),
             store_failures: Counters::register(r, "store_failures", "kind", "Failures of the store, by kind"),
             commit_seconds,
+            steps_waiting,
             registry,
         }
     }
@@ -247,11 +253,6 @@ impl Metrics {
         if let Some(counters) = self.requests.get(route).or(self.requests.last()) {
             counters.count(status.into());
         }
-    }
-
-    /// Notes how long a step took to be durable.
-    pub fn commit(&self, took: Duration) {
-        self.commit_seconds.observe(took.as_secs_f64());
     }
 
     /// Everything as OpenMetrics text.
@@ -278,6 +279,20 @@ impl Metrics {
             answer.headers_mut().insert(header::CONTENT_TYPE, text);
         }
         answer
+    }
+}
+
+impl Observer for Metrics {
+    fn committed(&self, took: Duration) {
+        self.commit_seconds.observe(took.as_secs_f64());
+    }
+
+    fn step_begun(&self) {
+        self.steps_waiting.inc();
+    }
+
+    fn step_ended(&self) {
+        self.steps_waiting.dec();
     }
 }
 
@@ -311,8 +326,13 @@ mod tests {
         metrics.introspections.count(Introspected::NotForCaller);
         assert_eq!(value(&metrics, active), "1");
         assert_eq!(value(&metrics, "opalid_introspections_total{outcome=\"not_for_caller\"}"), "1");
-        metrics.commit(Duration::from_millis(3));
+        metrics.committed(Duration::from_millis(3));
         assert_eq!(value(&metrics, "opalid_commit_seconds_count"), "1");
+        assert_eq!(value(&metrics, "opalid_commit_seconds_sum"), "0.003");
+        metrics.step_begun();
+        assert_eq!(value(&metrics, "opalid_store_steps_waiting"), "1");
+        metrics.step_ended();
+        assert_eq!(value(&metrics, "opalid_store_steps_waiting"), "0");
     }
 
     #[test]

@@ -91,6 +91,7 @@ async fn declare(location: Location, step: Restore) -> anyhow::Result<Restored> 
         incarnation: step.incarnation,
         capacity: Capacity { grants: 1, entities: 1 },
         boottime: clock::boottime,
+        observer: Arc::new(()),
         on_fatal: Arc::new(|_| {}),
     };
     Ok(Store::open(opening).await?.run(step).await?)

@@ -72,12 +72,14 @@ pub async fn start(mut starting: Starting) -> anyhow::Result<App> {
         .create(data)
         .with_context(|| format!("cannot make the data folder {}", data.display()))?;
     let location = starting.location.clone().unwrap_or_else(|| Location::Sqlite(data.join("opalid.db")));
+    let metrics = Arc::new(Metrics::new(&Endpoint::names(), starting.clock.now()));
     let opening = Opening {
         location,
         owner: random::bytes(),
         incarnation: random::bytes(),
         capacity: opalid_store::memory::Capacity::default(),
         boottime: starting.boottime,
+        observer: Arc::<Metrics>::clone(&metrics),
         on_fatal: Arc::clone(&starting.on_fatal),
     };
     // A start that is refused leaves the store as it was: neither migrated nor taken over.
@@ -101,7 +103,7 @@ pub async fn start(mut starting: Starting) -> anyhow::Result<App> {
         arrivals: if starting.demo { Arrivals::off() } else { Arrivals::new(&random::bytes()) },
         trusted_proxies: starting.trusted_proxies,
         request_ids: RequestIds::new(),
-        metrics: Arc::new(Metrics::new(&Endpoint::names(), starting.clock.now())),
+        metrics,
         clock: starting.clock,
         issuers: papaya::HashMap::new(),
     };

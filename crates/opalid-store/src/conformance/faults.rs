@@ -8,7 +8,7 @@ use opalid_core::alive::Reason;
 use tokio_postgres::NoTls;
 
 use super::cluster::Cluster;
-use super::place::{Place, boottime};
+use super::place::{Place, boottime, execute};
 use super::world::{Token, World};
 use crate::StoreError;
 use crate::engine::postgres::LOCK_KEY;
@@ -187,6 +187,27 @@ async fn who_lost_the_lock_commits_no_change_and_answers_nothing_from_memory() {
     assert_eq!(world.why_dead(&token).await, None);
     drop(thief);
     until(async || world.store.memory().trust().is_some()).await;
+    world.store.close().await;
+    place.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_is_missing_in_the_feed_is_not_waited_for() {
+    let place = Place::postgres().await;
+    let world = World::new(&place).await;
+    let (grant, number) = world.interned().await;
+    let token = world.token(grant, number).await;
+    assert_eq!(world.why_dead(&token).await, None);
+    let begun = world.store.memory().position().0;
+    // Committed by nobody who told this memory; of nine changes only the last is there still.
+    let sql = "UPDATE grants SET epoch = epoch + 1; UPDATE feed_head SET n = n + 9;
+        INSERT INTO feed (n, workspace, kind, id, reason, at)
+        SELECT feed_head.n, workspace.id, 1, workspace.id, 'test', 0 FROM feed_head, workspace";
+    execute(&place.url(), sql).await.unwrap();
+    world.store.memory().distrust();
+    until(async || world.store.memory().trust().is_some()).await;
+    assert_eq!(world.store.memory().position().0, begun + 9);
+    assert_eq!(world.why_dead(&token).await, Some(Reason::GrantCut));
     world.store.close().await;
     place.remove().await;
 }

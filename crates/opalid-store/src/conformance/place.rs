@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio_postgres::NoTls;
 
 use crate::memory::{BootTime, Capacity};
-use crate::{Location, Opening, Store, StoreError};
+use crate::{Location, Observer, Opening, Store, StoreError};
 
 /// A file or a database of one test's own.
 pub enum Place {
@@ -90,10 +90,20 @@ impl Place {
 
     /// Opens the store under another clock, or says why not.
     pub async fn try_open(&self, boottime: BootTime) -> Result<Store, StoreError> {
-        self.try_open_as(boottime, unique_bytes()).await
+        self.try_open_as(boottime, unique_bytes(), Arc::new(())).await
     }
 
-    async fn try_open_as(&self, boottime: BootTime, owner: [u8; 16]) -> Result<Store, StoreError> {
+    /// Opens the store; this one is told how it does.
+    pub async fn open_observed(&self, observer: Arc<dyn Observer>) -> Arc<Store> {
+        Arc::new(self.try_open_as(boottime, unique_bytes(), observer).await.unwrap())
+    }
+
+    async fn try_open_as(
+        &self,
+        boottime: BootTime,
+        owner: [u8; 16],
+        observer: Arc<dyn Observer>,
+    ) -> Result<Store, StoreError> {
         let location = match self {
             Self::Sqlite(path) => Location::Sqlite(path.clone()),
             Self::Postgres { .. } => Location::postgres(&self.url(), None)?,
@@ -104,6 +114,7 @@ impl Place {
             incarnation: unique_bytes(),
             capacity: Capacity { grants: 1000, entities: 1000 },
             boottime,
+            observer,
             on_fatal: Arc::new(|why| panic!("{why}")),
         })
         .await
@@ -126,7 +137,7 @@ impl Place {
         }
         // The writer of a file ends a moment after its store.
         loop {
-            match self.try_open_as(boottime, owner).await {
+            match self.try_open_as(boottime, owner, Arc::new(())).await {
                 Ok(store) => return Arc::new(store),
                 Err(StoreError::Refused(_)) => tokio::task::yield_now().await,
                 Err(error) => panic!("{error}"),

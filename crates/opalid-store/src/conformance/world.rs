@@ -47,10 +47,15 @@ pub type Token = Reference<Access>;
 impl World {
     /// Makes it.
     pub async fn new(place: &Place) -> Self {
+        Self::within(place.open().await).await
+    }
+
+    /// Makes it in this store.
+    pub async fn within(store: Arc<Store>) -> Self {
         let workspace = WorkspaceId::from_bytes(unique_bytes());
         let sealer = Arc::new(Sealer::new(workspace, (1, &[7; 32]), &[]).unwrap());
         let world = Self {
-            store: place.open().await,
+            store,
             workspace,
             client: ClientId::from_bytes(unique_bytes()),
             resource: ResourceId::from_bytes(unique_bytes()),

@@ -28,11 +28,12 @@ pub use self::copy::{Copier, CopyProgress};
 pub(crate) use self::files::look;
 use self::files::{lock, make_private};
 use self::tx::SqliteTx;
+use crate::engine::Surroundings;
 use crate::engine::migrate::{self, Dialect};
 use crate::engine::tx::Step;
 use crate::error::StoreError;
 use crate::feed::{self, Change, Incarnation, Position, Touched};
-use crate::memory::Memory;
+use crate::observe::Committing;
 
 const DIALECT: Dialect = Dialect { int: "INTEGER", blob: "BLOB", text: "TEXT", clustered: " STRICT, WITHOUT ROWID" };
 const GROUP_MAX: usize = 256;
@@ -57,15 +58,7 @@ pub(crate) struct Head {
 
 impl Sqlite {
     /// Opens or makes the file, refuses a second server on it, brings its tables up to date.
-    ///
-    /// `owner` is drawn for this start; `fresh` is the incarnation of a store that is made now.
-    pub(crate) fn open(
-        path: &Path,
-        owner: [u8; 16],
-        fresh: Incarnation,
-        memory: Arc<Memory>,
-        fatal: OnFatal,
-    ) -> Result<Self, StoreError> {
+    pub(crate) fn open(path: &Path, around: Surroundings) -> Result<Self, StoreError> {
         let lock = lock(path)?;
         make_private(path)?;
         let mut connection = Connection::open(path).map_err(|error| refused(path, &error))?;
@@ -77,13 +70,13 @@ impl Sqlite {
             .map_err(|error| refused(path, &error))?;
         keep_plans(&connection).map_err(|error| refused(path, &error))?;
         migrate(&mut connection)?;
-        let head = take_over(&mut connection, owner, fresh)?;
-        memory.start(head.incarnation, head.position);
+        let head = take_over(&mut connection, around.owner, around.fresh)?;
+        around.memory.start(head.incarnation, head.position);
         connection.set_prepared_statement_cache_capacity(256);
 
         static NUMBERS: AtomicU64 = AtomicU64::new(0);
         let (writer, waiting) = sync_channel(QUEUE_MAX);
-        let work = Writer { connection, waiting, owner, memory, fatal };
+        let work = Writer { connection, waiting, around };
         std::thread::Builder::new()
             .name("opalid-writer".into())
             .spawn(move || work.run())
@@ -224,9 +217,7 @@ enum Undoing {
 struct Writer {
     connection: Connection,
     waiting: Receiver<Box<dyn Job>>,
-    owner: [u8; 16],
-    memory: Arc<Memory>,
-    fatal: OnFatal,
+    around: Surroundings,
 }
 
 impl Writer {
@@ -250,7 +241,7 @@ impl Writer {
                 job.answer(outcome.clone());
             }
             if fatal {
-                (self.fatal)(
+                (self.around.on_fatal)(
                     "the disk failed to keep what was written; ending, so that the next start reads what is really there",
                 );
                 return;
@@ -268,7 +259,7 @@ impl Writer {
             Some(positioned) => positioned,
             None => self.attempt(group, Undoing::EachAlone)?.unwrap_or_default(),
         };
-        self.memory.apply(&positioned);
+        self.around.memory.apply(&positioned);
         Ok(())
     }
 
@@ -293,8 +284,10 @@ impl Writer {
         undoing: Undoing,
     ) -> Result<Option<Vec<(Position, Touched)>>, StoreError> {
         let Some(changes) = self.run_group(group, undoing)? else { return Ok(None) };
-        let positioned = enter_feed(&mut self.connection, &self.owner, &changes)?;
+        let positioned = enter_feed(&mut self.connection, &self.around.owner, &changes)?;
+        let committing = Committing::begin(self.around.boottime);
         commit(&self.connection)?;
+        committing.end(self.around.boottime, &*self.around.observer);
         Ok(Some(positioned))
     }
 

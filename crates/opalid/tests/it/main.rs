@@ -21,6 +21,7 @@ mod jwks;
 mod logout;
 mod manage;
 mod mangled;
+mod metrics;
 mod paste;
 mod pending;
 mod restart;

@@ -64,13 +64,13 @@ pub(super) async fn try_lock(session: &mut Session) -> Result<bool, StoreError> 
 
 /// Makes the feed head name us; memory begins there. The session holds the lock.
 pub(super) async fn take_over(shared: &Shared, session: Session, fresh: Incarnation) -> Result<Session, StoreError> {
-    let seen = shared.memory.doubts();
-    let asked = (shared.boottime)();
+    let seen = shared.around.memory.doubts();
+    let asked = (shared.around.boottime)();
     let mut tx = PgTx::begin(session, tx::WRITE).await;
     // Whoever still writes under the former owner's name ends first; that takes as long as it takes.
     tx.simple("SET LOCAL lock_timeout = 10000; SET LOCAL statement_timeout = 15000").await;
     let former = tx.run_locking(HEAD, &[]).await?.first().map(read_head).transpose()?;
-    let owner = shared.owner.as_slice();
+    let owner = shared.around.owner.as_slice();
     let head = match former {
         Some(head) => {
             tx.run("UPDATE feed_head SET owner = $1, left_cleanly = 0 WHERE one = 1", &[owner.into()]).await?;
@@ -79,18 +79,18 @@ pub(super) async fn take_over(shared: &Shared, session: Session, fresh: Incarnat
         None => {
             let sql = "INSERT INTO feed_head (one, incarnation, n, owner, left_cleanly) VALUES (1, $1, 0, $2, 0)";
             tx.run(sql, &[(&fresh.0).into(), owner.into()]).await?;
-            Head { position: Position(0), incarnation: fresh, owner: shared.owner, left_cleanly: true }
+            Head { position: Position(0), incarnation: fresh, owner: shared.around.owner, left_cleanly: true }
         }
     };
     tx.commit_plain().await?;
     if !head.left_cleanly {
         // The former owner may answer from memory until its lease has ended: nothing counts as revoked
         // everywhere before. One per cent is the most by which two clocks differ in rate.
-        shared.settle_no_sooner_than((shared.boottime)() + LEASE + LEASE / 100);
+        shared.settle_no_sooner_than((shared.around.boottime)() + LEASE + LEASE / 100);
     }
-    shared.memory.restart(head.incarnation, head.position);
-    shared.memory.lease_until(asked + LEASE);
-    shared.memory.believe(seen);
+    shared.around.memory.restart(head.incarnation, head.position);
+    shared.around.memory.lease_until(asked + LEASE);
+    shared.around.memory.believe(seen);
     tx.into_session().ok_or_else(|| StoreError::Unavailable("the lock's connection is lost".into()))
 }
 
@@ -98,12 +98,12 @@ pub(super) async fn take_over(shared: &Shared, session: Session, fresh: Incarnat
 pub(super) async fn keep(shared: Arc<Shared>, session: Session, mut stop: oneshot::Receiver<oneshot::Sender<()>>) {
     let mut held = Some(session);
     loop {
-        let pause = if held.is_some() && !shared.memory.is_in_doubt() { ASKED_EVERY } else { ASKED_AGAIN };
+        let pause = if held.is_some() && !shared.around.memory.is_in_doubt() { ASKED_EVERY } else { ASKED_AGAIN };
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = shared.doubt.notified() => {}
             leave = &mut stop => {
-                shared.memory.distrust();
+                shared.around.memory.distrust();
                 if let (Ok(left), Some(session)) = (leave, held) {
                     leave_cleanly(&shared, session).await;
                     let _ = left.send(());
@@ -119,7 +119,7 @@ pub(super) async fn keep(shared: Arc<Shared>, session: Session, mut stop: onesho
                 None
             }
             Err(error) => {
-                shared.memory.distrust();
+                shared.around.memory.distrust();
                 tracing::error!(%error, "the store's lock is lost; memory answers nothing");
                 None
             }
@@ -130,7 +130,7 @@ pub(super) async fn keep(shared: Arc<Shared>, session: Session, mut stop: onesho
 /// One question; a doubt is cleared with it. Without a session the lock is taken anew.
 async fn ask(shared: &Shared, held: Option<Session>) -> Result<Session, StoreError> {
     bounded(ANSWERED_WITHIN, async {
-        let asked = (shared.boottime)();
+        let asked = (shared.around.boottime)();
         let mut session = match held {
             Some(session) => session,
             None => {
@@ -139,21 +139,21 @@ async fn ask(shared: &Shared, held: Option<Session>) -> Result<Session, StoreErr
                     return Err(StoreError::NotOwner);
                 }
                 // Others may have been here, or the database is another than it was.
-                shared.memory.distrust();
+                shared.around.memory.distrust();
                 session
             }
         };
         let rows = session.query(HEAD, &[]).await?;
         let head = rows.first().map(read_head).transpose()?.ok_or(StoreError::NotOwner)?;
-        if head.owner != shared.owner {
+        if head.owner != shared.around.owner {
             // Somebody owned it while our lock was lost, and is gone: begin as at a start.
-            shared.memory.distrust();
+            shared.around.memory.distrust();
             return take_over(shared, session, head.incarnation).await;
         }
-        if shared.memory.is_in_doubt() {
+        if shared.around.memory.is_in_doubt() {
             session = catch_up(shared, session).await?;
         }
-        shared.memory.lease_until(asked + LEASE);
+        shared.around.memory.lease_until(asked + LEASE);
         Ok(session)
     })
     .await
@@ -161,7 +161,7 @@ async fn ask(shared: &Shared, held: Option<Session>) -> Result<Session, StoreErr
 
 /// Reads the feed past everything, with its head locked. While somebody holds the head the doubt stays.
 async fn catch_up(shared: &Shared, session: Session) -> Result<Session, StoreError> {
-    let seen = shared.memory.doubts();
+    let seen = shared.around.memory.doubts();
     let mut tx = PgTx::begin(session, tx::WRITE).await;
     // A transaction in doubt holds the head; it ends soon, or its server's time-out ends it.
     tx.simple("SET LOCAL lock_timeout = 2000").await;
@@ -169,7 +169,7 @@ async fn catch_up(shared: &Shared, session: Session) -> Result<Session, StoreErr
     match read_feed(shared, &mut tx).await {
         Ok(()) => {
             tx.commit_plain().await?;
-            shared.memory.believe(seen);
+            shared.around.memory.believe(seen);
             tx.into_session().ok_or_else(lost)
         }
         Err(StoreError::Serialization(_)) => tx.roll_back().await.ok_or_else(lost),
@@ -180,7 +180,7 @@ async fn catch_up(shared: &Shared, session: Session) -> Result<Session, StoreErr
 async fn read_feed(shared: &Shared, tx: &mut PgTx) -> Result<(), StoreError> {
     let rows = tx.run_locking(HEAD, &[]).await?;
     let head = rows.first().map(read_head).transpose()?.ok_or(StoreError::NotOwner)?;
-    let memory = &shared.memory;
+    let memory = &shared.around.memory;
     if head.incarnation != memory.incarnation() || head.position < memory.position() {
         tracing::error!("the database went back behind what was committed; nothing remembered is of use");
         memory.restart(head.incarnation, head.position);
@@ -203,7 +203,7 @@ async fn read_feed(shared: &Shared, tx: &mut PgTx) -> Result<(), StoreError> {
 async fn leave_cleanly(shared: &Shared, mut session: Session) {
     let sql = "UPDATE feed_head SET left_cleanly = 1 WHERE one = 1 AND owner = $1";
     let left = bounded(ANSWERED_WITHIN, async {
-        session.query(sql, &[shared.owner.as_slice().into()]).await?;
+        session.query(sql, &[shared.around.owner.as_slice().into()]).await?;
         session.query("SELECT pg_advisory_unlock($1)", &[LOCK_KEY.into()]).await
     });
     if let Err(error) = left.await {

@@ -25,10 +25,9 @@ use self::connect::{Connector, bounded};
 use self::group::{Done, Job, StepJob};
 use self::pool::Pool;
 use self::tx::PgTx;
+use crate::engine::Surroundings;
 use crate::engine::tx::Step;
 use crate::error::StoreError;
-use crate::feed::Incarnation;
-use crate::memory::{BootTime, Memory};
 
 #[cfg(test)]
 pub(crate) use self::keeper::LOCK_KEY;
@@ -63,9 +62,7 @@ struct Doors {
 
 /// What all tasks of the engine share.
 pub(super) struct Shared {
-    owner: [u8; 16],
-    memory: Arc<Memory>,
-    boottime: BootTime,
+    around: Surroundings,
     writers: Pool,
     readers: Pool,
     /// For steps that enter the feed in groups.
@@ -89,7 +86,7 @@ impl Shared {
     async fn settled(&self) {
         loop {
             let until = Duration::from_millis(self.settles_at.load(Ordering::SeqCst));
-            let left = until.saturating_sub((self.boottime)());
+            let left = until.saturating_sub((self.around.boottime)());
             if left.is_zero() {
                 return;
             }
@@ -100,17 +97,9 @@ impl Shared {
 
 impl Postgres {
     /// Connects, owns the database, brings its tables up to date.
-    pub(crate) async fn open(
-        address: Address,
-        owner: [u8; 16],
-        fresh: Incarnation,
-        memory: Arc<Memory>,
-        boottime: BootTime,
-    ) -> Result<Self, StoreError> {
+    pub(crate) async fn open(address: Address, around: Surroundings) -> Result<Self, StoreError> {
         let shared = Arc::new(Shared {
-            owner,
-            memory,
-            boottime,
+            around,
             writers: Pool::new(address.clone(), WRITERS),
             readers: Pool::new(address.clone(), READERS),
             feeders: Pool::new(address.clone(), FEEDERS),
@@ -120,7 +109,7 @@ impl Postgres {
             settles_at: AtomicU64::new(0),
         });
         let session = start::start(&shared.keepers).await?;
-        let session = keeper::take_over(&shared, session, fresh).await?;
+        let session = keeper::take_over(&shared, session, shared.around.fresh).await?;
         let (stop, stopped) = oneshot::channel();
         tokio::spawn(keeper::keep(Arc::clone(&shared), session, stopped));
         let (group, waiting) = mpsc::channel(QUEUE_MAX);
@@ -180,7 +169,7 @@ impl Shared {
         let done = bounded(STEP_WITHIN, async {
             let (out, position) = answer.await.map_err(|_| closed())??;
             if let Some(position) = position {
-                self.memory.applied(position).await;
+                self.around.memory.applied(position).await;
             }
             Ok((out, position.is_some()))
         });

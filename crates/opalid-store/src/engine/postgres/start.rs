@@ -73,7 +73,7 @@ async fn migrate(session: &mut Session) -> Result<(), StoreError> {
     for migration in migrate::pending(&DIALECT, &applied)? {
         let checksum: String = migration.checksum.iter().map(|byte| format!("{byte:02x}")).collect();
         let sql = format!(
-            "BEGIN; {} INSERT INTO migration (number, checksum) VALUES ({}, '\\x{checksum}'); COMMIT",
+            "BEGIN; SET LOCAL lock_timeout = 10000; {} INSERT INTO migration (number, checksum) VALUES ({}, '\\x{checksum}'); COMMIT",
             migration.sql, migration.number
         );
         session.client.batch_execute(&sql).await.map_err(|error| translate(&error))?;

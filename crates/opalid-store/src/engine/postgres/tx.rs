@@ -15,6 +15,7 @@ use super::connect::{Session, is_certain, own, translate};
 use crate::engine::tx::{Row, Tx, Value};
 use crate::error::StoreError;
 use crate::feed::{self, AuditRow, Change, Position, Touched};
+use crate::observe::Committing;
 
 /// A write; each statement ends by itself long after its caller has given up.
 pub(super) const WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = 4000";
@@ -150,9 +151,10 @@ impl PgTx {
         for row in std::mem::take(&mut self.audits) {
             self.send(feed::INSERT_AUDIT, &row.values()).await?;
         }
-        let batch = self.enter_feed(&shared.owner).await?;
+        let batch = self.enter_feed(&shared.around.owner).await?;
         // From here until the answer nobody knows whether it is committed. Dropped on the way, this says so.
         let doubt = (!batch.is_empty()).then(|| Doubt { shared, armed: true });
+        let committing = Committing::begin(shared.around.boottime);
         self.simple("COMMIT").await;
         self.drain().await;
         if !self.lost
@@ -161,7 +163,8 @@ impl PgTx {
             doubt.resolve();
         }
         self.check()?;
-        shared.memory.apply(&batch);
+        committing.end(shared.around.boottime, &*shared.around.observer);
+        shared.around.memory.apply(&batch);
         Ok(batch.last().map(|(position, _)| *position))
     }
 
@@ -239,7 +242,7 @@ impl Drop for Doubt<'_> {
     fn drop(&mut self) {
         if self.armed {
             tracing::warn!("a COMMIT was not answered; memory waits until the feed is read past it");
-            self.shared.memory.distrust();
+            self.shared.around.memory.distrust();
             self.shared.doubt.notify_one();
         }
     }

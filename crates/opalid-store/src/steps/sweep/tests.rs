@@ -34,6 +34,7 @@ async fn store(name: &str) -> (Store, std::path::PathBuf) {
         incarnation: [2; 16],
         capacity: crate::memory::Capacity::default(),
         boottime: || Duration::ZERO,
+        observer: Arc::new(()),
         on_fatal: Arc::new(|why| panic!("{why}")),
     };
     let store = Store::open(opening).await.unwrap();

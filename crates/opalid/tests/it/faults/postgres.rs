@@ -339,6 +339,34 @@ async fn a_postgresql_that_takes_no_writes_refuses_change_and_answers_the_rest()
     assert_eq!(demo_person::redeem(&world.server, &world.code).await.status, 200);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_commit_that_hangs_is_not_reported_as_done_and_memory_waits_for_what_became_of_it() {
+    let world = World::new(boottime).await;
+    let (server, memory) = (&world.server, world.server.app.store.memory());
+    // COMMIT waits for a standby that is not there.
+    world.cluster.set("synchronous_standby_names = 'nobody'");
+    world.cluster.reload();
+    let mut doubtful = server.token_of(DEMO_API).await;
+    until("a COMMIT that hangs", async || {
+        doubtful = server.token_of(DEMO_API).await;
+        let answer = soon(revoke(server, &doubtful)).await;
+        assert!(matches!(answer.status, 200 | 503), "{answer:?}");
+        answer.status == 503
+    })
+    .await;
+    until("the doubt", async || memory.trust().is_none()).await;
+    assert_eq!(soon(demo_person::refresh(server, &world.refresh)).await.status, 503);
+    world.cluster.set("synchronous_standby_names = ''");
+    world.cluster.reload();
+    until("the end of the doubt", async || memory.trust().is_some()).await;
+    // What hung was committed after all, and memory knows.
+    assert!(!server.is_active(DEMO_API, &doubtful).await);
+    assert_eq!(revoke(server, &doubtful).await.status, 200);
+    let again = demo_person::refresh(server, &world.refresh).await;
+    assert_eq!(again.status, 200, "the retry gets the successor: {again:?}");
+    world.goes_on().await;
+}
+
 /// Revokes tokens, each as soon as it has it, until it is told to stop. Gives those that were said to be dead, and
 /// those of which nothing was said.
 async fn revoke_many(server: &Server, stop: &AtomicBool) -> (Vec<String>, Vec<String>) {
