@@ -87,10 +87,13 @@ impl Pending {
     /// Whether the client wants the person to sign in anew, or to have done so not long ago (OpenID Core §3.1.2.1), and
     /// in this session they have not.
     pub fn needs_sign_in(&self, session: &SessionRow, now: UnixTime) -> bool {
-        let asked_to = self.request.prompt.contains(Prompt::Login) || self.request.max_age == Some(Seconds(0));
+        // Who signed in for this very request has done so, however long the rest of it takes.
+        if self.is_fresh(session) {
+            return false;
+        }
         let age = now.since(session.authentication.auth_time);
-        let too_old = |most: Seconds| most > Seconds(0) && age > most;
-        (asked_to && !self.is_fresh(session)) || self.request.max_age.is_some_and(too_old)
+        let too_old = |most: Seconds| most == Seconds(0) || age > most;
+        self.request.prompt.contains(Prompt::Login) || self.request.max_age.is_some_and(too_old)
     }
 
     /// The request named `request` in the query, if it still waits.

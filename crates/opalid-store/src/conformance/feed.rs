@@ -7,7 +7,7 @@ use super::on_every_engine;
 use super::place::{Place, unique_bytes};
 use super::world::{END, World};
 use crate::feed::{READ_AFTER, Touched, read_change};
-use crate::steps::revoke::KillToken;
+use crate::steps::revoke::{KillLimits, KillToken};
 use crate::{Step, StoreError, Tx};
 
 on_every_engine! {
@@ -111,7 +111,8 @@ async fn memory_stands_where_the_feed_ends(place: &Place) {
     let tasks = (0..100).map(|_| {
         let mut jti = [0; 12];
         jti.copy_from_slice(&unique_bytes()[..12]);
-        let step = KillToken { stamp: world.stamp(), grant, jti: Jti(jti), expires_at: END };
+        let step =
+            KillToken { stamp: world.stamp(), grant, jti: Jti(jti), expires_at: END, limits: KillLimits::default() };
         let store = world.store.clone();
         tokio::spawn(async move { store.run(step).await.unwrap() })
     });

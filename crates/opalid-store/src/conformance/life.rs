@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use opalid_core::alive::Reason;
 use opalid_core::grant::Ancestor;
+use opalid_core::time::{Seconds, UnixTime};
 
 use super::on_every_engine;
 use super::place::Place;
-use super::world::World;
+use super::world::{END, Token, World};
 use crate::steps::client::ClientEvent;
-use crate::steps::revoke::Revoked;
+use crate::steps::revoke::{KILLED_KEPT, KillLimits, KillToken, Revoked};
+use crate::steps::sweep::SweepKilled;
 use crate::steps::user::UserEvent;
 
 on_every_engine! {
@@ -20,6 +22,7 @@ on_every_engine! {
     suspend_and_resume_revive_nothing;
     every_event_of_a_user_kills_what_it_should;
     a_restart_forgets_nothing_killed;
+    a_grant_of_which_too_many_tokens_were_killed_is_cut_and_what_is_repeated_or_swept_does_not_count;
     a_grant_born_of_an_old_epoch_is_dead_on_arrival;
 }
 
@@ -118,6 +121,39 @@ async fn every_event_of_a_user_kills_what_it_should(place: &Place) {
         if event != UserEvent::Resumed {
             assert_eq!(world.why_dead(&bound).await.is_some(), bound_dies, "{event:?}");
         }
+    }
+}
+
+async fn a_grant_of_which_too_many_tokens_were_killed_is_cut_and_what_is_repeated_or_swept_does_not_count(
+    place: &Place,
+) {
+    let world = World::new(place).await;
+    let person = world.user_token(&[Ancestor::User(world.user)]).await.sealed;
+    let client = world.interned().await;
+    let limits = KillLimits { of_person: 2, of_client: 4 };
+    for ((grant, number), most) in [((person.grant, person.entitlement), 2), (client, 4)] {
+        let witness = world.token(grant, number).await;
+        let kill = async |token: &Token, expires_at| {
+            let step = KillToken { limits, expires_at, ..world.kill(token) };
+            assert_eq!(world.store.run(step).await.unwrap(), Revoked::Dead);
+            assert!(world.why_dead(token).await.is_some());
+        };
+        for _ in 0..3 {
+            // Swept a while later, they count no more.
+            for _ in 0..most {
+                let token = world.token(grant, number).await;
+                kill(&token, UnixTime(1)).await;
+                kill(&token, UnixTime(1)).await;
+            }
+            assert_eq!(world.why_dead(&witness).await, None);
+            let now = UnixTime(1).plus(KILLED_KEPT).plus(Seconds(1));
+            assert_eq!(world.store.run(SweepKilled { limit: 100, now }).await.unwrap(), most);
+        }
+        for _ in 0..=most {
+            assert_eq!(world.why_dead(&witness).await, None);
+            kill(&world.token(grant, number).await, END).await;
+        }
+        assert_eq!(world.why_dead(&witness).await, Some(Reason::GrantCut));
     }
 }
 

@@ -9,7 +9,7 @@ use super::world::{END, NOW, World};
 use crate::StoreError;
 use crate::steps::cell::{Cell, FindCell, MakeCell};
 use crate::steps::client::{ClientEvent, TouchClient};
-use crate::steps::revoke::{CutGrant, KillToken, Revoked};
+use crate::steps::revoke::{CutGrant, KillLimits, KillToken, Revoked};
 use crate::steps::user::{TouchUser, UserEvent};
 use crate::steps::workspace::ListWorkspaces;
 
@@ -67,7 +67,8 @@ async fn what_is_not_there_is_not_found(place: &Place) {
     assert!(store.find_user(workspace, UserId::from_bytes([0; 16])).await.unwrap().is_none());
     let grant = GrantId::from_bytes([0; 16]);
     assert_eq!(world.cut(grant).await, Revoked::Unknown);
-    let kill = KillToken { stamp: world.stamp(), grant, jti: Jti([0; 12]), expires_at: END };
+    let kill =
+        KillToken { stamp: world.stamp(), grant, jti: Jti([0; 12]), expires_at: END, limits: KillLimits::default() };
     assert_eq!(store.run(kill).await.unwrap(), Revoked::Unknown);
     let stamp = world.stamp();
     let id = UserId::from_bytes([0; 16]);

@@ -18,7 +18,7 @@ use crate::memory::RememberedGrant;
 use crate::steps::client::{ClientEvent, CreateClient, TouchClient};
 use crate::steps::evidence::GrantFacts;
 use crate::steps::resource::CreateResource;
-use crate::steps::revoke::{CutGrant, KillToken, Revoked};
+use crate::steps::revoke::{CutGrant, KillLimits, KillToken, Revoked};
 use crate::steps::standing::{Interned, NewGrant, StandingEntitlement, insert_grant};
 use crate::steps::user::{CreateUser, TouchUser, UserEvent};
 use crate::steps::workspace::CreateWorkspace;
@@ -181,7 +181,13 @@ impl World {
     }
 
     pub fn kill(&self, token: &Token) -> KillToken {
-        KillToken { stamp: self.stamp(), grant: token.sealed.grant, jti: token.jti, expires_at: END }
+        KillToken {
+            stamp: self.stamp(),
+            grant: token.sealed.grant,
+            jti: token.jti,
+            expires_at: END,
+            limits: KillLimits::default(),
+        }
     }
 
     pub async fn cut(&self, grant: GrantId) -> Revoked {

@@ -9,10 +9,21 @@ use crate::error::StoreError;
 use crate::feed::Touched;
 use crate::steps::Stamp;
 
-/// How many tokens of a user's grant are killed one by one before the grant is cut instead.
-pub const KILLS_OF_USER_MAX: i64 = 1_000;
-/// The same for a standing grant.
-pub const KILLS_OF_STANDING_MAX: i64 = 100_000;
+/// How many tokens of a grant are killed one by one before the grant is cut instead. What is swept counts no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KillLimits {
+    /// Of a person's grant.
+    pub of_person: i64,
+    /// Of the grant of a client that asks for itself.
+    pub of_client: i64,
+}
+
+impl Default for KillLimits {
+    fn default() -> Self {
+        Self { of_person: 1_000, of_client: 100_000 }
+    }
+}
+
 /// How long a killed token's row is kept beyond its end: clocks step back.
 pub const KILLED_KEPT: opalid_core::time::Seconds = opalid_core::time::Seconds(24 * 3600);
 
@@ -35,6 +46,8 @@ pub struct KillToken {
     pub jti: Jti,
     /// When it would have expired.
     pub expires_at: UnixTime,
+    /// How many before it are too many.
+    pub limits: KillLimits,
 }
 
 impl Step for KillToken {
@@ -44,11 +57,7 @@ impl Step for KillToken {
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<Revoked, StoreError> {
         let workspace = self.stamp.workspace;
         let of_grant: [Value; 2] = [workspace.as_bytes().into(), self.grant.as_bytes().into()];
-        let Some((kills, standing)) = lock_grant(tx, &of_grant).await? else { return Ok(Revoked::Unknown) };
-        if kills >= if standing { KILLS_OF_STANDING_MAX } else { KILLS_OF_USER_MAX } {
-            cut(tx, &self.stamp, self.grant, "too many tokens of the grant were revoked one by one").await?;
-            return Ok(Revoked::Dead);
-        }
+        let Some((kills, of_person)) = lock_grant(tx, &of_grant).await? else { return Ok(Revoked::Unknown) };
         let sql = "INSERT INTO killed (workspace, grant_id, jti, expires_at) VALUES ($1, $2, $3, $4)
                    ON CONFLICT DO NOTHING";
         let [first, second] = of_grant.clone();
@@ -56,7 +65,11 @@ impl Step for KillToken {
             tx.write(sql, &[first, second, (&self.jti.0).into(), self.expires_at.plus(KILLED_KEPT).into()]).await?;
         if killed > 0 {
             tx.send("UPDATE grants SET kills = kills + 1 WHERE workspace = $1 AND id = $2", &of_grant).await?;
-            self.stamp.audit(tx, "token.revoked", format!("grant {}", self.grant), format!("token {}", self.jti));
+            if kills >= if of_person { self.limits.of_person } else { self.limits.of_client } {
+                cut(tx, &self.stamp, self.grant, "too many tokens of the grant were revoked one by one").await?;
+            } else {
+                self.stamp.audit(tx, "token.revoked", format!("grant {}", self.grant), format!("token {}", self.jti));
+            }
         }
         // Entered again when it was there before: who repeats a revocation waits for it like the first.
         self.stamp.change(tx, Touched::Token { grant: self.grant, jti: self.jti }, "token.revoked");
@@ -89,9 +102,9 @@ impl Step for CutGrant {
 }
 
 /// Locks a grant's row, which is what orders refresh, revocation and redemption on one grant. Gives how many tokens
-/// of it are killed, and whether it is a standing grant.
+/// of it are killed, and whether it is a person's.
 async fn lock_grant<T: Tx>(tx: &mut T, of_grant: &[Value; 2]) -> Result<Option<(i64, bool)>, StoreError> {
-    let sql = "SELECT kills, standing FROM grants WHERE workspace = $1 AND id = $2";
+    let sql = "SELECT kills, user_id FROM grants WHERE workspace = $1 AND id = $2";
     let rows = tx.run_locking(sql, of_grant).await?;
     rows.first().map(|row| Ok((row.int(0)?, !row.is_null(1)))).transpose()
 }

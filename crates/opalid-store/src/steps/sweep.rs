@@ -6,6 +6,8 @@
 //! Not here: when sweeps run. The server calls `Sweep` for one table after another, a batch every few
 //! seconds, handing each table's `next` to its next batch.
 
+use std::collections::BTreeMap;
+
 use opalid_core::time::{Seconds, UnixTime};
 
 use crate::engine::tx::{Step, Tx, Value};
@@ -178,7 +180,7 @@ impl Step for Sweep {
     }
 }
 
-/// Removes killed tokens whose time is over, the oldest first. Gives how many.
+/// Removes killed tokens whose time is over, the oldest first, and counts them off their grants. Gives how many.
 pub struct SweepKilled {
     /// How many at most.
     pub limit: u32,
@@ -192,8 +194,17 @@ impl Step for SweepKilled {
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<usize, StoreError> {
         let sql = "DELETE FROM killed WHERE (workspace, grant_id, jti) IN (
                        SELECT workspace, grant_id, jti FROM killed WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)
-                   RETURNING jti";
-        Ok(tx.run(sql, &[self.now.into(), self.limit.into()]).await?.len())
+                   RETURNING workspace, grant_id";
+        let rows = tx.run(sql, &[self.now.into(), self.limit.into()]).await?;
+        let mut of_grants: BTreeMap<([u8; 16], [u8; 16]), i64> = BTreeMap::new();
+        for row in &rows {
+            *of_grants.entry((row.bytes(0)?, row.bytes(1)?)).or_default() += 1;
+        }
+        for ((workspace, grant), count) in of_grants {
+            let sql = "UPDATE grants SET kills = kills - $1 WHERE workspace = $2 AND id = $3";
+            tx.run(sql, &[count.into(), (&workspace).into(), (&grant).into()]).await?;
+        }
+        Ok(rows.len())
     }
 }
 

@@ -7,7 +7,7 @@ use opalid_core::token::{Access, Code, PresentedToken, Reference, Refresh};
 use opalid_store::steps::inspect::InspectCode;
 use opalid_store::steps::list::FindGrant;
 use opalid_store::steps::refresh::FindChain;
-use opalid_store::steps::revoke::{CutGrant, KillToken, Revoked};
+use opalid_store::steps::revoke::{CutGrant, KillLimits, KillToken, Revoked};
 use opalid_store::steps::session::{EndSession, FindSession};
 use opalid_store::steps::workspace::RevokeWorkspace;
 
@@ -76,7 +76,8 @@ async fn access_token(operation: &Operation<'_>, reference: &Reference<Access>) 
     if stamp.now >= sealed.expires_at {
         return Ok(Reply::done("The token had expired; nothing to do.".into()));
     }
-    let step = KillToken { stamp, grant: sealed.grant, jti: reference.jti, expires_at: sealed.expires_at };
+    let (grant, jti, expires_at) = (sealed.grant, reference.jti, sealed.expires_at);
+    let step = KillToken { stamp, grant, jti, expires_at, limits: KillLimits::default() };
     operation.app.store.run(step).await?;
     Ok(Reply::done(format!("The token is dead; others of grant {} live on.", sealed.grant)))
 }

@@ -11,7 +11,7 @@ use opalid_core::ids::ChainId;
 use opalid_core::request::RevocationRequest;
 use opalid_core::token::{Access, PresentedToken, Reference, Refresh};
 use opalid_store::steps::refresh::FindChain;
-use opalid_store::steps::revoke::{CutGrant, KillToken};
+use opalid_store::steps::revoke::{CutGrant, KillLimits, KillToken};
 
 use crate::http::call::Call;
 use crate::http::client_auth::{self, AuthenticatedClient};
@@ -63,7 +63,8 @@ async fn access_token(
         return Ok(());
     }
     let stamp = call.app.stamp(workspace, format!("client {}", client.client_id));
-    let step = KillToken { stamp, grant: sealed.grant, jti: reference.jti, expires_at: sealed.expires_at };
+    let (grant, jti, expires_at) = (sealed.grant, reference.jti, sealed.expires_at);
+    let step = KillToken { stamp, grant, jti, expires_at, limits: KillLimits::default() };
     store.run(step).await.map_err(|error| reply::outage(&error))?;
     call.app.metrics.revocations.count(Revoked::Token);
     Ok(())

@@ -123,3 +123,20 @@ async fn a_client_that_any_program_could_pass_for_is_asked_about_each_time() {
     browser.allow(&server, landed).await.away();
     browser.silent_code(&server, &Ask::new().with("prompt", "none")).await;
 }
+
+#[tokio::test]
+async fn a_person_slower_than_max_age_is_not_asked_again_for_the_same_request() {
+    let server = Server::with_people().await;
+    let mut browser = Browser::new();
+    let ask = Ask::new().with("scope", "openid read").with("resource", API).with("max_age", "1");
+    let landed = browser.open(&server, &ask.target()).await;
+    let form = landed.page().form("sign-in").with("login", "alice").with("password", &password_of("alice"));
+    let answer = browser.post(&server, &form.action, &form.pairs()).await;
+    server.clock.advance(3);
+    let landed = browser.follow(&server, &form.action, answer).await;
+    assert_eq!(landed.path(), "/consent");
+    server.clock.advance(30);
+    let (_, parameters) = browser.allow(&server, landed).await.away();
+    assert_eq!(server.tokens(value(&parameters, "code")).await.status, 200);
+    assert_eq!(browser.open(&server, &ask.target()).await.path(), "/sign-in");
+}

@@ -31,7 +31,8 @@ pub async fn entitle(
     let remembered = remembered.ok_or_else(|| refused("what this code was given for has ended"))?;
     let id_token = IdTokenWish::new(&grant, &facts, binding.nonce);
     let refresh_token = first.map(|(_, secret)| refresh_token::seal(call, &secret, random::bytes()));
-    let entitlement = (*entitlement).clone();
+    let today = store.effective(client, &entitlement).await.map_err(|error| reply::outage(&error))?;
+    let entitlement = today.map(|today| today.entitlement.into_owned()).unwrap_or_default();
     Ok(Minting { grant: remembered, number: binding.entitlement, entitlement, id_token, refresh_token })
 }
 

@@ -212,7 +212,8 @@ impl World {
             }
             let (login, password) = opalid::demo::USERS[0];
             let form = form(landed).await.with("login", login).with("password", password);
-            matches!(browser.submit(server, &form).await, Landed::Away(_))
+            let landed = browser.submit(server, &form).await;
+            matches!(browser.allow(server, landed).await, Landed::Away(_))
         })
         .await;
     }
