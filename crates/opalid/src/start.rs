@@ -131,6 +131,13 @@ fn admit(cell: &Cell, starting: &Starting, given: Option<MasterKey>) -> anyhow::
         let data = starting.data.display();
         bail!("{data} holds a store that is not a demo; --demo needs a folder of its own (--data DIR)");
     }
+    if cell.demo && !starting.demo {
+        let data = starting.data.display();
+        bail!(
+            "{data} holds the store of a demo, whose passwords and secrets everybody knows; start it with --demo, or \
+             take a folder (or database) of its own (--data DIR)"
+        );
+    }
     Ok(master)
 }
 

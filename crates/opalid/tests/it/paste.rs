@@ -92,7 +92,12 @@ pub fn start_with(data: &Path, demo: bool, (scheme, more): (&str, &[&str])) -> R
 
 /// Starts it where it has to be refused; gives what it says. One that is not refused prints a line, and is killed.
 fn refused(data: &Path, listen: &str) -> String {
-    let mut child = serve(data, listen, true).spawn().unwrap();
+    refused_as(serve(data, listen, true))
+}
+
+/// As `refused`, of this start.
+fn refused_as(mut command: Command) -> String {
+    let mut child = command.spawn().unwrap();
     let mut running = Running { stdout: BufReader::new(child.stdout.take().unwrap()), child, port: 0 };
     assert_eq!(running.line(), "", "it says that it is ready, and should have been refused");
     let mut said = String::new();
@@ -160,6 +165,23 @@ fn the_demo_is_refused_on_a_folder_with_other_data() {
     assert!(start(data.path(), false).terminate().0.success(), "stopped as soon as it says that it is ready");
     let said = refused(data.path(), &format!("localhost:{}", free_port()));
     assert!(said.contains("not a demo") && said.contains("--data"), "{said}");
+}
+
+#[test]
+fn the_data_of_a_demo_is_refused_without_demo_also_where_it_was_restored() {
+    let (data, restored) = (Folder::new(), Folder::new());
+    assert!(start(data.path(), true).terminate().0.success());
+    let listen = || format!("localhost:{}", free_port());
+    let said = refused_as(serve(data.path(), &listen(), false));
+    assert!(said.contains("the store of a demo") && said.contains("--demo") && said.contains("--data"), "{said}");
+
+    std::fs::copy(data.path().join("master.key"), restored.path().join("master.key")).unwrap();
+    let mut restore = Command::new(env!("CARGO_BIN_EXE_opalid"));
+    restore.arg("restore").arg(data.path().join("opalid.db")).arg("--data").arg(restored.path()).env_clear();
+    assert!(restore.output().unwrap().status.success());
+    let said = refused_as(serve(restored.path(), &listen(), false));
+    assert!(said.contains("the store of a demo"), "{said}");
+    assert!(start(data.path(), true).terminate().0.success(), "as a demo it goes on");
 }
 
 #[test]
