@@ -172,6 +172,18 @@ fn the_demo_knows_its_issuer_and_stays_on_loopback() {
     assert_eq!(demo(&[("listen", "localhost:9000")]).config().unwrap().issuer.as_str(), "http://localhost:9000");
     assert!(mistakes(&demo(&[("listen", "localhost:8080,0.0.0.0:8081")])).starts_with("listen (flag --listen)"));
     assert!(mistakes(&demo(&[("issuer", "https://login.example.com")])).starts_with("issuer (flag --issuer)"));
+    let text = mistakes(&demo(&[("metrics_listen", "0.0.0.0:9090")]));
+    assert!(text.starts_with("metrics_listen (flag --metrics-listen)") && text.contains("loopback"), "{text}");
+    assert_eq!(mistakes(&demo(&[("metrics_listen", "[::1]:9090")])), "");
+}
+
+#[test]
+fn an_http_issuer_is_listened_for_on_loopback_alone() {
+    let asked = |issuer, listen| mistakes(&settings("", &[("OPALID_ISSUER", issuer)], &[("listen", listen)]));
+    let text = asked("http://localhost:8080", "127.0.0.1:8080,0.0.0.0:8080");
+    assert!(text.starts_with("listen (flag --listen): the issuer is http") && text.contains("https issuer"), "{text}");
+    assert_eq!(asked("http://localhost:8080", "127.0.0.1:8080,[::1]:8080"), "");
+    assert_eq!(asked("https://login.example.com", "0.0.0.0:8080"), "", "a proxy in front speaks TLS");
 }
 
 #[test]

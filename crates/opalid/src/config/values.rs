@@ -231,6 +231,8 @@ impl Settings {
         };
         if self.demo {
             reader.demo_is_for_loopback(&config);
+        } else {
+            reader.plain_http_is_for_loopback(&config);
         }
         if reader.mistakes.is_empty() { Ok(config) } else { Err(reader.mistakes) }
     }
@@ -361,6 +363,22 @@ impl Reader<'_> {
         }
         if !config.issuer.as_str().is_empty() && !config.issuer.is_loopback() {
             self.refuse("issuer", "with --demo, whose passwords everybody knows, expected a loopback issuer");
+        }
+        if config.metrics_listen.as_ref().is_some_and(|address| !address.is_loopback()) {
+            self.refuse("metrics_listen", "with --demo, which is for this machine alone, expected a loopback address");
+        }
+    }
+
+    /// An http issuer says that nothing in front speaks TLS: off loopback its secrets would cross the network in the
+    /// clear. Behind a proxy the issuer is https.
+    fn plain_http_is_for_loopback(&mut self, config: &Config) {
+        let is_plain = config.issuer.as_str().starts_with("http://");
+        if is_plain && !config.listen.iter().all(ListenAddress::is_loopback) {
+            self.refuse(
+                "listen",
+                "the issuer is http, so secrets would cross the network in the clear; expected loopback addresses \
+                 alone, or an https issuer (with tls.certificate and tls.key, or a proxy in front that speaks TLS)",
+            );
         }
     }
 }

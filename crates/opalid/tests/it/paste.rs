@@ -38,7 +38,7 @@ impl Running {
     }
 
     /// Sends SIGTERM; gives how it ended and what it said since.
-    fn terminate(mut self) -> (ExitStatus, String) {
+    pub fn terminate(mut self) -> (ExitStatus, String) {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
         let mut said = String::new();
         self.stdout.read_to_string(&mut said).unwrap();
@@ -157,6 +157,21 @@ fn the_demo_is_refused_off_loopback() {
     let said = refused(data.path(), &format!("0.0.0.0:{}", free_port()));
     assert!(said.contains("loopback"), "{said}");
     assert_eq!(std::fs::read_dir(data.path()).unwrap().count(), 0, "nothing was made");
+}
+
+#[test]
+fn plain_http_off_loopback_is_refused_at_start_and_by_config_check() {
+    let data = Folder::new();
+    let listen = format!("0.0.0.0:{}", free_port());
+    let mut command = serve(data.path(), &listen, false);
+    command.env("OPALID_ISSUER", "http://localhost:8080");
+    let said = refused_as(command);
+    assert!(said.contains("the issuer is http") && said.contains("https issuer"), "{said}");
+    assert_eq!(std::fs::read_dir(data.path()).unwrap().count(), 0, "nothing was made");
+    let mut check = Command::new(env!("CARGO_BIN_EXE_opalid"));
+    check.args(["config", "check", "--issuer", "http://localhost:8080", "--listen", &listen]).env_clear();
+    let checked = check.output().unwrap();
+    assert!(!checked.status.success() && format!("{checked:?}").contains("the issuer is http"), "{checked:?}");
 }
 
 #[test]
