@@ -3,11 +3,15 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tracing::Subscriber;
-use tracing_subscriber::fmt::MakeWriter;
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, fmt as lines};
 
 use crate::config::LogFormat;
+use crate::http::reply::Reply;
 use crate::random;
 
 /// Why log lines cannot be written.
@@ -34,9 +38,61 @@ where
     // What cannot be logged (a full disk) is lost: a complaint about it would go the same way, and panic there.
     let lines = lines().with_env_filter(filter).with_writer(writer).log_internal_errors(false);
     match format {
-        LogFormat::Text => Box::new(lines.with_ansi(false).finish()),
-        LogFormat::Json => Box::new(lines.json().flatten_event(true).with_span_list(false).finish()),
+        LogFormat::Text => {
+            let lines = lines.with_ansi(false);
+            Box::new(lines.map_event_format(|plain| Identified { plain, format }).finish())
+        }
+        LogFormat::Json => {
+            let lines = lines.json().flatten_event(true).with_span_list(false);
+            Box::new(lines.map_event_format(|plain| Identified { plain, format }).finish())
+        }
     }
+}
+
+tokio::task_local! {
+    /// The request that this task handles now.
+    static REQUEST: RequestId;
+}
+
+/// Handles a request: whatever is logged meanwhile carries its id, wherever it is logged.
+pub fn within<F: Future>(id: RequestId, handling: F) -> impl Future<Output = F::Output> {
+    REQUEST.scope(id, handling)
+}
+
+/// A line as it would be, with the id of the request it was written in. A span would cost every request; this costs
+/// those that log.
+struct Identified<F> {
+    plain: F,
+    format: LogFormat,
+}
+
+impl<S, N, F> FormatEvent<S, N> for Identified<F>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut to: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let Ok(id) = REQUEST.try_with(|id| *id) else { return self.plain.format_event(context, to, event) };
+        let mut line = String::new();
+        self.plain.format_event(context, Writer::new(&mut line), event)?;
+        match (self.format, line.strip_prefix('{')) {
+            (LogFormat::Json, Some(fields)) => write!(to, "{{\"request\":\"{id}\",{fields}"),
+            _ => writeln!(to, "{} request={id}", line.trim_end_matches('\n')),
+        }
+    }
+}
+
+/// Tells who asked the id of an error or a page, to name it to whoever reads the log.
+pub fn identify(mut reply: Reply, id: RequestId) -> Reply {
+    let is_page =
+        || reply.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+    if (reply.status() >= StatusCode::BAD_REQUEST || is_page())
+        && let Ok(id) = HeaderValue::from_str(&id.to_string())
+    {
+        reply.headers_mut().insert(HeaderName::from_static("x-request-id"), id);
+    }
+    reply
 }
 
 /// The id of a request: in its log lines and in the answer's `X-Request-Id`. Always our own: a client that chose it
@@ -112,7 +168,7 @@ mod tests {
     fn a_json_line_is_one_object_with_its_fields_beside_the_message() {
         let line = written(LogFormat::Json, || {
             tracing::debug!("not at this level");
-            tracing::info!(request = %RequestId(0xab), "two\nlines");
+            REQUEST.sync_scope(RequestId(0xab), || tracing::info!("two\nlines"));
         });
         assert_eq!(line.matches('\n').count(), 1, "{line}");
         let line: serde_json::Value = serde_json::from_str(&line).unwrap();
@@ -125,6 +181,16 @@ mod tests {
         let line = written(LogFormat::Text, || tracing::warn!(connections = 3, "too many"));
         assert!(line.contains("WARN") && line.contains("too many connections=3"), "{line}");
         assert!(!line.contains('\u{1b}'));
+    }
+
+    #[test]
+    fn a_text_line_ends_with_the_request_it_was_written_in_if_any() {
+        let text = written(LogFormat::Text, || {
+            REQUEST.sync_scope(RequestId(0xab), || tracing::warn!(connections = 3, "too many"));
+            tracing::warn!("none");
+        });
+        let ends: Vec<_> = text.lines().map(|line| line.split_once(": ").unwrap().1).collect();
+        assert_eq!(ends, ["too many connections=3 request=00000000000000ab", "none"]);
     }
 
     #[test]

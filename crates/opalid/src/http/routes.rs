@@ -24,7 +24,8 @@ use crate::http::page;
 use crate::http::reply::{self, Reply};
 use crate::issuer::Issuer;
 use crate::metrics::StoreFailure;
-use crate::{demo, home, login, oauth, pages};
+use crate::telemetry::RequestId;
+use crate::{demo, home, login, oauth, pages, telemetry};
 
 macro_rules! endpoints {
     ($($(#[$doc:meta])* $name:ident => $path:literal, $methods:literal, $cors:expr;)*) => {
@@ -164,19 +165,20 @@ pub fn find(path: &str) -> Option<Place<'_>> {
 /// The request is taken apart before the future is made, which so keeps it once: it is moved for every request.
 pub fn answer(app: Arc<App>, request: Request, peer: SocketAddr) -> impl Future<Output = Reply> + Send {
     let (parts, body) = request.into_parts();
-    async move {
+    let id = app.request_ids.next();
+    telemetry::within(id, async move {
         let place = find(parts.uri.path()).filter(|place| app.demo || !place.endpoint.is_of_the_demo());
-        let Some(place) = place else { return asset(&parts) };
+        let Some(place) = place else { return telemetry::identify(asset(&parts), id) };
         let (endpoint, cors) = (place.endpoint, place.endpoint.cors());
         if endpoint.is_probe() {
             let reply = probe(&app, endpoint, &parts.method).await;
             app.metrics.request(endpoint as usize, reply.status());
-            return reply;
+            return telemetry::identify(reply, id);
         }
         let issuer = app.find_issuer(place.workspace).await;
         let mut reply = match issuer {
-            Ok(Some(issuer)) => at_issuer(&app, &issuer, endpoint, (&parts, peer), body).await,
-            Ok(None) => return reply::empty(StatusCode::NOT_FOUND),
+            Ok(Some(issuer)) => at_issuer(&app, &issuer, endpoint, (&parts, peer, id), body).await,
+            Ok(None) => return telemetry::identify(reply::empty(StatusCode::NOT_FOUND), id),
             Err(error) => without_issuer(&app, endpoint, error),
         };
         app.metrics.request(endpoint as usize, reply.status());
@@ -186,8 +188,8 @@ pub fn answer(app: Arc<App>, request: Request, peer: SocketAddr) -> impl Future<
         if cors.is_some() {
             cors::allow_any_origin(reply.headers_mut());
         }
-        reply
-    }
+        telemetry::identify(reply, id)
+    })
 }
 
 /// The answer when it cannot be said who is asked.
@@ -220,7 +222,7 @@ async fn at_issuer(
     app: &Arc<App>,
     issuer: &Arc<Issuer>,
     endpoint: Endpoint,
-    (parts, peer): (&Parts, SocketAddr),
+    (parts, peer, request_id): (&Parts, SocketAddr, RequestId),
     body: Incoming,
 ) -> Reply {
     if let Some(endpoint) = endpoint.cors()
@@ -240,7 +242,7 @@ async fn at_issuer(
         Bytes::new()
     };
     let address = client_address(peer.ip(), &parts.headers, &app.trusted_proxies);
-    let call = Call { app, issuer, now: app.now(), parts, body, address, request_id: app.request_ids.next() };
+    let call = Call { app, issuer, now: app.now(), parts, body, address, request_id };
     dispatch(&call, endpoint).await
 }
 

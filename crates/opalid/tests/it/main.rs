@@ -24,6 +24,7 @@ mod mangled;
 mod metrics;
 mod paste;
 mod pending;
+mod request_ids;
 mod restart;
 mod revoke;
 mod set_password;
