@@ -4,6 +4,7 @@
 //! (a superuser). `./test` starts one; without it these tests fail, they are never skipped.
 
 mod cluster;
+mod code;
 mod faults;
 mod feed;
 mod groups;

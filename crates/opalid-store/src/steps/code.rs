@@ -1,7 +1,8 @@
 //! Authorization codes: issued with their grant, redeemed once.
 //!
 //! Holds: single use is a conditional UPDATE; refresh, revocation and redemption on one grant are ordered by
-//! its row (lock order grant, chain, feed head); a replay cuts the grant in the same transaction.
+//! its row (lock order grant, chain, feed head); a replay cuts the grant in the same transaction; who does not know
+//! what a code is bound to can do nothing with it.
 
 use opalid_core::code::{CodeBinding, Unbound};
 use opalid_core::grant::{Entitlement, Grant};
@@ -121,7 +122,7 @@ pub enum RedeemedCode {
     Expired,
     /// Its grant has been cut.
     Dead,
-    /// It came with something else than it was asked for with; not used up.
+    /// It came with something else than it was asked for with; not used up, and if it was used before, nothing is cut.
     Unbound(Unbound),
     /// It was not given for this resource; not used up.
     NotGranted,
@@ -177,12 +178,14 @@ impl Step for RedeemCode {
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<RedeemedCode, StoreError> {
         let Some(code) = self.find(tx).await? else { return Ok(RedeemedCode::Unknown) };
         let grant = code.grant.grant;
+        // Before all else: who cannot say what a code is bound to has found it, and neither uses it up nor cuts what
+        // came of it.
+        if let Err(unbound) = code.binding.admits(self.redirect_uri.as_deref(), self.verifier.as_ref()) {
+            return Ok(RedeemedCode::Unbound(unbound));
+        }
         if !code.redeemed {
             if self.stamp.now >= code.expires_at {
                 return Ok(RedeemedCode::Expired);
-            }
-            if let Err(unbound) = code.binding.admits(self.redirect_uri.as_deref(), self.verifier.as_ref()) {
-                return Ok(RedeemedCode::Unbound(unbound));
             }
             let given = grant.entitlement(code.binding.entitlement);
             let is_for = |asked| given.is_some_and(|given| given.resources.iter().any(|(id, _)| *id == asked));

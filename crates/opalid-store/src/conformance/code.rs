@@ -1,0 +1,132 @@
+//! Codes: what uses one up, what cuts what came of it, and what does neither.
+
+use std::sync::Arc;
+
+use opalid_core::code::{CodeBinding, Unbound};
+use opalid_core::grant::{EntitlementNo, Epoch, Grant, Lineage};
+use opalid_core::ids::{ClientId, CodeId, ResourceId, SessionId};
+use opalid_core::pkce::{CodeChallenge, CodeVerifier};
+use opalid_core::token::SecretDigest;
+
+use super::on_every_engine;
+use super::place::{Place, unique_bytes};
+use super::world::{END, World, new_grant};
+use crate::steps::code::{IssueCode, RedeemCode, RedeemedCode};
+use crate::steps::evidence::GrantFacts;
+
+on_every_engine! {
+    a_stranger_to_what_a_code_is_bound_to_neither_uses_it_nor_cuts_what_came_of_it;
+    a_refused_resource_uses_no_code_up;
+    a_code_and_its_replay_at_once_cut_the_grant_whatever_a_stranger_tries_meanwhile;
+}
+
+const CALLBACK: &str = "https://app.example/callback";
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+
+/// Makes a grant and its code; gives how its client redeems it.
+async fn issue(world: &World) -> (Grant, impl Fn() -> RedeemCode + use<>) {
+    let new = new_grant();
+    let grant = Grant {
+        id: new.id,
+        guard: new.guard,
+        epoch: Epoch::FIRST,
+        client: world.client,
+        user: Some(world.user),
+        lineage: Lineage::default(),
+        entitlements: Arc::new([Arc::new(world.read())]),
+    };
+    let (id, digest) = (CodeId::from_bytes(unique_bytes()), SecretDigest::of(b"a code"));
+    let binding = CodeBinding {
+        redirect_uri: Some(CALLBACK.into()),
+        code_challenge: CodeChallenge::parse(Some(CHALLENGE), Some("S256")).unwrap(),
+        nonce: None,
+        entitlement: EntitlementNo(0),
+    };
+    let issue = IssueCode {
+        stamp: world.stamp(),
+        grant: grant.clone(),
+        facts: GrantFacts::default(),
+        id,
+        digest,
+        binding,
+        expires_at: END,
+        session: SessionId::from_bytes(unique_bytes()),
+        answers: None,
+    };
+    assert!(world.store.run(issue).await.unwrap());
+    let (stamp, client) = (world.stamp(), world.client);
+    let redeem = move || RedeemCode {
+        stamp: stamp.clone(),
+        id,
+        digest,
+        client,
+        redirect_uri: Some(CALLBACK.into()),
+        verifier: Some(CodeVerifier::parse(VERIFIER).unwrap()),
+        resource: None,
+        chain: None,
+    };
+    (grant, redeem)
+}
+
+/// What everybody tries who has the code and not what it is bound to, and what it says to each.
+fn strangers(redeem: &impl Fn() -> RedeemCode) -> Vec<(RedeemCode, Option<Unbound>)> {
+    let guess = Some(CodeVerifier::parse(&"a".repeat(43)).unwrap());
+    vec![
+        (RedeemCode { verifier: guess, ..redeem() }, Some(Unbound::VerifierWrong)),
+        (RedeemCode { verifier: None, ..redeem() }, Some(Unbound::VerifierMissing)),
+        (RedeemCode { redirect_uri: None, ..redeem() }, Some(Unbound::RedirectUri)),
+        (RedeemCode { redirect_uri: Some("https://app.example/".into()), ..redeem() }, Some(Unbound::RedirectUri)),
+        (RedeemCode { client: ClientId::from_bytes(unique_bytes()), ..redeem() }, None),
+        (RedeemCode { digest: SecretDigest::of(b"another"), ..redeem() }, None),
+    ]
+}
+
+async fn refuse_strangers(world: &World, redeem: &impl Fn() -> RedeemCode) {
+    for (step, unbound) in strangers(redeem) {
+        match (world.store.run(step).await.unwrap(), unbound) {
+            (RedeemedCode::Unknown, None) => {}
+            (RedeemedCode::Unbound(said), Some(expected)) => assert_eq!(said, expected),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+async fn epoch_of(world: &World, grant: &Grant) -> Epoch {
+    world.store.load_evidence(world.workspace, grant.id).await.unwrap().unwrap().grant.grant.epoch
+}
+
+async fn a_stranger_to_what_a_code_is_bound_to_neither_uses_it_nor_cuts_what_came_of_it(place: &Place) {
+    let world = World::new(place).await;
+    let (grant, redeem) = issue(&world).await;
+    refuse_strangers(&world, &redeem).await;
+    assert!(matches!(world.store.run(redeem()).await.unwrap(), RedeemedCode::Fresh(_)));
+    refuse_strangers(&world, &redeem).await;
+    assert_eq!(epoch_of(&world, &grant).await, Epoch::FIRST);
+    assert!(matches!(world.store.run(redeem()).await.unwrap(), RedeemedCode::Replayed));
+    assert_ne!(epoch_of(&world, &grant).await, Epoch::FIRST, "its own client, again: cut");
+}
+
+async fn a_refused_resource_uses_no_code_up(place: &Place) {
+    let world = World::new(place).await;
+    let (_, redeem) = issue(&world).await;
+    let elsewhere = Some(ResourceId::from_bytes(unique_bytes()));
+    for _ in 0..2 {
+        let refused = world.store.run(RedeemCode { resource: elsewhere, ..redeem() }).await.unwrap();
+        assert!(matches!(refused, RedeemedCode::NotGranted));
+    }
+    let redeemed = world.store.run(RedeemCode { resource: Some(world.resource), ..redeem() }).await.unwrap();
+    assert!(matches!(redeemed, RedeemedCode::Fresh(_)));
+}
+
+async fn a_code_and_its_replay_at_once_cut_the_grant_whatever_a_stranger_tries_meanwhile(place: &Place) {
+    let world = World::new(place).await;
+    for _ in 0..20 {
+        let (grant, redeem) = issue(&world).await;
+        let (one, (), other) =
+            tokio::join!(world.store.run(redeem()), refuse_strangers(&world, &redeem), world.store.run(redeem()));
+        let fresh = [one.unwrap(), other.unwrap()].map(|outcome| matches!(outcome, RedeemedCode::Fresh(_)));
+        assert!(fresh == [true, false] || fresh == [false, true], "{fresh:?}");
+        assert_ne!(epoch_of(&world, &grant).await, Epoch::FIRST);
+    }
+}
