@@ -1,9 +1,10 @@
 //! Refresh chains: rotation, retries, copies, races with themselves and with revocation.
 
+mod full;
+
 use std::sync::Arc;
 
-use opalid_core::alive::Reason;
-use opalid_core::grant::{Ancestor, Entitlement, EntitlementNo, Epoch, Grant, Guard, Lineage};
+use opalid_core::grant::{Entitlement, EntitlementNo, Epoch, Grant, Guard, Lineage};
 use opalid_core::ids::{ChainId, ClientId, EventId, GrantId, ResourceId, WorkspaceId};
 use opalid_core::refresh::{self, Limits, NotGranted, Presentation, Wish, successor};
 use opalid_core::scope::Scopes;
@@ -289,26 +290,6 @@ async fn a_wish_for_more_is_refused_and_uses_nothing_up(place: &Place) {
     use_it(store, refresh_at(&first, 100)).await;
 }
 
-async fn a_full_grant_hands_narrowed_tokens_to_a_child_that_dies_with_it(place: &Place) {
-    let store = &place.open().await;
-    let names: Vec<String> = (0..80).map(|n| format!("s{n:02}")).collect();
-    let (parent, secret) = begin_with(store, entitlement(&names.join(" "))).await;
-    let mut holders = Vec::new();
-    for name in &names {
-        let wish = Wish { scope: Scopes::parse(name).unwrap(), resource: None };
-        let refreshed = use_it(store, Refresh { wish, rotates: false, ..refresh_at(&secret, 1) }).await;
-        assert_eq!(refreshed.grant.entitlement(refreshed.number), Some(&Arc::new(entitlement(name))));
-        holders.push(refreshed.grant);
-    }
-    let child = holders.last().unwrap();
-    assert_ne!(child.id, parent);
-    assert_eq!(child.lineage.epoch_of(Ancestor::Grant(parent)), Some(Epoch::FIRST));
-    let judge = async || store.judge_lineage(WORKSPACE, &child.lineage, UnixTime(1)).await.unwrap();
-    assert_eq!(judge().await, Ok(()));
-    store.run(CutGrant { stamp: stamp(1), grant: parent, reason: "test" }).await.unwrap();
-    assert_eq!(judge().await, Err(Reason::AncestorCut(Ancestor::Grant(parent))));
-}
-
 async fn no_refresh_succeeds_once_a_revocation_has_returned(place: &Place) {
     let store = &place.open().await;
     for _ in 0..20 {
@@ -382,7 +363,6 @@ on_every_engine! {
     a_client_that_does_not_rotate_keeps_its_token;
     a_narrowed_token_leaves_the_chain_as_wide_as_it_was;
     a_wish_for_more_is_refused_and_uses_nothing_up;
-    a_full_grant_hands_narrowed_tokens_to_a_child_that_dies_with_it;
     no_refresh_succeeds_once_a_revocation_has_returned;
     a_restart_forgets_nothing;
 }

@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use opalid_core::grant::{Entitlement, Epoch};
+use opalid_core::grant::{ENTITLEMENTS_MAX, Entitlement, Epoch};
+use opalid_core::ids::ClientId;
 use opalid_core::scope::Scopes;
 
 use super::on_every_engine;
-use super::place::Place;
+use super::place::{Place, unique_bytes};
 use super::world::{NOW, World, scopes};
 use crate::memory::StandingKey;
 use crate::steps::client::ClientEvent;
+use crate::steps::standing::{Interned, StandingEntitlement, child_of};
 
 on_every_engine! {
     asking_twice_at_once_gives_one_grant;
@@ -17,6 +19,7 @@ on_every_engine! {
     other_epochs_have_another_standing_grant;
     a_warm_standing_entitlement_is_the_same;
     a_cut_standing_grant_is_replaced;
+    a_client_that_filled_its_standing_grant_keeps_what_it_has_and_begins_anew_once_it_is_revoked;
 }
 
 const FIRST: (u32, u32) = (Epoch::FIRST.0, Epoch::FIRST.0);
@@ -56,7 +59,8 @@ async fn entitlements_interned_at_once_overflow_into_children(place: &Place) {
     for (grant, _) in places {
         *per_grant.entry(grant).or_insert(0) += 1;
     }
-    assert_eq!(per_grant.values().copied().collect::<BTreeSet<_>>(), BTreeSet::from([6, 64]));
+    let full = per_grant.values().filter(|held| **held == 64).count();
+    assert_eq!((full, per_grant.values().sum::<u32>()), (1, 70), "{per_grant:?}");
     for (number, (grant, at)) in seen[0].iter().enumerate() {
         let evidence = world.store.load_evidence(world.workspace, *grant).await.unwrap().unwrap();
         let held = evidence.grant.grant.entitlement(*at).unwrap();
@@ -109,4 +113,30 @@ async fn a_cut_standing_grant_is_replaced(place: &Place) {
     let new = world.token(second, number).await;
     assert!(world.why_dead(&old).await.is_some());
     assert_eq!(world.why_dead(&new).await, None);
+}
+
+async fn a_client_that_filled_its_standing_grant_keeps_what_it_has_and_begins_anew_once_it_is_revoked(place: &Place) {
+    let world = World::new(place).await;
+    let mut names = (0..).map(|number| Entitlement::new(scopes(&format!("scope-{number}")), Vec::new()));
+    let held: Vec<Entitlement> = names.by_ref().take(ENTITLEMENTS_MAX).collect();
+    let mut same_child = names.filter(|entitlement| child_of(entitlement).unwrap() == 7);
+    let overflow: Vec<Entitlement> = same_child.by_ref().take(ENTITLEMENTS_MAX).collect();
+    let one_more = same_child.next().unwrap();
+    let mut grants = BTreeSet::new();
+    for entitlement in held.iter().chain(&overflow) {
+        grants.insert(world.intern(world.standing(FIRST, entitlement.clone())).await.0);
+    }
+    assert_eq!(grants.len(), 2, "the grant and one child");
+
+    let ask = async |entitlement: &Entitlement, epochs| {
+        world.store.run(world.standing(epochs, entitlement.clone())).await.unwrap()
+    };
+    assert_eq!(ask(&one_more, FIRST).await, Interned::Full);
+    for entitlement in [&held[0], &overflow[0], &overflow[63]] {
+        assert!(matches!(ask(entitlement, FIRST).await, Interned::At(grant, _) if grants.contains(&grant)));
+    }
+    let other =
+        StandingEntitlement { client: ClientId::from_bytes(unique_bytes()), ..world.standing(FIRST, one_more.clone()) };
+    assert!(matches!(world.store.run(other).await.unwrap(), Interned::At(..)), "another client has a grant of its own");
+    assert!(matches!(ask(&one_more, (FIRST.0, FIRST.1 + 1)).await, Interned::At(..)), "under a new epoch it is empty");
 }

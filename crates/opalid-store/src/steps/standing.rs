@@ -43,7 +43,7 @@ pub struct StandingEntitlement {
 pub enum Interned {
     /// It has this number in this grant.
     At(GrantId, EntitlementNo),
-    /// The grant and its children are full.
+    /// The grant is full, and so is its child for this one; what either holds already is found as before.
     Full,
 }
 
@@ -85,27 +85,28 @@ pub(crate) async fn intern<T: Tx>(
     }
     let birth = Birth { ancestor: Ancestor::Grant(parent.grant.id), epoch: parent.grant.epoch };
     let lineage = Lineage::new(parent.grant.lineage.births().chain([birth]));
-    for child in 0..CHILDREN_MAX {
-        let key = standing_key(
-            b"child",
-            parent.grant.id.as_bytes(),
-            &[parent.grant.epoch.0.to_be_bytes(), child.to_be_bytes()].concat(),
-        );
-        let grant = Grant {
-            id: fresh.id,
-            guard: fresh.guard,
-            epoch: Epoch::FIRST,
-            client: parent.grant.client,
-            user: parent.grant.user,
-            lineage: lineage.clone(),
-            entitlements: Arc::default(),
-        };
-        let row = find_or_make(tx, stamp, &key, &grant).await?;
-        if let Some(number) = find_or_add(tx, stamp.workspace, &row.grant, entitlement).await? {
-            return Ok(Interned::At(row.grant.id, number));
-        }
-    }
-    Ok(Interned::Full)
+    let child = child_of(entitlement)?;
+    let under = [parent.grant.epoch.0.to_be_bytes(), child.to_be_bytes()].concat();
+    let key = standing_key(b"child", parent.grant.id.as_bytes(), &under);
+    let grant = Grant {
+        id: fresh.id,
+        guard: fresh.guard,
+        epoch: Epoch::FIRST,
+        client: parent.grant.client,
+        user: parent.grant.user,
+        lineage,
+        entitlements: Arc::default(),
+    };
+    let row = find_or_make(tx, stamp, &key, &grant).await?;
+    let number = find_or_add(tx, stamp.workspace, &row.grant, entitlement).await?;
+    Ok(number.map_or(Interned::Full, |number| Interned::At(row.grant.id, number)))
+}
+
+/// Which child takes an entitlement that its parent has no room for. By its digest, so that however many there are, one
+/// is looked at: whoever fills a grant pays no more of the writer's time than others.
+pub fn child_of(entitlement: &Entitlement) -> Result<u32, StoreError> {
+    let SecretDigest([first, ..]) = SecretDigest::of(to_json(entitlement)?.as_bytes());
+    Ok(u32::from(first) % CHILDREN_MAX)
 }
 
 /// What tells a standing grant from all others: a digest of whose it is and under which epochs.
