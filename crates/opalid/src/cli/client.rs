@@ -36,7 +36,7 @@ pub enum ClientCommand {
         #[arg(long, value_name = "FILE")]
         secret_file: Option<PathBuf>,
     },
-    /// Changes what is named, and leaves the rest: for what is issued from now on; tokens live on.
+    /// Changes what is named, and leaves the rest; tokens live on, with what the client may still do.
     Update {
         /// Its client_id
         client_id: String,

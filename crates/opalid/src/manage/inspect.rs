@@ -8,6 +8,7 @@ use opalid_core::alive::{Reason, Standing, Verdict};
 use opalid_core::grant::{Ancestor, EntitlementNo, Epoch, Grant};
 use opalid_core::ids::{CodeId, GrantId};
 use opalid_core::refresh::{Presentation, Presented};
+use opalid_core::request::GrantType;
 use opalid_core::scope::Scopes;
 use opalid_core::time::UnixTime;
 use opalid_core::token::{Access, Code, Kind, PresentedToken, Refresh, RowSecret, Unopened};
@@ -55,7 +56,7 @@ pub struct Permitted {
     pub resource: String,
     /// What the token was given.
     pub scopes: Scopes,
-    /// What of it is allowed today; nothing if the resource is gone.
+    /// What of it is allowed today; nothing if the resource is gone, or not for this client any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub today: Option<Scopes>,
 }
@@ -194,8 +195,11 @@ async fn refresh(operation: &Operation<'_>, token: &Handed) -> Result<Inspection
     inspection.time("expires at the latest", row.chain.expires_at);
     let grant = hang(operation, &mut inspection, (row.grant, row.grant_epoch, row.entitlement)).await?;
     let judged = judge_row(operation, (grant.as_ref(), row.grant_epoch)).await?;
+    let client = store.find_client_by_id(workspace, row.client).await?;
+    let may_refresh = client.is_some_and(|client| client.may_use(GrantType::RefreshToken));
     Ok(match (judged, row.chain.judge(&presented, operation.app.now(), limits)) {
         (Err(reason), _) => inspection.judged(Err(reason)),
+        (Ok(()), Presented::Current) if !may_refresh => gone(inspection, "its client may not use refresh_token today"),
         (Ok(()), Presented::Current) => inspection.judged(Ok(())),
         (Ok(()), Presented::Retry) => {
             gone(inspection, "it was replaced; for a moment it gets the same successor again")
@@ -226,7 +230,7 @@ async fn code(operation: &Operation<'_>, token: &Handed) -> Result<Inspection, M
     Ok(match judge_row(operation, (grant.as_ref(), code.grant_epoch)).await? {
         Err(reason) => inspection.judged(Err(reason)),
         Ok(()) if code.redeemed_at.is_some() => {
-            gone(inspection, "it was redeemed; whoever presents it again cuts the grant")
+            gone(inspection, "it was redeemed; whoever presents it again with what it is bound to cuts the grant")
         }
         Ok(()) if operation.app.now() >= code.expires_at => inspection.judged(Err(Reason::Expired)),
         Ok(()) => inspection.judged(Ok(())),
@@ -331,11 +335,17 @@ async fn permitted(
         let scopes = entitlement.openid.clone();
         all.push(Permitted { resource: issuer, today: Some(scopes.clone()), scopes });
     }
+    let client = operation.app.store.find_client_by_id(operation.workspace(), listed.grant.client).await?;
     for (id, scopes) in &entitlement.resources {
         let found = operation.app.store.find_resource_by_id(operation.workspace(), *id).await?;
+        let asked = found.as_ref().zip(client.as_ref());
+        let asked = asked.and_then(|(resource, client)| client.settings.access.get(&resource.uri));
         all.push(Permitted {
             resource: found.as_ref().map_or_else(|| id.to_string(), |resource| resource.uri.clone()),
-            today: found.map(|resource| scopes.intersect(&resource.settings.scopes)),
+            today: found
+                .as_ref()
+                .zip(asked)
+                .map(|(found, asked)| scopes.intersect(&found.settings.scopes).intersect(asked)),
             scopes: scopes.clone(),
         });
     }

@@ -12,7 +12,7 @@ use opalid_core::client::Client;
 use opalid_core::error::{ErrorCode, OAuthError};
 use opalid_core::grant::{Ancestor, Entitlement, Grant};
 use opalid_core::refresh::{Presentation, Presented};
-use opalid_core::request::IntrospectionRequest;
+use opalid_core::request::{GrantType, IntrospectionRequest};
 use opalid_core::scope::Scopes;
 use opalid_core::time::UnixTime;
 use opalid_core::token::{Access, PresentedToken, Refresh};
@@ -176,6 +176,9 @@ async fn refresh_token(
     let Some(client) = client_of(call, caller, grant).await? else {
         return Ok(Verdict::Inactive(Reason::AncestorGone(Ancestor::Client(grant.client))));
     };
+    if !client.may_use(GrantType::RefreshToken) {
+        return Ok(Verdict::Inactive(Reason::Narrowed));
+    }
     // What it may do can be given back, so it is active even while nothing is allowed.
     let nothing = || Effective { entitlement: Cow::Owned(Entitlement::default()), resources: Vec::new() };
     let effective = store.effective(&client, entitlement).await?.unwrap_or_else(nothing);

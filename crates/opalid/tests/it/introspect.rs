@@ -4,6 +4,7 @@ use opalid_core::client::ClientSettings;
 use opalid_store::steps::client::ClientEvent;
 use serde_json::json;
 
+use crate::manage::inspected;
 use crate::support::{CLIENT_CREDENTIALS, DEMO_API, Server, machine, serving};
 
 const A: &str = "https://a.example/";
@@ -197,10 +198,12 @@ async fn what_client_or_resource_lose_is_gone_from_tokens_already_out_and_comes_
     server.update_client(MACHINE.0, wide.clone()).await;
     let token = server.token_of(MACHINE).await;
     let scope = async || server.introspect(API_A, &token).await.json()["scope"].as_str().map(str::to_owned);
+    let today = async || inspected(&server, &token).await.may.remove(0).today.map(|scopes| scopes.to_string());
     assert_eq!(scope().await.as_deref(), Some("read write"));
     server.update_client(MACHINE.0, machine(&[(A, "read"), (B, "audit")])).await;
-    assert_eq!(scope().await.as_deref(), Some("read"));
+    assert_eq!((scope().await.as_deref(), today().await.as_deref()), (Some("read"), Some("read")));
     server.update_client(MACHINE.0, machine(&[(B, "audit")])).await;
+    assert_eq!(today().await, None);
     assert_eq!(server.introspect(API_A, &token).await.seen(), INACTIVE);
     assert_eq!(server.introspect(MACHINE, &token).await.seen(), INACTIVE);
     server.update_client(MACHINE.0, wide).await;

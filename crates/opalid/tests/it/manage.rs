@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use opalid::manage::inspect::Inspection;
 use opalid::manage::{Command as Asked, Handed, Reply, Request, handle};
 
 use crate::paste;
@@ -13,12 +14,17 @@ use crate::support::folder::Folder;
 use crate::support::http::Answer;
 use crate::support::person::{Ask, LOOPBACK, PUBLIC, VERIFIER};
 
-/// What the inspector says against a token; nothing if it is alive.
-async fn why(server: &Server, token: &str) -> Option<String> {
+/// What the inspector says of a token.
+pub async fn inspected(server: &Server, token: &str) -> Inspection {
     let command = Asked::Inspect { token: Handed::new(token.into()) };
     let reply = handle(&server.app, Request { workspace: None, command }).await.unwrap();
     let Reply::Inspected(inspection) = reply else { panic!("{reply:?}") };
-    inspection.why
+    *inspection
+}
+
+/// What it says against it; nothing if it is alive.
+pub async fn why(server: &Server, token: &str) -> Option<String> {
+    inspected(server, token).await.why
 }
 
 async fn token_for(server: &Server, fields: &[(&str, &str)]) -> Answer {
@@ -39,7 +45,7 @@ async fn the_inspector_says_what_became_of_codes_and_refresh_tokens() {
         ("code_verifier", VERIFIER),
     ];
     let tokens = token_for(&server, &redeem).await;
-    let redeemed = "it was redeemed; whoever presents it again cuts the grant";
+    let redeemed = "it was redeemed; whoever presents it again with what it is bound to cuts the grant";
     assert_eq!(why(&server, &code).await.as_deref(), Some(redeemed));
 
     let first = tokens.field("refresh_token");

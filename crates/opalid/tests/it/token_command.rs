@@ -8,6 +8,8 @@ use crate::faults::daemon::Daemon;
 use crate::manage::opalid;
 use crate::paste;
 use crate::support::folder::Folder;
+use crate::support::http::encode;
+use crate::support::{DEMO_API, FORM, basic};
 
 /// `opalid token` that waits for the browser, and the address it said.
 struct Waiting {
@@ -72,6 +74,32 @@ fn a_token_comes_through_the_browser_for_whoever_signs_in_there() {
 }
 
 #[test]
+fn what_came_through_the_browser_is_active_and_can_be_had_whole() {
+    let data = Folder::new();
+    let server = Daemon::start(data.path(), &[]);
+    let line = server.line();
+    let waiting = Waiting::start(&data, "--client demo-app --scope read -o json");
+    let redirect_uri = waiting.parameter("redirect_uri");
+    assert_eq!(
+        (waiting.parameter("scope").as_str(), waiting.parameter("code_challenge_method").as_str()),
+        ("read", "S256")
+    );
+    let target = waiting.url.strip_prefix(&format!("http://localhost:{}", server.port)).unwrap().to_owned();
+    let away = line.walk(&mut Vec::new(), target, &redirect_uri).unwrap();
+    assert!(visit(&away).starts_with("HTTP/1.1 200 OK"));
+    let (done, said) = waiting.end();
+    let answer: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let token = answer["access_token"].as_str().unwrap();
+    assert!(done && answer["refresh_token"].as_str().unwrap().starts_with("ort_"), "{said}");
+
+    let headers = format!("content-type: {}\r\nauthorization: {}\r\n", FORM.1, basic(DEMO_API));
+    let reply = line.ask("POST", "/introspect", &headers, &encode(&[("token", token)])).unwrap();
+    let seen: serde_json::Value = serde_json::from_str(&reply.body).unwrap();
+    assert_eq!((&seen["active"], &seen["scope"]), (&true.into(), &"read".into()), "{seen}");
+    assert_eq!((&seen["client_id"], &seen["username"]), (&"demo-app".into(), &"alice".into()), "{seen}");
+}
+
+#[test]
 fn an_answer_of_another_server_and_a_refusal_give_no_token() {
     let data = Folder::new();
     let server = Daemon::start(data.path(), &[]);
@@ -117,5 +145,5 @@ fn a_token_is_got_over_https_from_a_server_whose_authority_is_named() {
     let (done, said) = run(&format!("{token} --ca {certificate}"));
     assert!(done && said.starts_with("oat_"), "{said}");
     let (done, said) = run(&format!("{token} --ca {}", file("second.certificate")));
-    assert!(!done && said.contains("certificate") && !said.contains("oat_"), "{said}");
+    assert!(!done && said.contains("certificate") && said.contains("--ca FILE") && !said.contains("oat_"), "{said}");
 }

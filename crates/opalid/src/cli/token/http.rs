@@ -76,8 +76,14 @@ impl Line {
             body.len(),
             *body
         ));
-        let answer = self.exchange(request.as_bytes()).with_context(|| format!("{authority} broke off"))?;
+        let answer = self.exchange(request.as_bytes()).with_context(|| self.broke_off())?;
         read(&answer).with_context(|| format!("{authority} did not answer in HTTP, or not all of it"))
+    }
+
+    fn broke_off(&self) -> String {
+        let hint = "; where its certificate is not trusted, name a file with its authority, or itself if it is self-signed: \
+                    --ca FILE";
+        format!("{} broke off{}", self.authority, if self.tls.is_some() { hint } else { "" })
     }
 
     fn exchange(&self, request: &[u8]) -> anyhow::Result<Vec<u8>> {

@@ -31,8 +31,7 @@ pub async fn entitle(
     let remembered = remembered.ok_or_else(|| refused("what this code was given for has ended"))?;
     let id_token = IdTokenWish::new(&grant, &facts, binding.nonce);
     let refresh_token = first.map(|(_, secret)| refresh_token::seal(call, &secret, random::bytes()));
-    let today = store.effective(client, &entitlement).await.map_err(|error| reply::outage(&error))?;
-    let entitlement = today.map(|today| today.entitlement.into_owned()).unwrap_or_default();
+    let entitlement = mint::today(call, client, &entitlement).await?;
     Ok(Minting { grant: remembered, number: binding.entitlement, entitlement, id_token, refresh_token })
 }
 
@@ -53,7 +52,7 @@ async fn redeem(
         client: client.id,
         redirect_uri: request.redirect_uri.map(str::to_owned),
         verifier: request.code_verifier,
-        resource: mint::one_resource(call, &request.resources).await?,
+        resource: mint::one_resource(call, client, &request.resources).await?,
         chain,
     };
     match call.app.store.run(step).await.map_err(|error| reply::outage(&error))? {

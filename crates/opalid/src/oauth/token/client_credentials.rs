@@ -39,7 +39,9 @@ pub async fn entitle(
     };
     let entitlement = key.entitlement;
     let (grant, number) = standing.ok_or_else(|| {
-        OAuthError::new(ErrorCode::InvalidScope, "this client has asked for too many different combinations of scopes")
+        let description = "this client has asked for too many different combinations of scopes: ask for one it had before; \
+                           whoever runs this server can clear them: opalid revoke client";
+        OAuthError::new(ErrorCode::InvalidScope, description)
     })?;
     Ok(Minting { grant, number, entitlement, id_token: None, refresh_token: None })
 }

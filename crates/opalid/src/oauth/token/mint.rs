@@ -54,22 +54,34 @@ pub async fn hang_from(
     Ok(read.map(|evidence| evidence.grant).filter(fits))
 }
 
+/// What of a grant its client may have today.
+pub async fn today(call: &Call<'_>, client: &Client, given: &Entitlement) -> Result<Entitlement, OAuthError> {
+    let effective = call.app.store.effective(client, given).await.map_err(|error| reply::outage(&error))?;
+    Ok(effective.map(|effective| effective.entitlement.into_owned()).unwrap_or_default())
+}
+
 /// The resource that a token is asked for (RFC 8707 §2.2), if one is named.
-pub async fn one_resource(call: &Call<'_>, asked: &[ResourceUri]) -> Result<Option<ResourceId>, OAuthError> {
+pub async fn one_resource(
+    call: &Call<'_>,
+    client: &Client,
+    asked: &[ResourceUri],
+) -> Result<Option<ResourceId>, OAuthError> {
     match asked {
         [] => Ok(None),
         [asked] => {
             let found = call.app.store.find_resource(call.issuer.id(), asked.as_str()).await;
             let found = found.map_err(|error| reply::outage(&error))?;
-            found.map(|resource| Some(resource.id)).ok_or_else(resource_not_granted)
+            let known = found.filter(|resource| client.settings.access.contains_key(&resource.uri));
+            known.map(|resource| Some(resource.id)).ok_or_else(resource_not_granted)
         }
         _ => Err(OAuthError::new(ErrorCode::InvalidTarget, "one resource at a time")),
     }
 }
 
-/// `invalid_target` for a resource that is not known, or not one of those that were granted.
+/// `invalid_target` for a resource that is not known, not one of those that were granted, or not the client's any more.
 pub fn resource_not_granted() -> OAuthError {
-    OAuthError::new(ErrorCode::InvalidTarget, "this resource is not one that was granted")
+    let description = "this resource was not granted, or this client may not ask for it any more";
+    OAuthError::new(ErrorCode::InvalidTarget, description)
 }
 
 /// What an ID token says of a sign-in.

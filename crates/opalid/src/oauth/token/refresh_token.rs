@@ -9,6 +9,7 @@ use opalid_core::grant::Guard;
 use opalid_core::ids::GrantId;
 use opalid_core::refresh::{self, NotGranted, Presentation, Successor, Wish};
 use opalid_core::request::{GrantType, RefreshTokenRequest};
+use opalid_core::scope::OpenIdScope;
 use opalid_core::token::{PresentedToken, Refresh, RowSecret};
 use opalid_store::steps::refresh::{Candidate, GoesOnWith, NewChain, Redeemed, Refresh as UseToken, Refreshed};
 use opalid_store::steps::standing::NewGrant;
@@ -39,7 +40,7 @@ pub async fn entitle(
         candidates: successors.iter().map(|(key_number, next)| candidate(*key_number, next)).collect(),
         rotates: client.rotates_refresh_tokens(),
         limits: call.issuer.refresh_limits(),
-        wish: wish(call, &request).await?,
+        wish: wish(call, client, &request).await?,
         fresh: NewGrant { id: GrantId::from_bytes(call.app.new_id()), guard: Guard::new(random::bytes()) },
     };
     let redeemed = call.app.store.run(step).await.map_err(|error| reply::outage(&error))?;
@@ -51,8 +52,7 @@ pub async fn entitle(
     judged.map_err(|reason| refused(ENDED).because(reason))?;
     let id_token = IdTokenWish::new(&grant, &facts, None);
     let remembered = mint::hang_from(call, &grant, number).await?.ok_or_else(|| refused(ENDED))?;
-    let today = store.effective(client, &entitlement).await.map_err(|error| reply::outage(&error))?;
-    let today = today.map(|today| today.entitlement.into_owned()).unwrap_or_default();
+    let today = mint::today(call, client, &entitlement).await?;
     let refresh_token = match goes_on_with {
         GoesOnWith::Same => request.refresh_token.to_owned(),
         GoesOnWith::Successor { key_number } => {
@@ -89,8 +89,20 @@ fn candidate(key_number: u8, next: &Successor) -> Candidate {
     Candidate { key_number, digest: next.secret.digest() }
 }
 
-async fn wish(call: &Call<'_>, request: &RefreshTokenRequest<'_>) -> Result<Wish, OAuthError> {
-    Ok(Wish { scope: request.scope.clone(), resource: mint::one_resource(call, &request.resources).await? })
+/// What is asked for by name. What the client may not ask for any more is refused before anything is used up.
+async fn wish(
+    call: &Call<'_>,
+    client: &AuthenticatedClient,
+    request: &RefreshTokenRequest<'_>,
+) -> Result<Wish, OAuthError> {
+    let may_ask = |name: &str| {
+        OpenIdScope::from_wire(name).is_some() || client.settings.access.values().any(|scopes| scopes.contains(name))
+    };
+    if let Some(lost) = request.scope.iter().find(|name| !may_ask(name)) {
+        return Err(not_granted(&NotGranted::Scope(lost.to_owned())));
+    }
+    let resource = mint::one_resource(call, client, &request.resources).await?;
+    Ok(Wish { scope: request.scope.clone(), resource })
 }
 
 fn good(redeemed: Redeemed) -> Result<Box<Refreshed>, OAuthError> {
@@ -106,7 +118,8 @@ fn good(redeemed: Redeemed) -> Result<Box<Refreshed>, OAuthError> {
         Redeemed::Dead => refused(ENDED).because("its grant was cut"),
         Redeemed::NotGranted(what) => not_granted(&what),
         Redeemed::Full => {
-            let description = "this grant was asked for too many different combinations of scopes";
+            let description = "this sign-in was asked for too many different combinations of scopes: ask without scope, \
+                               for a combination it had before, or sign the person in again";
             OAuthError::new(ErrorCode::InvalidScope, description)
         }
     })
@@ -115,7 +128,9 @@ fn good(redeemed: Redeemed) -> Result<Box<Refreshed>, OAuthError> {
 fn not_granted(what: &NotGranted) -> OAuthError {
     match what {
         NotGranted::Scope(scope) => {
-            let description = format!("scope {scope} was not granted; a refresh can narrow, never widen");
+            let description = format!(
+                "scope {scope} was not granted, or this client may not ask for it any more; a refresh can narrow, never widen"
+            );
             OAuthError::new(ErrorCode::InvalidScope, description)
         }
         NotGranted::Resource => mint::resource_not_granted(),

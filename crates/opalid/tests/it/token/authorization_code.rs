@@ -2,10 +2,12 @@
 
 use opalid_store::steps::client::ClientEvent;
 
-use crate::support::Server;
 use crate::support::browser::Browser;
 use crate::support::http::Answer;
-use crate::support::person::{API, API_SERVER, APP, Ask, CALLBACK, CHALLENGE, OTHER_APP, PUBLIC, VERIFIER, refusal};
+use crate::support::person::{
+    API, API_SERVER, APP, Ask, CALLBACK, CHALLENGE, LOOPBACK, OTHER_APP, PUBLIC, VERIFIER, refusal, web_app,
+};
+use crate::support::{Server, machine};
 
 async fn signed_in() -> (Server, Browser) {
     let (server, mut browser) = (Server::with_people().await, Browser::new());
@@ -69,6 +71,69 @@ async fn a_wrong_verifier_does_not_use_the_code_up() {
     assert_eq!(short.status, 400);
     let answer = server.redeem(APP, &code, &[("code_verifier", VERIFIER)]).await;
     assert_eq!(answer.status, 200, "{answer:?}");
+}
+
+/// The public client's exchange, with this verifier; it is answered where it asked from.
+async fn redeem_public(server: &Server, code: &str, verifier: &str) -> Answer {
+    let fields =
+        [("grant_type", "authorization_code"), ("client_id", PUBLIC), ("code", code), ("redirect_uri", LOOPBACK)];
+    server.form_post("/token", &[&fields[..], &[("code_verifier", verifier)]].concat()).await
+}
+
+#[tokio::test]
+async fn whoever_finds_a_public_clients_code_without_its_verifier_neither_burns_it_nor_cuts_what_came_of_it() {
+    let server = Server::with_people().await;
+    let code = Browser::new().code(&server, &Ask::public(), "alice").await;
+    let guess = "a".repeat(43);
+    let found = async || {
+        for verifier in [guess.as_str(), "", CHALLENGE] {
+            assert_invalid_grant(&redeem_public(&server, &code, verifier).await);
+        }
+    };
+    found().await;
+    let tokens = redeem_public(&server, &code, VERIFIER).await;
+    assert_eq!(tokens.status, 200, "{tokens:?}");
+    found().await;
+    assert!(server.knows(&tokens.field("access_token")).await);
+    assert_invalid_grant(&redeem_public(&server, &code, VERIFIER).await);
+    assert!(!server.knows(&tokens.field("access_token")).await, "its own client, again: everything is cut");
+}
+
+#[tokio::test]
+async fn verifiers_can_be_tried_for_a_minute_and_no_longer() {
+    let server = Server::with_people().await;
+    let code = Browser::new().code(&server, &Ask::public(), "alice").await;
+    for at in 0..60 {
+        assert_invalid_grant(&redeem_public(&server, &code, &format!("{at:043}")).await);
+        server.clock.advance(1);
+    }
+    let late = redeem_public(&server, &code, VERIFIER).await;
+    insta::assert_snapshot!(late.seen(), @r#"400 {"error":"invalid_grant","error_description":"this code has expired"}"#);
+}
+
+#[tokio::test]
+async fn a_code_gives_what_its_client_may_have_when_it_is_redeemed() {
+    let (server, mut browser) = signed_in().await;
+    let ask = Ask::new().with("scope", "openid read write").with("resource", API);
+    let landed = browser.open(&server, &ask.target()).await;
+    browser.allow(&server, landed).await.away();
+    let code = browser.silent_code(&server, &ask).await;
+    let settings = |access: &[(&str, &str)]| opalid_core::client::ClientSettings {
+        access: machine(access).access,
+        ..web_app("The App", &[CALLBACK])
+    };
+    server.update_client(APP.0, settings(&[(API, "read")])).await;
+    let tokens = server.tokens(&code).await;
+    assert_eq!(tokens.field("scope"), "openid read");
+    let seen = server.introspect(API_SERVER, &tokens.field("access_token")).await;
+    assert_eq!(seen.field("scope"), "read");
+
+    server.update_client(APP.0, settings(&[(API, "read write")])).await;
+    let code = browser.silent_code(&server, &ask).await;
+    server.update_client(APP.0, settings(&[])).await;
+    let refused = server.redeem(APP, &code, &[("resource", API)]).await;
+    insta::assert_snapshot!(refused.seen(), @r#"400 {"error":"invalid_target","error_description":"this resource was not granted, or this client may not ask for it any more"}"#);
+    assert_eq!(server.tokens(&code).await.field("scope"), "openid");
 }
 
 #[tokio::test]

@@ -1,7 +1,11 @@
 //! client_credentials (RFC 6749 §4.4), with resources (RFC 8707).
 
+use opalid::manage::{Command, Request, handle};
 use opalid_core::client::ClientSettings;
+use opalid_core::grant::{ENTITLEMENTS_MAX, Entitlement};
 use opalid_core::request::GrantType;
+use opalid_core::scope::Scopes;
+use opalid_store::steps::standing::child_of;
 
 use crate::support::{CLIENT_CREDENTIALS, DEMO_API, Server, machine};
 
@@ -144,4 +148,44 @@ async fn the_demo_client_gets_a_token_for_the_demo_resource() {
     let facts = server.introspect(DEMO_API, &token).await.json();
     assert_eq!(facts["aud"], "https://api.demo.example/");
     assert_eq!(facts["scope"], "read write");
+}
+
+#[tokio::test]
+async fn a_client_that_asked_for_too_many_combinations_keeps_what_it_had_hurts_nobody_and_is_cleared_by_a_revocation() {
+    let server = Server::empty().await;
+    let names: Vec<String> = (0..14).map(|number| format!("s{number}")).collect();
+    let every = names.join(" ");
+    server.resource(A, &every).await;
+    server.client(MACHINE.0, Some(MACHINE.1), machine(&[(A, &every)])).await;
+    server.client("other", Some("ocs_other"), machine(&[(A, &every)])).await;
+    let resource = server.app.store.find_resource(server.app.root, A).await.unwrap().unwrap().id;
+    let combinations = (1_u32..1 << names.len()).map(|bits| {
+        let chosen = names.iter().enumerate().filter(|(at, _)| bits & 1 << at != 0).map(|(_, name)| name.as_str());
+        Scopes::parse(&chosen.collect::<Vec<_>>().join(" ")).unwrap()
+    });
+    // The first fill the grant, the others one of its children.
+    let of_one_child = |scopes: &Scopes| {
+        child_of(&Entitlement::new(Scopes::default(), vec![(resource, scopes.clone())])).unwrap() == 7
+    };
+    let combinations: Vec<Scopes> = combinations.filter(of_one_child).take(2 * ENTITLEMENTS_MAX + 1).collect();
+    let ask = async |client, scopes: &Scopes| {
+        server.form_post_as(client, "/token", &[CLIENT_CREDENTIALS, ("scope", scopes.as_str())]).await
+    };
+    let (one_more, held) = combinations.split_last().unwrap();
+    for scopes in held {
+        assert_eq!(ask(MACHINE, scopes).await.status, 200);
+    }
+    let token = ask(MACHINE, held.last().unwrap()).await.field("access_token");
+    let refused = ask(MACHINE, one_more).await;
+    insta::assert_snapshot!(refused.seen(), @r#"400 {"error":"invalid_scope","error_description":"this client has asked for too many different combinations of scopes: ask for one it had before; whoever runs this server can clear them: opalid revoke client"}"#);
+    for scopes in [&held[0], held.last().unwrap()] {
+        assert_eq!(ask(MACHINE, scopes).await.status, 200, "{scopes}");
+    }
+    assert_eq!(ask(("other", "ocs_other"), one_more).await.status, 200);
+    assert!(server.is_active(MACHINE, &token).await);
+
+    let command = Command::RevokeClient { client_id: MACHINE.0.into() };
+    handle(&server.app, Request { workspace: None, command }).await.unwrap();
+    assert!(!server.is_active(MACHINE, &token).await);
+    assert_eq!(ask(MACHINE, one_more).await.status, 200);
 }

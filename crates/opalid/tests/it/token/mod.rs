@@ -3,6 +3,7 @@
 mod authorization_code;
 mod client_authentication;
 mod client_credentials;
+mod malformed;
 mod refresh_token;
 
 use crate::support::{CLIENT_CREDENTIALS, DEMO_API, FORM, Server, basic};

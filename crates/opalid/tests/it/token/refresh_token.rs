@@ -8,6 +8,7 @@ use opalid_core::request::GrantType;
 use opalid_core::scope::Scopes;
 use serde_json::Value;
 
+use crate::manage::why;
 use crate::support::browser::{Browser, Landed};
 use crate::support::http::{Answer, encode};
 use crate::support::server::START;
@@ -168,9 +169,9 @@ async fn a_refresh_narrows_and_never_widens_and_a_refusal_uses_nothing_up() {
     let server = demo().await;
     let first = text(&sign_in(&server, SPA, "read").await, "refresh_token");
     let wider = refresh(&server, SPA, &first, &[("scope", "read write")]).await;
-    insta::assert_snapshot!(wider.seen(), @r#"400 {"error":"invalid_scope","error_description":"scope write was not granted; a refresh can narrow, never widen"}"#);
+    insta::assert_snapshot!(wider.seen(), @r#"400 {"error":"invalid_scope","error_description":"scope write was not granted, or this client may not ask for it any more; a refresh can narrow, never widen"}"#);
     let elsewhere = refresh(&server, SPA, &first, &[("resource", "https://other.example/")]).await;
-    insta::assert_snapshot!(elsewhere.seen(), @r#"400 {"error":"invalid_target","error_description":"this resource is not one that was granted"}"#);
+    insta::assert_snapshot!(elsewhere.seen(), @r#"400 {"error":"invalid_target","error_description":"this resource was not granted, or this client may not ask for it any more"}"#);
     server.clock.advance(100);
     assert_eq!(refresh(&server, SPA, &first, &[("scope", "read"), ("resource", API)]).await.status, 200);
     let wide = text(&sign_in(&server, SPA, "read write").await, "refresh_token");
@@ -322,4 +323,38 @@ async fn a_client_that_loses_access_gets_less_at_the_next_refresh_and_more_when_
     server.update_client(WEB.0, ClientSettings { grant_types, ..all }).await;
     let refused = refresh(&server, WEB, &first, &[]).await;
     assert_eq!((refused.status, refused.field("error").as_str()), (400, "unauthorized_client"));
+}
+
+#[tokio::test]
+async fn what_a_client_may_not_ask_for_any_more_is_refused_by_name_and_uses_nothing_up() {
+    let server = demo().await;
+    let first = text(&sign_in(&server, SPA, "openid read write").await, "refresh_token");
+    let read = [(API.to_owned(), Scopes::parse("read").unwrap())].into();
+    let all = settings(ClientKind::Public);
+    server.update_client(SPA.0, ClientSettings { access: read, ..all.clone() }).await;
+    let scope = refresh(&server, SPA, &first, &[("scope", "read write")]).await;
+    insta::assert_snapshot!(scope.seen(), @r#"400 {"error":"invalid_scope","error_description":"scope write was not granted, or this client may not ask for it any more; a refresh can narrow, never widen"}"#);
+    server.update_client(SPA.0, ClientSettings { access: [].into(), default_resource: None, ..all }).await;
+    let resource = refresh(&server, SPA, &first, &[("resource", API)]).await;
+    assert_eq!((resource.status, resource.field("error").as_str()), (400, "invalid_target"));
+    // Later than any grace: had one of them used it up, this were a copy.
+    server.clock.advance(100);
+    assert_eq!(text(&refresh(&server, SPA, &first, &[("scope", "openid")]).await.json(), "scope"), "openid");
+}
+
+#[tokio::test]
+async fn a_client_that_may_not_refresh_any_more_has_no_active_refresh_token_until_it_may_again() {
+    let server = demo().await;
+    let tokens = sign_in(&server, WEB, "openid read").await;
+    let (token, access) = (text(&tokens, "refresh_token"), text(&tokens, "access_token"));
+    let all = settings(ClientKind::Confidential);
+    let grant_types = vec![GrantType::AuthorizationCode];
+    server.update_client(WEB.0, ClientSettings { grant_types, ..all.clone() }).await;
+    assert_eq!(refresh(&server, WEB, &token, &[]).await.field("error"), "unauthorized_client");
+    assert!(!server.is_active(WEB, &token).await);
+    assert!(server.is_active(DEMO_API, &access).await, "its access tokens live on");
+    assert_eq!(why(&server, &token).await.as_deref(), Some("its client may not use refresh_token today"));
+    server.update_client(WEB.0, all).await;
+    assert!(server.is_active(WEB, &token).await);
+    assert_eq!(refresh(&server, WEB, &token, &[]).await.status, 200);
 }
