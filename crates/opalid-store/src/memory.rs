@@ -65,7 +65,7 @@ pub struct StandingKey {
 /// How much is remembered, in entries.
 #[derive(Debug, Clone, Copy)]
 pub struct Capacity {
-    /// Grants, and as many standings.
+    /// Grants; twice as many standings of what they hang from, and half as many users.
     pub grants: usize,
     /// Clients, users, resources and names, each.
     pub entities: usize,
@@ -133,12 +133,12 @@ impl Memory {
     pub fn new(capacity: Capacity, boottime: BootTime) -> Self {
         let Capacity { grants, entities } = capacity;
         let entries = Entries {
-            standings: Cache::new(grants.saturating_add(entities)),
+            standings: Cache::new(grants.saturating_mul(2).saturating_add(entities)),
             grants: Cache::new(grants),
             standing_grants: Cache::new(entities),
             clients: Cache::new(entities),
             client_ids: Cache::new(entities),
-            users: Cache::new(entities),
+            users: Cache::new(entities.max(grants / 2)),
             resources: Cache::new(entities),
             resource_uris: Cache::new(entities),
             workspaces: Cache::new(entities),
@@ -399,6 +399,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use opalid_core::ids::SessionId;
     use opalid_core::scope::Scopes;
 
     const USER: UserId = UserId::from_bytes([1; 16]);
@@ -474,6 +475,20 @@ mod tests {
         assert_eq!(epoch(&memory, USER), None);
         fill(&memory, memory.begin(), USER, 2);
         assert_eq!(epoch(&memory, USER), Some(2));
+    }
+
+    #[test]
+    fn what_as_many_grants_hang_from_as_there_is_room_for_has_room_too() {
+        let memory = Memory::new(Capacity { grants: 10_000, entities: 100 }, || Duration::ZERO);
+        memory.start(Incarnation([1; 16]), Position(10));
+        let sessions = |n: u32| SessionId::from_bytes(u128::from(n).to_be_bytes());
+        for n in 0..15_000 {
+            memory.fill(memory.begin(), Touched::Session(sessions(n)), |filling| {
+                filling.standing(Ancestor::Session(sessions(n)), Standing::enabled(Epoch(1)));
+            });
+        }
+        let trusted = memory.trust().unwrap();
+        assert!((0..15_000).all(|n| trusted.standing(Ancestor::Session(sessions(n))).is_some()));
     }
 
     #[test]
