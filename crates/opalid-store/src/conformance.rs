@@ -16,6 +16,7 @@ mod refused;
 mod restore;
 mod rows;
 mod standing;
+mod sweep;
 mod tls;
 mod world;
 

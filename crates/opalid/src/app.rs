@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use opalid_core::ids::{EventId, WorkspaceId, uuid_v7};
-use opalid_core::time::UnixTime;
+use opalid_core::time::{Seconds, UnixTime};
 use opalid_core::wrap::MasterKey;
 use opalid_store::Store;
 use opalid_store::keys::WorkspaceRecord;
@@ -49,6 +49,8 @@ pub struct App {
     pub throttle: Throttle,
     /// Counts what is stored before anybody has signed in.
     pub arrivals: Arrivals,
+    /// How long audit rows are kept.
+    pub audit_kept: Seconds,
     /// Numbers requests, for logs and error pages.
     pub request_ids: RequestIds,
     /// Counts.

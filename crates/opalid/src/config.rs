@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 
+use opalid_core::time::Seconds;
 use zeroize::Zeroizing;
 
 pub mod flags;
@@ -45,6 +46,8 @@ pub struct Config {
     pub trusted_proxies: Vec<Network>,
     /// Where to listen for `/metrics`.
     pub metrics_listen: Option<ListenAddress>,
+    /// How long audit rows are kept.
+    pub audit_kept: Seconds,
     /// Threads that answer requests.
     pub workers: usize,
     /// How log lines look.

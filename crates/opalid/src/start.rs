@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use opalid_core::ids::WorkspaceId;
+use opalid_core::time::Seconds;
 use opalid_core::workspace::WorkspaceSettings;
 use opalid_core::wrap::MasterKey;
 use opalid_store::memory::BootTime;
@@ -42,6 +43,8 @@ pub struct Starting {
     pub master_key: Option<MasterKey>,
     /// Who may say for whom it speaks by `X-Forwarded-For`.
     pub trusted_proxies: Vec<Network>,
+    /// How long audit rows are kept.
+    pub audit_kept: Seconds,
     /// The issuer URL of the root workspace, without a slash at its end.
     pub issuer: String,
     /// Where the time of day comes from.
@@ -102,6 +105,7 @@ pub async fn start(mut starting: Starting) -> anyhow::Result<App> {
         throttle: if starting.demo { Throttle::off() } else { Throttle::new(&random::bytes()) },
         arrivals: if starting.demo { Arrivals::off() } else { Arrivals::new(&random::bytes()) },
         trusted_proxies: starting.trusted_proxies,
+        audit_kept: starting.audit_kept,
         request_ids: RequestIds::new(),
         metrics,
         clock: starting.clock,

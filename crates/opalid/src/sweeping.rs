@@ -1,19 +1,20 @@
-//! Sweeping in the background: a small batch every few seconds, one table after another.
+//! Sweeping in the background, every few seconds: what goes by its time, all of it; then a small batch of one table
+//! after another.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use opalid_store::StoreError;
-use opalid_store::steps::sweep::{Sweep, SweepKilled, SweepPosition, SweptTable};
+use opalid_store::steps::sweep::{Aged, Sweep, SweepAged, SweepPosition, SweptTable};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::app::App;
 
-/// How long between two batches.
+/// How long between two rounds.
 const PAUSE: Duration = Duration::from_secs(2);
-/// How many rows a batch looks at.
+/// How many rows a batch removes, or looks at.
 const BATCH: u32 = 500;
 
 /// Sweeps until `stop`.
@@ -27,22 +28,46 @@ pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
             _ = stop.wait_for(|stop| *stop) => return,
             _ = ticks.tick() => {}
         }
+        if let Err(error) = aged(&app, &stop).await {
+            tracing::warn!(%error, "expired rows were not swept; they are tried again later");
+        }
         let Some(table) = tables.next() else { return };
-        if let Err(error) = batch(&app, *table, &mut stands).await {
+        if let Err(error) = looked_at(&app, *table, &mut stands, &stop).await {
             tracing::warn!(%error, ?table, "a batch of expired rows was not swept; it is tried again later");
         }
     }
 }
 
-async fn batch(
+/// Removes everything whose time is over: batch after batch until one is not full, so that however fast rows come,
+/// they go as fast.
+pub async fn aged(app: &App, stop: &watch::Receiver<bool>) -> Result<(), StoreError> {
+    let applied = app.store.memory().position();
+    for what in [Aged::Requests, Aged::Killed, Aged::Feed(applied), Aged::Audit(app.audit_kept)] {
+        while is_full(app.store.run(SweepAged { what, limit: BATCH, now: app.now() }).await?) && !*stop.borrow() {}
+    }
+    Ok(())
+}
+
+/// Looks at the next rows of a table; at those after them too, as long as all that it finds is over.
+async fn looked_at(
     app: &App,
     table: SweptTable,
     stands: &mut HashMap<SweptTable, SweepPosition>,
+    stop: &watch::Receiver<bool>,
 ) -> Result<(), StoreError> {
-    let step = Sweep { table, after: stands.get(&table).copied(), limit: BATCH, now: app.now() };
-    match app.store.run(step).await?.next {
-        Some(next) => stands.insert(table, next),
-        None => stands.remove(&table),
-    };
-    app.store.run(SweepKilled { limit: BATCH, now: app.now() }).await.map(drop)
+    loop {
+        let step = Sweep { table, after: stands.get(&table).copied(), limit: BATCH, now: app.now() };
+        let swept = app.store.run(step).await?;
+        match swept.next {
+            Some(next) => stands.insert(table, next),
+            None => stands.remove(&table),
+        };
+        if !is_full(swept.removed) || *stop.borrow() {
+            return Ok(());
+        }
+    }
+}
+
+fn is_full(removed: usize) -> bool {
+    u32::try_from(removed).is_ok_and(|removed| removed >= BATCH)
 }

@@ -8,7 +8,8 @@ use aws_lc_rs::digest;
 use crate::error::StoreError;
 
 /// Every migration, in order.
-const ALL: &[(u32, &str)] = &[(1, include_str!("../migrations/0001_first.sql"))];
+const ALL: &[(u32, &str)] =
+    &[(1, include_str!("../migrations/0001_first.sql")), (2, include_str!("../migrations/0002_sweeping.sql"))];
 
 /// What stands for the type tokens of a migration's text.
 pub(crate) struct Dialect {

@@ -1,21 +1,31 @@
 //! Sweeping: rows that can never count again go, a few at a time, by key range.
 //!
 //! Holds: what is swept is dead by other rules already (expired, or what it hung from is gone), so that
-//! nothing enters the feed and no answer changes. Keys are time-ordered: a sweep goes through a table from
-//! its start and begins again at its end.
-//! Not here: when sweeps run. The server calls `Sweep` for one table after another, a batch every few
-//! seconds, handing each table's `next` to its next batch.
+//! nothing enters the feed and no answer changes. `SweepAged` takes what goes by its time, the oldest first, by an
+//! index: as many batches as there are rows. `Sweep` looks at every row: keys are time-ordered, and it goes through
+//! a table from its start and begins again at its end.
+//! Not here: when sweeps run. The server calls `Sweep` for one table after another, handing each table's `next` to
+//! its next batch.
+
+mod grants;
 
 use std::collections::BTreeMap;
 
 use opalid_core::time::{Seconds, UnixTime};
+use opalid_core::workspace::SEALED_LIFETIME_MAX;
 
 use crate::engine::tx::{Step, Tx, Value};
 use crate::error::StoreError;
+use crate::feed::Position;
 
 /// How long a row is kept beyond its end: clocks step back, and a code that comes a second time still cuts
 /// its grant.
 pub const KEPT: Seconds = Seconds(24 * 3600);
+/// How long a grant or chain is kept beyond the last moment at which a token can have come of it: until that token
+/// has expired, however long it was made to live.
+pub const TOKENS_KEPT: Seconds = Seconds(SEALED_LIFETIME_MAX.0 + KEPT.0);
+/// How long a change stays in the feed: for whoever follows it and was away for some days.
+pub const FEED_KEPT: Seconds = Seconds(7 * 24 * 3600);
 
 /// Where a sweep stands: the last key it looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,11 +37,9 @@ pub struct SweepPosition {
 /// What is swept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SweptTable {
-    /// Sign-in requests that nobody came back to.
-    Requests,
     /// Authorization codes, some time after they expired.
     Codes,
-    /// Refresh chains that are over.
+    /// Refresh chains that are over, with the last token that came of them.
     Chains,
     /// Sessions that are over, or whose user is gone.
     Sessions,
@@ -39,7 +47,8 @@ pub enum SweptTable {
     PasswordLinks,
     /// Consents whose user or client is gone.
     Consents,
-    /// Grants whose user or client is gone.
+    /// Grants that are over: what they hung from is gone, or nothing is left that tokens could come of, and the last
+    /// one has expired.
     Grants,
     /// Clients whose workspace is gone.
     Clients,
@@ -64,6 +73,26 @@ macro_rules! swept {
                 $over,
                 ") RETURNING id"
             ),
+        )
+    };
+}
+macro_rules! aged {
+    ($table:literal, $key:literal, $by:literal) => {
+        concat!(
+            "DELETE FROM ",
+            $table,
+            " WHERE (",
+            $key,
+            ") IN (SELECT ",
+            $key,
+            " FROM ",
+            $table,
+            " WHERE ",
+            $by,
+            " < $1 ORDER BY ",
+            $by,
+            " LIMIT $2) RETURNING ",
+            $by
         )
     };
 }
@@ -98,7 +127,6 @@ macro_rules! no_workspace {
 impl SweptTable {
     /// All of them.
     pub const ALL: &[Self] = &[
-        Self::Requests,
         Self::Codes,
         Self::Chains,
         Self::Sessions,
@@ -110,10 +138,17 @@ impl SweptTable {
         Self::Users,
     ];
 
-    /// How to find the next keys, and how to remove what is over among them.
-    const fn sql(self) -> (&'static str, &'static str) {
+    /// How long its rows are kept beyond their end.
+    const fn kept(self) -> Seconds {
         match self {
-            Self::Requests => swept!("request", "expires_at < $5"),
+            Self::Chains => TOKENS_KEPT,
+            _ => KEPT,
+        }
+    }
+
+    /// How to find the next keys, and how to remove what is over among them; `None` for grants, which take more.
+    const fn sql(self) -> Option<(&'static str, &'static str)> {
+        Some(match self {
             Self::Codes => swept!("code", "expires_at < $5"),
             Self::Chains => swept!("chain", "expires_at < $5"),
             Self::Sessions => swept!("session", concat!("expires_at < $5 OR ", no_user!("session"))),
@@ -122,20 +157,11 @@ impl SweptTable {
                 "consent",
                 concat!("created_at < $5 AND (", no_user!("consent"), " OR ", no_client!("consent"), ")")
             ),
-            Self::Grants => swept!(
-                "grants",
-                concat!(
-                    "created_at < $5 AND (user_id IS NOT NULL AND ",
-                    no_user!("grants"),
-                    " OR ",
-                    no_client!("grants"),
-                    ")"
-                )
-            ),
+            Self::Grants => return None,
             Self::Clients => swept!("client", no_workspace!("client")),
             Self::Resources => swept!("resource", no_workspace!("resource")),
             Self::Users => swept!("users", no_workspace!("users")),
-        }
+        })
     }
 }
 
@@ -164,7 +190,7 @@ impl Step for Sweep {
     type Out = Swept;
 
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<Swept, StoreError> {
-        let (keys, remove) = self.table.sql();
+        let Some((keys, remove)) = self.table.sql() else { return grants::sweep(tx, self).await };
         let SweepPosition { workspace, id } = self.after.unwrap_or(SweepPosition { workspace: [0; 16], id: [0; 16] });
         let from: [Value; 2] = [(&workspace).into(), (&id).into()];
         let [after_workspace, after_id] = from.clone();
@@ -172,26 +198,46 @@ impl Step for Sweep {
         let Some(last) = rows.last() else { return Ok(Swept { removed: 0, next: None }) };
         let last = SweepPosition { workspace: last.bytes(0)?, id: last.bytes(1)? };
         let [workspace, id] = from;
-        let cutoff = self.now.minus(KEPT).into();
+        let cutoff = self.now.minus(self.table.kept()).into();
         let values = [workspace, id, (&last.workspace).into(), (&last.id).into(), cutoff];
         let removed = tx.run(remove, &values).await?.len();
-        let full = u32::try_from(rows.len()).is_ok_and(|found| found >= self.limit);
-        Ok(Swept { removed, next: full.then_some(last) })
+        Ok(Swept { removed, next: self.next(rows.len(), last) })
     }
 }
 
-/// Removes killed tokens whose time is over, the oldest first, and counts them off their grants. Gives how many.
-pub struct SweepKilled {
+impl Sweep {
+    /// Where the next batch begins, after one that looked at so many rows.
+    fn next(&self, looked_at: usize, last: SweepPosition) -> Option<SweepPosition> {
+        u32::try_from(looked_at).is_ok_and(|found| found >= self.limit).then_some(last)
+    }
+}
+
+/// What goes by its time alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aged {
+    /// Requests that wait for a person no more.
+    Requests,
+    /// Killed tokens; their rows carry the time they are kept beyond their end.
+    Killed,
+    /// Changes that memory has applied up to this position: what it may still have to read stays, however old.
+    Feed(Position),
+    /// Audit rows older than this.
+    Audit(Seconds),
+}
+
+/// Removes rows whose time is over, the oldest first. Gives how many: as long as it is `limit`, there may be more.
+pub struct SweepAged {
+    /// Of what.
+    pub what: Aged,
     /// How many at most.
     pub limit: u32,
-    /// When; their rows carry the time they are kept beyond their end.
+    /// When.
     pub now: UnixTime,
 }
 
-impl Step for SweepKilled {
-    type Out = usize;
-
-    async fn run<T: Tx>(&self, tx: &mut T) -> Result<usize, StoreError> {
+impl SweepAged {
+    /// Killed tokens are counted off their grants.
+    async fn sweep_killed<T: Tx>(&self, tx: &mut T) -> Result<usize, StoreError> {
         let sql = "DELETE FROM killed WHERE (workspace, grant_id, jti) IN (
                        SELECT workspace, grant_id, jti FROM killed WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)
                    RETURNING workspace, grant_id";
@@ -205,6 +251,26 @@ impl Step for SweepKilled {
             tx.run(sql, &[count.into(), (&workspace).into(), (&grant).into()]).await?;
         }
         Ok(rows.len())
+    }
+}
+
+impl Step for SweepAged {
+    type Out = usize;
+
+    async fn run<T: Tx>(&self, tx: &mut T) -> Result<usize, StoreError> {
+        let (sql, before) = match self.what {
+            Aged::Requests => (aged!("request", "workspace, id", "expires_at"), self.now),
+            Aged::Killed => return self.sweep_killed(tx).await,
+            Aged::Audit(kept) => (aged!("audit", "workspace, id", "at"), self.now.minus(kept)),
+            Aged::Feed(applied) => {
+                let sql = "DELETE FROM feed WHERE n IN (
+                               SELECT n FROM feed WHERE at < $1 AND n <= $2 ORDER BY at LIMIT $3) RETURNING n";
+                let applied = i64::try_from(applied.0).unwrap_or(i64::MAX);
+                let values = [self.now.minus(FEED_KEPT).into(), applied.into(), self.limit.into()];
+                return Ok(tx.run(sql, &values).await?.len());
+            }
+        };
+        Ok(tx.run(sql, &[before.into(), self.limit.into()]).await?.len())
     }
 }
 

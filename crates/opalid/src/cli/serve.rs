@@ -114,6 +114,7 @@ fn starting(config: Config, demo: bool) -> anyhow::Result<Starting> {
         boottime: clock::boottime,
         hasher: HasherSettings::for_cores(config.workers),
         trusted_proxies: config.trusted_proxies,
+        audit_kept: config.audit_kept,
         demo,
         on_fatal: Arc::new(|why: &str| {
             tracing::error!("{why}");

@@ -137,6 +137,14 @@ pub const KEYS: &[Key] = &[
         why: "Metrics tell how much goes on here; that is for operators, not for the public address.",
     },
     Key {
+        name: "audit_days",
+        flag: Some("audit-days"),
+        shape: Shape::Number,
+        default: Default::Is("90"),
+        doc: "How many days the audit log (opalid events) reaches back; what is older is removed.",
+        why: "Three months answer most questions; it names who did what, and grows with every sign-in.",
+    },
+    Key {
         name: "workers",
         flag: Some("workers"),
         shape: Shape::Number,

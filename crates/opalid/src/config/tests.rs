@@ -1,5 +1,7 @@
 //! The rules of the configuration, each from texts to `Config` or to its mistake.
 
+use opalid_core::time::Seconds;
+
 use super::*;
 
 fn settings(file: &str, variables: &[(&str, &str)], flags: &[(&'static str, &str)]) -> Settings {
@@ -45,6 +47,7 @@ fn flags_win_over_variables_over_the_file_over_the_default() {
     tls.key = (unset: plain HTTP, for a proxy in front)                                    # default
     trusted_proxies = []                                                                   # default
     metrics_listen = "127.0.0.1:9090"                                                      # default
+    audit_days = 90                                                                        # default
     workers = (unset: one per core)                                                        # default
     log.format = "json"                                                                    # opalid.toml:4
     log.level = "info"                                                                     # default
@@ -61,6 +64,7 @@ fn a_whole_file_is_understood() {
         tls = { certificate = "/etc/opalid/cert.pem", key = "/etc/opalid/key.pem" }
         trusted_proxies = ["10.0.0.0/8", "::1"]
         metrics_listen = "off"
+        audit_days = 400
         workers = 4
         log.level = "info,opalid::http=debug"
     "#;
@@ -71,7 +75,7 @@ fn a_whole_file_is_understood() {
     assert_eq!(config.tls.as_ref().unwrap().key, PathBuf::from("/etc/opalid/key.pem"));
     assert_eq!(config.trusted_proxies.len(), 2);
     assert_eq!(config.metrics_listen, None);
-    assert_eq!(config.workers, 4);
+    assert_eq!((config.workers, config.audit_kept), (4, Seconds(400 * 24 * 3600)));
     assert!(!format!("{config:?}").contains("s3cret"));
 }
 

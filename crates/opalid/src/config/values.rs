@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use opalid_core::time::Seconds;
 use zeroize::Zeroizing;
 
 use super::layers::{Setting, Source, Written};
@@ -225,6 +226,7 @@ impl Settings {
             tls,
             trusted_proxies: reader.many::<Network>("trusted_proxies"),
             metrics_listen: reader.one("metrics_listen", metrics_address).flatten(),
+            audit_kept: reader.one("audit_days", days).unwrap_or(Seconds(0)),
             workers: reader.one("workers", worker_count).unwrap_or_else(cores),
             log_format: reader.one("log.format", str::parse).unwrap_or(LogFormat::Text),
             log_level: reader.one("log.level", log_level).unwrap_or_default(),
@@ -247,6 +249,11 @@ fn metrics_address(text: &str) -> Result<Option<ListenAddress>, String> {
         return Ok(None);
     }
     text.parse().map(Some).map_err(|expected| format!("expected {expected}, or off"))
+}
+
+fn days(text: &str) -> Result<Seconds, String> {
+    let count = text.parse().ok().filter(|count| (1..=36_500).contains(count));
+    count.map(|count: u32| Seconds(count * 24 * 3600)).ok_or_else(|| "expected a whole number from 1 to 36500".into())
 }
 
 fn worker_count(text: &str) -> Result<usize, String> {

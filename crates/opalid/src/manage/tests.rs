@@ -54,6 +54,7 @@ pub(crate) async fn server(demo: bool) -> TestServer {
         master_key: None,
         hasher: HasherSettings { cost: HashCost { memory_kib: 8, passes: 1, lanes: 1 }, threads: 1, waiting: 8 },
         trusted_proxies: Vec::new(),
+        audit_kept: Seconds(90 * 24 * 3600),
         issuer: "http://localhost:8080".into(),
         clock: Clock::manual(UnixTime(1_795_468_803)),
         boottime: crate::clock::boottime,

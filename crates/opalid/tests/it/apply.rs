@@ -1,7 +1,7 @@
 //! What changes to the configuration do to tokens that are out there, on the engine of this run.
 
 use opalid::manage::{Command, Reply, Request, handle};
-use opalid_store::steps::sweep::{Sweep, SweepKilled, SweptTable};
+use opalid_store::steps::sweep::{Aged, Sweep, SweepAged, SweptTable};
 use serde_json::{Value, json};
 
 use crate::support::{CLIENT_CREDENTIALS, DEMO_API, Server, machine, serving};
@@ -92,6 +92,7 @@ async fn a_sweep_takes_what_is_over_and_leaves_what_lives() {
         let sweep = Sweep { table: *table, after: None, limit: 100, now: server.app.now() };
         assert_eq!(server.app.store.run(sweep).await.unwrap().next, None, "{table:?}");
     }
-    assert_eq!(server.app.store.run(SweepKilled { limit: 100, now: server.app.now() }).await.unwrap(), 0);
+    let sweep = SweepAged { what: Aged::Killed, limit: 100, now: server.app.now() };
+    assert_eq!(server.app.store.run(sweep).await.unwrap(), 0);
     assert!(server.is_active(DEMO_API, &token).await);
 }

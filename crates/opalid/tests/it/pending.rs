@@ -1,5 +1,7 @@
 //! Requests that wait for a person: answered once, bounded in size, number and time.
 
+use opalid_store::{Step, StoreError, Tx};
+
 use crate::support::Server;
 use crate::support::browser::{Browser, Landed};
 use crate::support::html::Page;
@@ -139,4 +141,37 @@ async fn a_person_slower_than_max_age_is_not_asked_again_for_the_same_request() 
     let (_, parameters) = browser.allow(&server, landed).await.away();
     assert_eq!(server.tokens(value(&parameters, "code")).await.status, 200);
     assert_eq!(browser.open(&server, &ask.target()).await.path(), "/sign-in");
+}
+
+/// How many requests and audit rows are stored.
+struct Count;
+
+impl Step for Count {
+    type Out = (i64, i64);
+
+    async fn run<T: Tx>(&self, tx: &mut T) -> Result<Self::Out, StoreError> {
+        let rows = tx.run("SELECT (SELECT COUNT(*) FROM request), (SELECT COUNT(*) FROM audit)", &[]).await?;
+        Ok((rows[0].int(0)?, rows[0].int(1)?))
+    }
+}
+
+#[tokio::test]
+async fn one_round_of_sweeping_takes_every_request_that_is_over_and_audit_rows_after_ninety_days() {
+    let server = Server::with_people().await;
+    for _ in 0..600 {
+        assert_eq!(Browser::new().post(&server, "/authorize", &Ask::new().pairs()).await.status, 303);
+    }
+    let (_stopping, stop) = tokio::sync::watch::channel(false);
+    let count = || async { server.app.store.read(Count).await.unwrap() };
+    opalid::sweeping::aged(&server.app, &stop).await.unwrap();
+    let (requests, audit) = count().await;
+    assert_eq!(requests, 600, "they wait");
+    server.clock.advance(3600);
+    let waiting = Browser::new().open(&server, &Ask::new().target()).await.page().form("sign-in");
+    opalid::sweeping::aged(&server.app, &stop).await.unwrap();
+    assert_eq!(count().await, (1, audit));
+    assert_eq!(Browser::new().get(&server, &waiting.action).await.status, 200);
+    server.clock.advance(90 * 24 * 3600);
+    opalid::sweeping::aged(&server.app, &stop).await.unwrap();
+    assert_eq!(count().await, (0, 0));
 }

@@ -18,7 +18,7 @@ use opalid_core::ids::{ClientId, ResourceId, WorkspaceId};
 use opalid_core::request::GrantType;
 use opalid_core::resource::ResourceSettings;
 use opalid_core::scope::Scopes;
-use opalid_core::time::UnixTime;
+use opalid_core::time::{Seconds, UnixTime};
 use opalid_core::token::SecretDigest;
 use opalid_core::workspace::WorkspaceSettings;
 use opalid_store::Location;
@@ -272,6 +272,7 @@ async fn open(data: &Path, address: SocketAddr, clock: &Clock, kind: &Kind) -> A
         location: kind.place.clone(),
         master_key: None,
         trusted_proxies: Vec::new(),
+        audit_kept: Seconds(90 * 24 * 3600),
         issuer: format!("http://localhost:{}", address.port()),
         clock: clock.clone(),
         boottime: kind.boottime,
