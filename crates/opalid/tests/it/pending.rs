@@ -166,7 +166,7 @@ async fn one_round_of_sweeping_takes_every_request_that_is_over_and_audit_rows_a
     opalid::sweeping::aged(&server.app, &stop).await.unwrap();
     let (requests, audit) = count().await;
     assert_eq!(requests, 600, "they wait");
-    server.clock.advance(3600);
+    server.clock.advance(3601);
     let waiting = Browser::new().open(&server, &Ask::new().target()).await.page().form("sign-in");
     opalid::sweeping::aged(&server.app, &stop).await.unwrap();
     assert_eq!(count().await, (1, audit));
