@@ -19,7 +19,7 @@ pub mod show;
 mod values;
 
 pub use flags::ConfigFlags;
-pub use layers::{Settings, Source, Sources};
+pub use layers::{SECRET_FILE, Settings, Source, Sources};
 pub use values::{Database, Issuer, Kept};
 
 use crate::http::client_address::Network;

@@ -19,11 +19,8 @@ use self::http::Line;
 use super::output::{Format, write};
 use super::reach::{Reaching, Server};
 use super::secret;
-use crate::config::process_environment;
+use crate::config::{SECRET_FILE, process_environment};
 use crate::manage::{Command, Handed, Reply};
-
-/// The variable that names a file with the client's secret.
-const SECRET_FILE: &str = "OPALID_CLIENT_SECRET_FILE";
 
 /// Gets an access token for a client: with its secret (from a prompt, standard input or a file), or through the browser.
 #[derive(Debug, Args)]

@@ -12,6 +12,9 @@ use super::keys::{Default, KEYS, Key, Shape, find};
 /// The variable that names the configuration file.
 const FILE_VARIABLE: &str = "OPALID_CONFIG";
 
+/// The variable that names the file with the secret `opalid token` is asked with: no setting of a server.
+pub const SECRET_FILE: &str = "OPALID_CLIENT_SECRET_FILE";
+
 /// What was written where.
 #[derive(Debug, Clone, std::default::Default)]
 pub struct Sources {
@@ -180,7 +183,9 @@ impl Settings {
         let mut unknown: Vec<_> = self
             .environment
             .keys()
-            .filter(|name| name.starts_with("OPALID_") && !known.contains(name) && !is_made_by_others(name))
+            .filter(|name| {
+                name.starts_with("OPALID_") && !known.contains(name) && !is_no_setting(name, &self.environment)
+            })
             .filter(|name| !named.contains(&Written::InVariable((*name).clone())))
             .cloned()
             .collect();
@@ -227,12 +232,35 @@ impl Settings {
     }
 }
 
-/// Variables that are not ours though they begin like ours: what Kubernetes sets for a service called `opalid…`, and
-/// what a test suite keeps for itself.
-fn is_made_by_others(name: &str) -> bool {
-    name.starts_with("OPALID_TEST_")
-        || ["_SERVICE_HOST", "_SERVICE_PORT", "_PORT_"].iter().any(|part| name.contains(part))
-        || name.ends_with("_PORT")
+/// Variables that are not settings though they begin like ours: the client's secret of `opalid token`, what a test
+/// suite keeps for itself, and what Kubernetes sets for a service called `opalid…`.
+fn is_no_setting(name: &str, environment: &HashMap<String, String>) -> bool {
+    name == SECRET_FILE || name.starts_with("OPALID_TEST_") || is_of_a_service(name, environment)
+}
+
+/// Whether Kubernetes sets this for a service: its address and port stand beside it, and it looks as theirs do.
+fn is_of_a_service(name: &str, environment: &HashMap<String, String>) -> bool {
+    let value = |name: &str| environment.get(name).map_or("", String::as_str);
+    let is_address = |text: &str| text.parse::<std::net::IpAddr>().is_ok();
+    let is_port = |text: &str| text.parse::<u16>().is_ok();
+    let is_url = |text: &str| ["tcp://", "udp://", "sctp://"].iter().any(|scheme| text.starts_with(scheme));
+    let text = value(name);
+    environment.keys().filter_map(|key| key.strip_suffix("_SERVICE_HOST")).any(|service| {
+        let (host, port) = (format!("{service}_SERVICE_HOST"), format!("{service}_SERVICE_PORT"));
+        if !is_address(value(&host)) || !is_port(value(&port)) {
+            return false;
+        }
+        let Some(rest) = name.strip_prefix(service) else { return false };
+        match rest.strip_prefix("_PORT") {
+            Some("") => is_url(text),
+            Some(rest) if rest.ends_with("_PROTO") => ["tcp", "udp", "sctp"].contains(&text),
+            Some(rest) if rest.ends_with("_ADDR") => is_address(text),
+            Some(rest) if rest.ends_with("_PORT") => is_port(text),
+            Some(rest) => rest.starts_with('_') && is_url(text),
+            None if rest == "_SERVICE_HOST" => is_address(text),
+            None => (rest == "_SERVICE_PORT" || rest.starts_with("_SERVICE_PORT_")) && is_port(text),
+        }
+    })
 }
 
 fn from_text(shape: Shape, text: &str) -> Written {

@@ -97,11 +97,30 @@ fn variables_that_others_make_are_left_alone() {
         ISSUER,
         ("OPALID_SERVICE_HOST", "10.0.0.1"),
         ("OPALID_PORT", "tcp://10.0.0.1:80"),
-        ("OPALID_PORT_80_TCP", "x"),
+        ("OPALID_SERVICE_PORT", "80"),
+        ("OPALID_SERVICE_PORT_HTTP", "80"),
+        ("OPALID_PORT_80_TCP", "tcp://10.0.0.1:80"),
+        ("OPALID_PORT_80_TCP_PROTO", "tcp"),
+        ("OPALID_PORT_80_TCP_PORT", "80"),
+        ("OPALID_PORT_80_TCP_ADDR", "10.0.0.1"),
+        ("OPALID_CLIENT_SECRET_FILE", "/run/secrets/client"),
         ("OPALID_TEST_POSTGRES", "x"),
         ("OPALID_DATA", ""),
     ];
     assert_eq!(mistakes(&settings("", &variables, &[])), "");
+}
+
+#[test]
+fn a_variable_that_only_looks_like_one_of_a_service_is_refused() {
+    let service = [ISSUER, ("OPALID_SERVICE_HOST", "10.0.0.1"), ("OPALID_SERVICE_PORT", "80")];
+    assert_eq!(mistakes(&settings("", &service, &[])), "");
+    for (name, value) in [("OPALID_PORT", "8080"), ("OPALID_LISTEN_PORT", "8080"), ("OPALID_SERVICE_PORT_X", "x")] {
+        let text = mistakes(&settings("", &[&service[..], &[(name, value)]].concat(), &[]));
+        assert!(text.starts_with(name) && text.contains("no such setting"), "{name}: {text}");
+    }
+    for alone in [("OPALID_PORT", "tcp://10.0.0.1:80"), ("OPALID_SERVICE_HOST", "10.0.0.1")] {
+        assert!(mistakes(&settings("", &[ISSUER, alone], &[])).starts_with(alone.0), "no service stands beside it");
+    }
 }
 
 #[test]
