@@ -4,8 +4,9 @@ use super::{BODY, CHAINS, INSERT, StepInput, UPDATE, measure};
 use crate::cpu;
 use crate::load::Shape;
 use crate::stats::Sample;
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use rusqlite::{Connection, params};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot};
@@ -120,9 +121,13 @@ impl Folder {
     pub fn under(parent: &Path) -> Result<Self> {
         std::fs::create_dir_all(parent)?;
         let name = |number: u32| parent.join(format!("{}-{number}", std::process::id()));
-        let folder = (0..).map(name).find(|folder| !folder.exists()).context("no free name")?;
-        std::fs::create_dir(&folder)?;
-        Ok(Self(folder))
+        for folder in (0..).map(name) {
+            match std::fs::create_dir(&folder) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                made => return Ok(made.map(|()| Self(folder))?),
+            }
+        }
+        bail!("no free name in {}", parent.display())
     }
 }
 
@@ -137,6 +142,17 @@ impl Drop for Folder {
 mod tests {
     use super::*;
     use std::time::Duration;
+
+    #[test]
+    fn folders_that_are_made_at_once_are_several() {
+        let parent = Folder::under(&std::env::temp_dir().join("opalid-bench-test")).unwrap();
+        let made = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..16).map(|_| scope.spawn(|| Folder::under(&parent.0).unwrap())).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+        });
+        let names: std::collections::HashSet<_> = made.iter().map(|folder| folder.0.clone()).collect();
+        assert_eq!(names.len(), 16);
+    }
 
     #[test]
     fn a_measurement_commits_steps_and_removes_its_folder() {
