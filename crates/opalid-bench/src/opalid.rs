@@ -16,8 +16,8 @@ use std::time::Duration;
 pub mod demo {
     /// The client that people sign in to; it has no secret.
     pub const APP: &str = "demo-app";
-    /// A redirect URI of that client.
-    pub const REDIRECT_URI: &str = "http://127.0.0.1:1/callback";
+    /// A redirect URI of that client; not one on loopback, for there people are asked each time.
+    pub const REDIRECT_URI: &str = "https://app.demo.example/callback";
     /// The resource server, which gets tokens for itself and introspects.
     pub const API: (&str, &str) = ("demo-api", "ocs_demo-api-secret-known-to-everyone");
     /// Who signs in, with which password.
