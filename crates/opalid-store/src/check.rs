@@ -18,7 +18,7 @@ use crate::Store;
 use crate::error::Outage;
 use crate::feed::Touched;
 use crate::memory::{Begun, RememberedGrant, StandingKey};
-use crate::steps::evidence::{Evidence, LoadEvidence, LoadStandings};
+use crate::steps::evidence::{Beside, Evidence, LoadEvidence, LoadStandings, LoadToken};
 use crate::steps::standing::{Interned, StandingEntitlement};
 
 /// An alive token's grant, and the entitlement it carries.
@@ -81,18 +81,31 @@ impl Store {
         verdict(token, &grant, now, |ancestor| memory.standing(ancestor).map(Some).ok_or(Miss))
     }
 
-    /// Reads a grant with its ancestors, and remembers both.
+    /// Reads a grant with its ancestors, and what an answer about its tokens says beside them; remembers all of it.
     pub async fn load_evidence(&self, workspace: WorkspaceId, grant: GrantId) -> Result<Option<Evidence>, Outage> {
         let at = self.memory.begin();
-        let mut evidence = self.read(LoadEvidence { workspace, grant }).await?;
-        if let Some(found) = evidence.as_mut().and_then(|found| Arc::get_mut(&mut found.grant)) {
+        let (evidence, memory) = (LoadEvidence { workspace, grant }, Arc::clone(&self.memory));
+        let Some((mut evidence, beside)) = self.read(LoadToken { evidence, memory }).await? else { return Ok(None) };
+        if let Some(found) = Arc::get_mut(&mut evidence.grant) {
             self.memory.share(&mut found.grant.entitlements);
         }
-        if let Some(Evidence { grant: found, standings }) = &evidence {
-            self.memory.fill(at, Touched::Grant(grant), |filling| filling.grant(found));
-            self.remember(at, standings);
+        self.memory.fill(at, Touched::Grant(grant), |filling| filling.grant(&evidence.grant));
+        self.remember(at, &evidence.standings);
+        self.remember_beside(at, beside);
+        Ok(Some(evidence))
+    }
+
+    fn remember_beside(&self, at: Begun, beside: Beside) {
+        let Beside { client, user, resources } = beside;
+        if let Some(client) = client.map(Arc::new) {
+            self.memory.fill(at, Touched::Client(client.id), |filling| filling.client(&client));
         }
-        Ok(evidence)
+        if let Some(user) = user.map(Arc::new) {
+            self.memory.fill(at, Touched::User(user.id), |filling| filling.user(&user));
+        }
+        for resource in resources.into_iter().map(Arc::new) {
+            self.memory.fill(at, Touched::Resource(resource.id), |filling| filling.resource(&resource));
+        }
     }
 
     fn remember(&self, at: Begun, standings: &[(Ancestor, Option<Standing>)]) {

@@ -1,6 +1,8 @@
 //! What is written is read back: every plain step.
 
-use opalid_core::ids::{ClientId, GrantId, ResourceId, UserId, WorkspaceId};
+use opalid_core::alive::Standing;
+use opalid_core::grant::{Ancestor, Birth, Epoch, Lineage};
+use opalid_core::ids::{ClientId, ConsentId, GrantId, ResourceId, SessionId, UserId, WorkspaceId};
 use opalid_core::token::Jti;
 
 use super::on_every_engine;
@@ -9,6 +11,7 @@ use super::world::{END, NOW, World};
 use crate::StoreError;
 use crate::steps::cell::{Cell, FindCell, MakeCell};
 use crate::steps::client::{ClientEvent, TouchClient};
+use crate::steps::evidence::LoadStandings;
 use crate::steps::revoke::{CutGrant, KillLimits, KillToken, Revoked};
 use crate::steps::user::{TouchUser, UserEvent};
 use crate::steps::workspace::ListWorkspaces;
@@ -17,6 +20,7 @@ on_every_engine! {
     what_is_written_is_read_back;
     a_taken_name_is_refused_and_changes_nothing;
     what_is_not_there_is_not_found;
+    ancestors_read_together_stand_as_each_by_itself;
     the_cell_is_written_once;
     a_second_server_is_refused;
 }
@@ -77,6 +81,43 @@ async fn what_is_not_there_is_not_found(place: &Place) {
     assert!(!store.run(TouchClient { stamp: stamp.clone(), id, event: ClientEvent::Revoked }).await.unwrap());
     let wrong = CutGrant { stamp, grant, reason: "" };
     assert_eq!(store.run(wrong).await.unwrap(), Revoked::Unknown);
+}
+
+async fn ancestors_read_together_stand_as_each_by_itself(place: &Place) {
+    let world = World::new(place).await;
+    world.touch_user(UserEvent::SignedOutEverywhere).await;
+    world.touch_client(ClientEvent::Suspended).await;
+    let (one, _) = world.interned().await;
+    let other = world.user_token(&[Ancestor::Grant(one)]).await.sealed.grant;
+    world.cut(other).await;
+    let (nobody, nothing) = (UserId::from_bytes(unique_bytes()), unique_bytes());
+    let of_all = [
+        Ancestor::Workspace(world.workspace),
+        Ancestor::Client(world.client),
+        Ancestor::User(world.user),
+        Ancestor::Credentials(world.user),
+        Ancestor::Session(SessionId::from_bytes(nothing)),
+        Ancestor::Consent(ConsentId::from_bytes(nothing)),
+        Ancestor::Grant(one),
+        // What a delegated grant may hang from: another person, grants of grants.
+        Ancestor::User(nobody),
+        Ancestor::Grant(other),
+        Ancestor::Grant(GrantId::from_bytes(nothing)),
+    ];
+    for ancestors in [&of_all[..], &of_all[1..2], &of_all[7..], &[]] {
+        let births = ancestors.iter().map(|ancestor| Birth { ancestor: *ancestor, epoch: Epoch::FIRST });
+        let together = LoadStandings { workspace: world.workspace, lineage: Lineage::new(births) };
+        let mut by_themselves = Vec::new();
+        for ancestor in ancestors {
+            by_themselves.push((*ancestor, world.standing_of(*ancestor).await));
+        }
+        assert_eq!(world.store.read(together).await.unwrap(), by_themselves);
+    }
+    let known = |standing: Option<Standing>| standing.map(|standing| (standing.epoch.0, standing.enabled));
+    let (user, credentials) = (Ancestor::User(world.user), Ancestor::Credentials(world.user));
+    assert_eq!(known(world.standing_of(user).await), Some((1, true)));
+    assert_eq!(known(world.standing_of(credentials).await), Some((2, true)));
+    assert_eq!(known(world.standing_of(Ancestor::Client(world.client)).await), Some((2, false)));
 }
 
 async fn the_cell_is_written_once(place: &Place) {

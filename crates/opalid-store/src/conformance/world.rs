@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use opalid_core::alive::{Reason, Verdict};
+use opalid_core::alive::{Reason, Standing, Verdict};
 use opalid_core::client::ClientSettings;
 use opalid_core::grant::{Ancestor, Entitlement, EntitlementNo, Epoch, Grant, Guard, Lineage};
 use opalid_core::ids::{ClientId, EventId, GrantId, ResourceId, UserId, WorkspaceId};
@@ -202,12 +202,17 @@ impl World {
         self.store.run(TouchUser { stamp: self.stamp(), id: self.user, event }).await.unwrap()
     }
 
+    /// How an ancestor stands, asked for by itself.
+    pub async fn standing_of(&self, ancestor: Ancestor) -> Option<Standing> {
+        self.store.read(FindStanding(self.workspace, ancestor)).await.unwrap()
+    }
+
     /// A grant of the user's that hangs from these, and a token of it.
     pub async fn user_token(&self, ancestors: &[Ancestor]) -> Token {
         let mut births = Vec::new();
         for ancestor in ancestors {
-            let standing = self.store.read(Standing(self.workspace, *ancestor)).await.unwrap();
-            births.push(opalid_core::grant::Birth { ancestor: *ancestor, epoch: standing });
+            let standing = self.standing_of(*ancestor).await.expect("an ancestor");
+            births.push(opalid_core::grant::Birth { ancestor: *ancestor, epoch: standing.epoch });
         }
         let new = new_grant();
         let grant = Grant {
@@ -233,14 +238,13 @@ pub fn new_grant() -> NewGrant {
     NewGrant { id: GrantId::from_bytes(unique_bytes()), guard: Guard::new(unique().to_be_bytes()) }
 }
 
-struct Standing(WorkspaceId, Ancestor);
+struct FindStanding(WorkspaceId, Ancestor);
 
-impl Step for Standing {
-    type Out = Epoch;
+impl Step for FindStanding {
+    type Out = Option<Standing>;
 
-    async fn run<T: Tx>(&self, tx: &mut T) -> Result<Epoch, StoreError> {
-        let standing = crate::steps::evidence::find_standing(tx, self.0, self.1).await?;
-        Ok(standing.expect("an ancestor").epoch)
+    async fn run<T: Tx>(&self, tx: &mut T) -> Result<Self::Out, StoreError> {
+        crate::steps::evidence::find_standing(tx, self.0, self.1).await
     }
 }
 

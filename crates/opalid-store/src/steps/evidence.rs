@@ -4,14 +4,20 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use opalid_core::alive::Standing;
+use opalid_core::client::Client;
 use opalid_core::grant::{Ancestor, Authentication, Entitlement, Grant, Guard, Lineage};
 use opalid_core::ids::{GrantId, SessionId, WorkspaceId};
+use opalid_core::resource::Resource;
 use opalid_core::token::Jti;
+use opalid_core::user::User;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::tx::{Row, Step, Tx, Value};
 use crate::error::StoreError;
-use crate::memory::RememberedGrant;
+use crate::memory::{Memory, RememberedGrant, Trusted};
+use crate::steps::client::{ByClient, FindClient};
+use crate::steps::resource::{ByResource, FindResource};
+use crate::steps::user::FindUser;
 
 /// The columns [`read_grant`] wants.
 macro_rules! grant_columns {
@@ -98,6 +104,52 @@ impl Step for LoadEvidence {
     }
 }
 
+/// What an answer about a grant's tokens says beside it, as far as memory does not know it.
+#[derive(Default)]
+pub struct Beside {
+    pub(crate) client: Option<Client>,
+    pub(crate) user: Option<User>,
+    pub(crate) resources: Vec<Resource>,
+}
+
+/// [`LoadEvidence`], and beside it what memory lacks for the answer: all in one read.
+pub(crate) struct LoadToken {
+    pub evidence: LoadEvidence,
+    pub memory: Arc<Memory>,
+}
+
+impl Step for LoadToken {
+    type Out = Option<(Evidence, Beside)>;
+
+    async fn run<T: Tx>(&self, tx: &mut T) -> Result<Self::Out, StoreError> {
+        let Some(evidence) = self.evidence.run(tx).await? else { return Ok(None) };
+        let (workspace, grant) = (self.evidence.workspace, &evidence.grant.grant);
+        let mut beside = Beside::default();
+        if self.lacks(|memory| memory.client(grant.client).is_some()) {
+            beside.client = FindClient { workspace, by: ByClient::Id(grant.client) }.run(tx).await?;
+        }
+        if let Some(id) = grant.user
+            && self.lacks(|memory| memory.user(id).is_some())
+        {
+            beside.user = FindUser { workspace, id }.run(tx).await?;
+        }
+        let mut asked = HashSet::new();
+        for (id, _) in grant.entitlements.iter().flat_map(|entitlement| &entitlement.resources) {
+            if asked.insert(*id) && self.lacks(|memory| memory.resource(*id).is_some()) {
+                let found = FindResource { workspace, by: ByResource::Id(*id) }.run(tx).await?;
+                beside.resources.extend(found);
+            }
+        }
+        Ok(Some((evidence, beside)))
+    }
+}
+
+impl LoadToken {
+    fn lacks(&self, known: impl FnOnce(Trusted<'_>) -> bool) -> bool {
+        !self.memory.trust().is_some_and(known)
+    }
+}
+
 pub(crate) async fn find_grant<T: Tx>(
     tx: &mut T,
     workspace: WorkspaceId,
@@ -129,16 +181,51 @@ impl Step for LoadStandings {
     }
 }
 
+/// One statement for a lineage of at most one ancestor of each kind, which nearly all are: on PostgreSQL each is a
+/// round trip. What it cannot hold is asked for by itself.
+const STANDINGS: &str = "SELECT id, epoch, epoch, enabled, expires_at FROM session WHERE workspace = $1 AND id = $2
+    UNION ALL SELECT id, epoch, epoch, enabled, NULL FROM workspace WHERE id = $1 AND id = $3
+    UNION ALL SELECT id, epoch, epoch, enabled, NULL FROM client WHERE workspace = $1 AND id = $4
+    UNION ALL SELECT id, epoch, credentials, enabled, NULL FROM users WHERE workspace = $1 AND id = $5
+    UNION ALL SELECT id, epoch, epoch, 1, NULL FROM consent WHERE workspace = $1 AND id = $6
+    UNION ALL SELECT id, epoch, epoch, 1, NULL FROM grants WHERE workspace = $1 AND id = $7";
+
 pub(crate) async fn load_standings<T: Tx>(
     tx: &mut T,
     workspace: WorkspaceId,
     lineage: &Lineage,
 ) -> Result<Vec<(Ancestor, Option<Standing>)>, StoreError> {
+    // No id is empty: what is not asked for is not found.
+    let first = |of_kind: fn(&Ancestor) -> bool| {
+        let found = lineage.births().map(|birth| birth.ancestor).find(of_kind);
+        Value::Blob(found.map_or_else(Vec::new, |ancestor| ancestor.id_bytes().to_vec()))
+    };
+    let asked = [
+        workspace.as_bytes().into(),
+        first(|ancestor| matches!(ancestor, Ancestor::Session(_))),
+        first(|ancestor| matches!(ancestor, Ancestor::Workspace(_))),
+        first(|ancestor| matches!(ancestor, Ancestor::Client(_))),
+        first(|ancestor| matches!(ancestor, Ancestor::User(_) | Ancestor::Credentials(_))),
+        first(|ancestor| matches!(ancestor, Ancestor::Consent(_))),
+        first(|ancestor| matches!(ancestor, Ancestor::Grant(_))),
+    ];
+    let rows = tx.run(STANDINGS, &asked).await?;
     let mut standings = Vec::with_capacity(lineage.count());
-    for birth in lineage.births() {
-        standings.push((birth.ancestor, find_standing(tx, workspace, birth.ancestor).await?));
+    for ancestor in lineage.births().map(|birth| birth.ancestor) {
+        let standing = if asked.contains(&ancestor.id_bytes().into()) {
+            let row = rows.iter().find(|row| row.blob(0).is_ok_and(|id| id == ancestor.id_bytes()));
+            row.map(|row| read_standing(row, ancestor)).transpose()?
+        } else {
+            find_standing(tx, workspace, ancestor).await?
+        };
+        standings.push((ancestor, standing));
     }
     Ok(standings)
+}
+
+fn read_standing(row: &Row, ancestor: Ancestor) -> Result<Standing, StoreError> {
+    let epoch = row.epoch(if matches!(ancestor, Ancestor::Credentials(_)) { 2 } else { 1 })?;
+    Ok(Standing { epoch, enabled: row.bool(3)?, ends_at: row.opt(4, Row::time)? })
 }
 
 /// How one ancestor stands: its epoch, whether it is in service, when it ends.

@@ -5,6 +5,8 @@ use opalid_store::steps::client::ClientEvent;
 use serde_json::json;
 
 use crate::manage::inspected;
+use crate::support::browser::Browser;
+use crate::support::person::{API, API_SERVER, Ask};
 use crate::support::{CLIENT_CREDENTIALS, DEMO_API, Server, machine, serving};
 
 const A: &str = "https://a.example/";
@@ -107,6 +109,22 @@ async fn a_hit_makes_no_query_and_never_writes() {
         assert!(server.is_active(API_A, &token).await);
     }
     assert_eq!((server.app.store.reads(), server.app.store.steps()), (reads, steps), "reads and steps");
+}
+
+#[tokio::test]
+async fn of_a_token_that_is_not_known_yet_all_is_read_at_once() {
+    let (server, mut browser) = (Server::with_people().await, Browser::new());
+    let scope = "openid profile read";
+    let code = browser.code(&server, &Ask::new().with("scope", scope).with("resource", API), "alice").await;
+    let token = server.tokens(&code).await.field("access_token");
+    let server = server.restart().await;
+    // The caller is known from here on; the person's client, the API and the person are not.
+    assert_eq!(server.introspect(API_SERVER, "oat_rubbish").await.seen(), INACTIVE);
+    let reads = server.app.store.reads();
+    assert!(server.is_active(API_SERVER, &token).await);
+    assert_eq!(server.app.store.reads(), reads + 1);
+    assert!(server.is_active(API_SERVER, &token).await && server.knows(&token).await);
+    assert_eq!(server.app.store.reads(), reads + 1, "then from memory");
 }
 
 #[tokio::test]
