@@ -18,7 +18,7 @@ mod rows;
 mod standing;
 mod sweep;
 mod tls;
-mod world;
+pub(crate) mod world;
 
 /// Runs each test on each engine.
 macro_rules! on_every_engine {

@@ -141,7 +141,7 @@ impl Store {
     /// one's memory. A store that is dropped without it is left as by a crash.
     pub async fn close(&self) {
         match &self.engine {
-            Engine::Sqlite(_) => {}
+            Engine::Sqlite(engine) => engine.close().await,
             Engine::Postgres(engine) => engine.close().await,
         }
     }

@@ -135,7 +135,7 @@ impl Place {
                 tokio::task::yield_now().await;
             }
         }
-        // The writer of a file ends a moment after its store.
+        // PostgreSQL lets go of a lock a moment after its connection has ended.
         loop {
             match self.try_open_as(boottime, owner, Arc::new(())).await {
                 Ok(store) => return Arc::new(store),

@@ -7,16 +7,18 @@
 
 mod copy;
 mod files;
+mod start;
 mod tx;
 
 use std::cell::RefCell;
 use std::fs::File;
 use std::future::Future;
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::task::{Context, Poll, Waker};
 
 use rusqlite::config::DbConfig;
@@ -29,13 +31,11 @@ pub(crate) use self::files::look;
 use self::files::{lock, make_private};
 use self::tx::SqliteTx;
 use crate::engine::Surroundings;
-use crate::engine::migrate::{self, Dialect};
 use crate::engine::tx::Step;
 use crate::error::StoreError;
-use crate::feed::{self, Change, Incarnation, Position, Touched};
+use crate::feed::{self, Change, Position, Touched};
 use crate::observe::Committing;
 
-const DIALECT: Dialect = Dialect { int: "INTEGER", blob: "BLOB", text: "TEXT", clustered: " STRICT, WITHOUT ROWID" };
 const GROUP_MAX: usize = 256;
 const QUEUE_MAX: usize = 16 * 1024;
 
@@ -46,14 +46,7 @@ pub type OnFatal = Arc<dyn Fn(&str) + Send + Sync>;
 pub struct Sqlite {
     path: PathBuf,
     number: u64,
-    writer: SyncSender<Box<dyn Job>>,
-    _lock: File,
-}
-
-/// What stands in the feed head when a store is opened.
-pub(crate) struct Head {
-    pub incarnation: Incarnation,
-    pub position: Position,
+    writer: SyncSender<Message>,
 }
 
 impl Sqlite {
@@ -61,34 +54,27 @@ impl Sqlite {
     pub(crate) fn open(path: &Path, around: Surroundings) -> Result<Self, StoreError> {
         let lock = lock(path)?;
         make_private(path)?;
-        let mut connection = Connection::open(path).map_err(|error| refused(path, &error))?;
-        connection
-            .execute_batch(
-                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
-                 PRAGMA busy_timeout = 5000; PRAGMA cache_size = -65536; PRAGMA wal_checkpoint(TRUNCATE);",
-            )
-            .map_err(|error| refused(path, &error))?;
-        keep_plans(&connection).map_err(|error| refused(path, &error))?;
-        migrate(&mut connection)?;
-        let head = take_over(&mut connection, around.owner, around.fresh)?;
+        let (connection, head) = start::start(path, &around)?;
         around.memory.start(head.incarnation, head.position);
         connection.set_prepared_statement_cache_capacity(256);
 
         static NUMBERS: AtomicU64 = AtomicU64::new(0);
         let (writer, waiting) = sync_channel(QUEUE_MAX);
-        let work = Writer { connection, waiting, around };
+        let work = Writer { connection, waiting, around, lock };
         std::thread::Builder::new()
             .name("opalid-writer".into())
             .spawn(move || work.run())
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        Ok(Self { path: path.to_owned(), number: NUMBERS.fetch_add(1, Ordering::Relaxed), writer, _lock: lock })
+        Ok(Self { path: path.to_owned(), number: NUMBERS.fetch_add(1, Ordering::Relaxed), writer })
     }
 
     /// Runs a step; answers after COMMIT.
     pub(crate) async fn step<S: Step>(&self, step: S) -> Result<S::Out, StoreError> {
         let (reply, answer) = oneshot::channel();
         let job = Box::new(StepJob { step, out: None, reply });
-        self.writer.try_send(job).map_err(|_| StoreError::Unavailable("too many steps are waiting".into()))?;
+        self.writer
+            .try_send(Message::Step(job))
+            .map_err(|_| StoreError::Unavailable("too many steps are waiting".into()))?;
         answer.await.map_err(|_| StoreError::Unavailable("the writer has stopped".into()))?
     }
 
@@ -111,6 +97,18 @@ impl Sqlite {
             execute(reader, "COMMIT")?;
             if wrote { Err(StoreError::Statement("a read made a change".into())) } else { out }
         })
+    }
+
+    /// Ends the writer behind the steps that wait, and gives the file up: from then on another may open it.
+    pub(crate) async fn close(&self) {
+        let (ended, end) = oneshot::channel();
+        // A full queue empties; the writer alone never waits for this.
+        let mut message = Message::End(ended);
+        while let Err(TrySendError::Full(again)) = self.writer.try_send(message) {
+            message = again;
+            tokio::task::yield_now().await;
+        }
+        drop(end.await);
     }
 
     /// What copies it while it runs.
@@ -137,37 +135,6 @@ fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
 /// are given others, which takes longer than to run them.
 fn keep_plans(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
-}
-
-fn refused(path: &Path, error: &rusqlite::Error) -> StoreError {
-    StoreError::Refused(format!("cannot open {}: {error}", path.display()))
-}
-
-fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
-    let made = "CREATE TABLE IF NOT EXISTS migration (number INTEGER PRIMARY KEY, checksum BLOB NOT NULL)";
-    execute(connection, made)?;
-    let applied = {
-        let mut statement = connection.prepare("SELECT number, checksum FROM migration").map_err(|e| translate(&e))?;
-        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(|e| translate(&e))?;
-        rows.collect::<Result<Vec<(u32, Vec<u8>)>, _>>().map_err(|e| translate(&e))?
-    };
-    for migration in migrate::pending(&DIALECT, &applied)? {
-        let transaction = connection.transaction().map_err(|e| translate(&e))?;
-        transaction.execute_batch(&migration.sql).map_err(|e| translate(&e))?;
-        let record = "INSERT INTO migration (number, checksum) VALUES (?1, ?2)";
-        transaction.execute(record, (migration.number, &migration.checksum)).map_err(|e| translate(&e))?;
-        transaction.commit().map_err(|e| translate(&e))?;
-    }
-    Ok(())
-}
-
-fn take_over(connection: &mut Connection, owner: [u8; 16], fresh: Incarnation) -> Result<Head, StoreError> {
-    let sql = "INSERT INTO feed_head (one, incarnation, n, owner) VALUES (1, ?1, 0, ?2)
-               ON CONFLICT (one) DO UPDATE SET owner = excluded.owner RETURNING n, incarnation";
-    let head =
-        connection.query_row(sql, (fresh.0, owner), |row| Ok((row.get::<_, i64>(0)?, row.get::<_, [u8; 16]>(1)?)));
-    let (n, incarnation) = head.map_err(|error| translate(&error))?;
-    Ok(Head { incarnation: Incarnation(incarnation), position: Position(u64::try_from(n).unwrap_or(0)) })
 }
 
 /// A step that waits for the writer.
@@ -214,23 +181,40 @@ enum Undoing {
     EachAlone,
 }
 
+/// What the writer is sent.
+enum Message {
+    Step(Box<dyn Job>),
+    /// Nothing more is wanted; answered once the file is given up.
+    End(oneshot::Sender<()>),
+}
+
 struct Writer {
     connection: Connection,
-    waiting: Receiver<Box<dyn Job>>,
+    waiting: Receiver<Message>,
     around: Surroundings,
+    lock: File,
 }
 
 impl Writer {
     fn run(mut self) {
-        while let Ok(first) = self.waiting.recv() {
+        let mut ended = None;
+        while ended.is_none()
+            && let Ok(first) = self.waiting.recv()
+        {
             // Whoever shares this core has more on the way: one turn for them, and they share one sync.
             std::thread::yield_now();
-            let mut group = vec![first];
-            while let Ok(next) = self.waiting.try_recv() {
-                group.push(next);
-                if group.len() >= GROUP_MAX {
+            let mut group = Vec::new();
+            for message in iter::once(first).chain(self.waiting.try_iter()) {
+                match message {
+                    Message::Step(job) => group.push(job),
+                    Message::End(done) => ended = Some(done),
+                }
+                if ended.is_some() || group.len() >= GROUP_MAX {
                     break;
                 }
+            }
+            if group.is_empty() {
+                break;
             }
             let outcome = self.commit(&mut group);
             if let Err(error) = &outcome {
@@ -241,13 +225,20 @@ impl Writer {
                 job.answer(outcome.clone());
             }
             if fatal {
+                // Whoever waits behind them is told so too, and whoever comes now.
+                drop(self.waiting);
                 (self.around.on_fatal)(
                     "the disk failed to keep what was written; ending, so that the next start reads what is really there",
                 );
                 return;
             }
         }
-        drop(self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)"));
+        let Self { connection, lock, .. } = self;
+        drop(connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)"));
+        drop((connection, lock));
+        if let Some(done) = ended {
+            done.send(()).ok();
+        }
     }
 
     /// Runs every job, enters their changes into the feed, commits, then changes memory.

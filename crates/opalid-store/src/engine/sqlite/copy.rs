@@ -12,8 +12,9 @@ use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
 
 use super::files::lock;
+use super::start::migrate;
 use super::tx::SqliteTx;
-use super::{enter_feed, execute, migrate, now, open_to_read, translate};
+use super::{enter_feed, execute, now, open_to_read, translate};
 use crate::engine::tx::Step;
 use crate::error::StoreError;
 use crate::steps::cell::FindCell;

@@ -19,6 +19,7 @@ pub struct Daemon {
     /// Open for as long as it runs: who prints to a closed pipe is ended.
     _stdout: BufReader<ChildStdout>,
     pub port: u16,
+    metrics_port: u16,
 }
 
 impl Drop for Daemon {
@@ -33,9 +34,11 @@ impl Daemon {
     pub fn start(data: &Path, environment: &[(&str, &str)]) -> Self {
         let log = data.with_extension("log");
         for _ in 0..5 {
-            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let (one, other) = (TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
+            let [port, metrics_port] = [one, other].map(|socket| socket.local_addr().unwrap().port());
             let mut command = Command::new(env!("CARGO_BIN_EXE_opalid"));
-            command.args(["serve", "--demo", "--listen", &format!("localhost:{port}"), "--metrics-listen", "off"]);
+            command.args(["serve", "--demo", "--listen", &format!("localhost:{port}")]);
+            command.args(["--metrics-listen", &format!("127.0.0.1:{metrics_port}")]);
             command.arg("--data").arg(data).env_clear().envs(environment.iter().copied());
             let stderr = std::fs::File::options().create(true).append(true).open(&log).unwrap();
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
@@ -43,7 +46,7 @@ impl Daemon {
             let mut stdout = BufReader::new(child.stdout.take().unwrap());
             let mut first = String::new();
             stdout.read_line(&mut first).unwrap();
-            let daemon = Self { child, _stdout: stdout, port };
+            let daemon = Self { child, _stdout: stdout, port, metrics_port };
             if first.starts_with("Opalid is ready.") {
                 return daemon;
             }
@@ -77,6 +80,13 @@ impl Daemon {
 
     pub fn line(&self) -> Line {
         Line { port: self.port }
+    }
+
+    /// One of its metrics.
+    pub fn metric(&self, name: &str) -> u64 {
+        let page = Line { port: self.metrics_port }.ask("GET", "/metrics", "", "").expect("metrics").body;
+        let value = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.unwrap_or_else(|| panic!("no {name} in {page}")).parse().unwrap()
     }
 }
 

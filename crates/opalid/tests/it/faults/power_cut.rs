@@ -50,7 +50,8 @@ impl Disk {
     }
 
     fn serve(&self, more: &[(&str, &str)]) -> Daemon {
-        let (data, log, fail, full) = (self.data(), self.path("writes"), self.path("fail"), self.path("full"));
+        let [log, fail, full, hold] = ["writes", "fail", "full", "hold"].map(|name| self.path(name));
+        let data = self.data();
         let folder = format!("{}/", data.display());
         let mut environment = vec![
             ("LD_PRELOAD", shim()),
@@ -58,6 +59,7 @@ impl Disk {
             ("SHIM_LOG", log.to_str().unwrap()),
             ("SHIM_FAIL", fail.to_str().unwrap()),
             ("SHIM_FULL", full.to_str().unwrap()),
+            ("SHIM_HOLD", hold.to_str().unwrap()),
         ];
         environment.extend(more);
         Daemon::start(&data, &environment)
@@ -242,6 +244,28 @@ fn a_failed_sync_is_an_outage_then_the_end_and_the_next_start_loses_nothing() {
     for _ in 0..3 {
         assert_eq!(lost(&disk, disk.written(), &mut random, &acknowledged), 0);
     }
+}
+
+#[test]
+fn everyone_who_waits_for_a_disk_that_fails_is_told_so() {
+    let disk = Disk::new();
+    let daemon = disk.serve(&[]);
+    let tokens: Vec<_> = (0..8).map(|_| daemon.line().mint().unwrap().field("access_token")).collect();
+    std::fs::write(disk.path("hold"), "").unwrap();
+    let line = daemon.line();
+    let waiting: Vec<_> = tokens
+        .into_iter()
+        .map(|token| std::thread::spawn(move || line.revoke(&token).map(|reply| reply.status)))
+        .collect();
+    // Some in the group whose sync is held, the others behind it.
+    while daemon.metric("opalid_store_steps_waiting") < 8 {
+        std::thread::yield_now();
+    }
+    std::fs::write(disk.path("fail"), "").unwrap();
+    std::fs::remove_file(disk.path("hold")).unwrap();
+    let told: Vec<_> = waiting.into_iter().map(|one| one.join().unwrap()).collect();
+    assert_eq!(told, [Some(503); 8]);
+    assert_eq!(daemon.ended().code(), Some(70));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 /* Logs, in order and with content, what a process writes to the files of one folder, so that a test can play it
    back as far as a power cut. SHIM_FOLDER: the folder. SHIM_LOG: the log. While SHIM_FAIL exists, the next sync of
-   a -wal file fails with EIO (and the file goes away). While SHIM_FULL exists, writes that make a file longer fail
+   a -wal file fails with EIO (and the file goes away). While SHIM_HOLD exists, such a sync does not end. While SHIM_FULL exists, writes that make a file longer fail
    with ENOSPC, and so does the log (stderr). With SHIM_DROP_WAL_SYNC, syncs of -wal files are not logged, which is what synchronous=NORMAL
    amounts to between checkpoints.
 
@@ -101,6 +101,7 @@ ssize_t pwrite64(int fd, const void *data, size_t size, off64_t at) { return wri
 static int sync_by(int fd, int (*really)(int)) {
   char path[PATH_MAX];
   if (!path_of(fd, path)) return really(fd);
+  while (is_wal(path) && asked("SHIM_HOLD")) usleep(1000);
   pthread_mutex_lock(&lock);
   int done;
   if (is_wal(path) && asked("SHIM_FAIL")) {
