@@ -11,6 +11,7 @@ use super::place::{Place, unique_bytes};
 use super::world::{NOW, World, scopes};
 use crate::memory::StandingKey;
 use crate::steps::client::ClientEvent;
+use crate::steps::events::{EventRange, ListEvents};
 use crate::steps::standing::{Interned, StandingEntitlement, child_of};
 
 on_every_engine! {
@@ -59,6 +60,11 @@ async fn entitlements_interned_at_once_overflow_into_children(place: &Place) {
     for (grant, _) in places {
         *per_grant.entry(grant).or_insert(0) += 1;
     }
+    let range = EventRange::Before(None);
+    let events = world.store.read(ListEvents { workspace: world.workspace, range, limit: 100 }).await.unwrap();
+    let made = events.into_iter().filter(|event| event.action == "grant.made").map(|event| event.target);
+    let grants = per_grant.keys().map(|grant| format!("grant {grant}"));
+    assert_eq!(made.collect::<BTreeSet<_>>(), grants.collect(), "each is in the audit log");
     let full = per_grant.values().filter(|held| **held == 64).count();
     assert_eq!((full, per_grant.values().sum::<u32>()), (1, 70), "{per_grant:?}");
     for (number, (grant, at)) in seen[0].iter().enumerate() {

@@ -155,12 +155,10 @@ async fn audit_rows_go_after_as_long_as_they_are_kept(place: &Place) {
         let store = std::sync::Arc::clone(&world.store);
         async move { store.read(step).await.unwrap() }
     });
+    let (grant, _) = world.interned().await;
     let all = list(&world).await.len();
-    let young = crate::steps::revoke::CutGrant {
-        stamp: Stamp { now: later, ..world.stamp() },
-        grant: world.interned().await.0,
-        reason: "a test",
-    };
+    let young =
+        crate::steps::revoke::CutGrant { stamp: Stamp { now: later, ..world.stamp() }, grant, reason: "a test" };
     world.store.run(young).await.unwrap();
     let position = world.store.memory().position();
     assert_eq!(aged(&world, Aged::Audit(kept), 100, NOW.plus(kept)).await, 0);

@@ -164,10 +164,7 @@ async fn refresh_token(
         return Ok(Verdict::Inactive(Reason::GrantUnknown));
     };
     let grant = &evidence.grant.grant;
-    if grant.epoch != row.grant_epoch {
-        return Ok(Verdict::Inactive(Reason::GrantCut));
-    }
-    if let Err(reason) = store.judge_lineage(workspace, &grant.lineage, call.now).await? {
+    if let Err(reason) = store.judge_grant(workspace, (grant, row.grant_epoch), call.now).await? {
         return Ok(Verdict::Inactive(reason));
     }
     let Some(entitlement) = grant.entitlement(row.entitlement) else {
