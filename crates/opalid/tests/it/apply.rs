@@ -1,5 +1,7 @@
 //! What changes to the configuration do to tokens that are out there, on the engine of this run.
 
+mod settings;
+
 use opalid::manage::{Command, Reply, Request, handle};
 use opalid_store::steps::sweep::{Aged, Sweep, SweepAged, SweptTable};
 use serde_json::{Value, json};

@@ -8,6 +8,8 @@ use super::server::{FORM, Server};
 #[derive(Debug, Clone, Default)]
 pub struct Browser {
     cookies: Vec<(String, String)>,
+    /// What a proxy in front of the server says of where it is (`X-Forwarded-For`).
+    pub forwarded_for: Option<String>,
 }
 
 /// Where following redirects ended.
@@ -75,6 +77,7 @@ impl Browser {
         if body.is_some() {
             headers.extend([FORM, ("origin", server.issuer.as_str())]);
         }
+        headers.extend(self.forwarded_for.as_deref().map(|address| ("x-forwarded-for", address)));
         let target = target.strip_prefix(&server.issuer).unwrap_or(target);
         let answer = server.request(method, target, &headers, body.unwrap_or_default().as_bytes()).await;
         for line in answer.all("set-cookie") {

@@ -1,6 +1,7 @@
 //! What the tests stand on: a real server on a free loopback port, and a client that sees every byte.
 
 pub mod browser;
+mod declared;
 pub mod demo_person;
 pub mod folder;
 pub mod html;

@@ -154,7 +154,12 @@ pub fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
 impl Server {
     /// As `opalid serve`, with an API, four clients, and alice and bob.
     pub async fn with_people() -> Self {
-        let server = Self::empty().await;
+        Self::empty().await.peopled().await
+    }
+
+    /// The same with all of that in it.
+    pub async fn peopled(self) -> Self {
+        let server = self;
         server.resource(API, "read write").await;
         server.client(APP.0, Some(APP.1), web_app("The App", &[CALLBACK])).await;
         server.client(OTHER_APP.0, Some(OTHER_APP.1), web_app("The Other App", &[CALLBACK])).await;

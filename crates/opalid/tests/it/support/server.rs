@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use opalid::app::App;
 use opalid::clock::{self, Clock};
+use opalid::http::client_address::Network;
 use opalid::http::listen::{self, ListenAddress};
 use opalid::http::threads::Threads;
 use opalid::issuer::first_keys;
@@ -57,17 +58,23 @@ pub struct Server {
 impl Server {
     /// As `opalid serve --demo`.
     pub async fn demo() -> Self {
-        Self::start(Kind { demo: true, place: location().await, boottime: clock::boottime }).await
+        Self::start(Kind { demo: true, ..Kind::new(location().await) }).await
     }
 
     /// The same on a PostgreSQL of the test's own, with leases by this clock.
     pub async fn demo_on(place: Location, boottime: BootTime) -> Self {
-        Self::start(Kind { demo: true, place: Some(place), boottime }).await
+        Self::start(Kind { demo: true, boottime, ..Kind::new(Some(place)) }).await
     }
 
     /// As `opalid serve`: a workspace `default` with nothing in it.
     pub async fn empty() -> Self {
-        Self::start(Kind { demo: false, place: location().await, boottime: clock::boottime }).await
+        Self::start(Kind::new(location().await)).await
+    }
+
+    /// The same behind a proxy that speaks TLS: what comes from these networks is believed to come from where it says.
+    pub async fn behind_proxy(trusted: &[&str]) -> Self {
+        let trusted_proxies = trusted.iter().map(|network| network.parse().unwrap()).collect();
+        Self::start(Kind { scheme: "https", trusted_proxies, ..Kind::new(location().await) }).await
     }
 
     async fn start(kind: Kind) -> Self {
@@ -241,6 +248,14 @@ struct Kind {
     demo: bool,
     place: Option<Location>,
     boottime: BootTime,
+    scheme: &'static str,
+    trusted_proxies: Vec<Network>,
+}
+
+impl Kind {
+    fn new(place: Option<Location>) -> Self {
+        Self { demo: false, place, boottime: clock::boottime, scheme: "http", trusted_proxies: Vec::new() }
+    }
 }
 
 /// The type of every form.
@@ -271,9 +286,9 @@ async fn open(data: &Path, address: SocketAddr, clock: &Clock, kind: &Kind) -> A
         data: data.to_owned(),
         location: kind.place.clone(),
         master_key: None,
-        trusted_proxies: Vec::new(),
+        trusted_proxies: kind.trusted_proxies.clone(),
         audit_kept: Seconds(90 * 24 * 3600),
-        issuer: format!("http://localhost:{}", address.port()),
+        issuer: format!("{}://localhost:{}", kind.scheme, address.port()),
         clock: clock.clone(),
         boottime: kind.boottime,
         // The smallest cost that argon2 knows: what is tested is how often it runs.
