@@ -27,6 +27,7 @@ mod pending;
 mod request_ids;
 mod restart;
 mod revoke;
+mod secrets;
 mod set_password;
 mod sign_in;
 mod support;

@@ -7,7 +7,9 @@ use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::faults::daemon::Line;
 use crate::support::folder::Folder;
+use crate::support::html::unescape;
 
 /// `opalid serve` that is running; killed if the test ends before it stops it.
 pub struct Running {
@@ -47,15 +49,35 @@ impl Running {
     }
 }
 
-fn serve(data: &Path, listen: &str, demo: bool) -> Command {
+/// How it is started.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct How<'a> {
+    pub demo: bool,
+    /// With an https issuer.
+    pub https: bool,
+    pub arguments: &'a [&'a str],
+    pub variables: &'a [(&'a str, &'a str)],
+}
+
+fn serve(data: &Path, listen: &str, how: How<'_>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_opalid"));
-    command.arg("serve").args(demo.then_some("--demo")).arg("--data").arg(data);
-    command.args(["--listen", listen, "--metrics-listen", "off"]).env_clear();
-    if !demo {
-        command.env("OPALID_ISSUER", format!("http://{listen}"));
+    command.arg("serve").args(how.demo.then_some("--demo")).arg("--data").arg(data);
+    command.args(["--listen", listen, "--metrics-listen", "off"]).args(how.arguments).env_clear();
+    if !how.demo || how.https {
+        command.env("OPALID_ISSUER", format!("{}://{listen}", how.scheme()));
     }
+    command.envs(how.variables.iter().copied());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
+}
+
+impl How<'_> {
+    const DEMO: Self = Self { demo: true, https: false, arguments: &[], variables: &[] };
+    const BARE: Self = Self { demo: false, ..Self::DEMO };
+
+    fn scheme(self) -> &'static str {
+        if self.https { "https" } else { "http" }
+    }
 }
 
 /// A port that was free a moment ago.
@@ -66,22 +88,18 @@ fn free_port() -> u16 {
 /// Starts it on a free port and waits until it says that it is ready. A port that somebody took in between is
 /// given up for another.
 pub fn start(data: &Path, demo: bool) -> Running {
-    start_with(data, demo, ("http", &[]))
+    start_with(data, How { demo, ..How::default() })
 }
 
-/// As `start`, with more arguments, and an issuer of this scheme.
-pub fn start_with(data: &Path, demo: bool, (scheme, more): (&str, &[&str])) -> Running {
+/// As `start`, in this way.
+pub fn start_with(data: &Path, how: How<'_>) -> Running {
     let mut said = String::new();
     for _ in 0..5 {
         let port = free_port();
-        let mut command = serve(data, &format!("localhost:{port}"), demo);
-        if scheme != "http" {
-            command.args(["--issuer", &format!("{scheme}://localhost:{port}")]);
-        }
-        let mut child = command.args(more).spawn().unwrap();
+        let mut child = serve(data, &format!("localhost:{port}"), how).spawn().unwrap();
         let mut running = Running { stdout: BufReader::new(child.stdout.take().unwrap()), child, port };
         let first = running.line();
-        if first == format!("Opalid is ready. Issuer: {scheme}://localhost:{port}") {
+        if first == format!("Opalid is ready. Issuer: {}://localhost:{port}", how.scheme()) {
             return running;
         }
         running.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
@@ -92,7 +110,12 @@ pub fn start_with(data: &Path, demo: bool, (scheme, more): (&str, &[&str])) -> R
 
 /// Starts it where it has to be refused; gives what it says. One that is not refused prints a line, and is killed.
 fn refused(data: &Path, listen: &str) -> String {
-    refused_as(serve(data, listen, true))
+    refused_as(serve(data, listen, How::DEMO))
+}
+
+/// As `refused`, in this way.
+pub fn refused_with(data: &Path, how: How<'_>) -> String {
+    refused_as(serve(data, &format!("localhost:{}", free_port()), how))
 }
 
 /// As `refused`, of this start.
@@ -135,6 +158,21 @@ fn the_four_lines_that_the_demo_prints_work_as_pasted() {
 }
 
 #[test]
+fn the_home_page_shows_the_same_four_lines_and_they_work_as_pasted() {
+    let data = Folder::new();
+    let mut running = start(data.path(), true);
+    let page = Line { port: running.port }.ask("GET", "/", "", "").unwrap();
+    let commands =
+        page.body.split("<pre><code>").skip(1).map(|rest| unescape(rest.split_once("</code></pre>").unwrap().0));
+    let commands: Vec<_> = commands.collect();
+    assert_eq!(commands, running.lines_to_paste());
+    let said = paste(&commands.join("\n"));
+    let said: Vec<&str> = said.lines().collect();
+    assert!(said[0].starts_with("oat_") && said[1].starts_with(r#"{"active":true,"#), "{said:?}");
+    assert_eq!(said[2..], ["200", r#"{"active":false}"#]);
+}
+
+#[test]
 fn a_second_server_on_the_same_folder_is_refused_and_the_first_goes_on() {
     let data = Folder::new();
     let mut running = start(data.path(), true);
@@ -163,7 +201,7 @@ fn the_demo_is_refused_off_loopback() {
 fn plain_http_off_loopback_is_refused_at_start_and_by_config_check() {
     let data = Folder::new();
     let listen = format!("0.0.0.0:{}", free_port());
-    let mut command = serve(data.path(), &listen, false);
+    let mut command = serve(data.path(), &listen, How::BARE);
     command.env("OPALID_ISSUER", "http://localhost:8080");
     let said = refused_as(command);
     assert!(said.contains("the issuer is http") && said.contains("https issuer"), "{said}");
@@ -187,14 +225,14 @@ fn the_data_of_a_demo_is_refused_without_demo_also_where_it_was_restored() {
     let (data, restored) = (Folder::new(), Folder::new());
     assert!(start(data.path(), true).terminate().0.success());
     let listen = || format!("localhost:{}", free_port());
-    let said = refused_as(serve(data.path(), &listen(), false));
+    let said = refused_as(serve(data.path(), &listen(), How::BARE));
     assert!(said.contains("the store of a demo") && said.contains("--demo") && said.contains("--data"), "{said}");
 
     std::fs::copy(data.path().join("master.key"), restored.path().join("master.key")).unwrap();
     let mut restore = Command::new(env!("CARGO_BIN_EXE_opalid"));
     restore.arg("restore").arg(data.path().join("opalid.db")).arg("--data").arg(restored.path()).env_clear();
     assert!(restore.output().unwrap().status.success());
-    let said = refused_as(serve(restored.path(), &listen(), false));
+    let said = refused_as(serve(restored.path(), &listen(), How::BARE));
     assert!(said.contains("the store of a demo"), "{said}");
     assert!(start(data.path(), true).terminate().0.success(), "as a demo it goes on");
 }

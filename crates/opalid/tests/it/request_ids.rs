@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use crate::paste;
+use crate::paste::{self, How};
 use crate::support::folder::Folder;
 use crate::support::http::{Answer, request};
 use crate::support::{DEMO_API, FORM, Server, basic};
@@ -36,7 +36,7 @@ async fn what_is_logged_of_a_request_carries_the_id_that_its_answer_names() {
     for format in ["text", "json"] {
         let data = Folder::new();
         let more = ["--log-level", "opalid=debug", "--log-format", format];
-        let running = paste::start_with(data.path(), true, ("http", &more));
+        let running = paste::start_with(data.path(), How { demo: true, arguments: &more, ..How::default() });
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, running.port));
         let authorization = basic(("demo-api", "not-its-secret-but-long-enough"));
         let headers = [FORM, CHOSEN, ("authorization", &authorization)];

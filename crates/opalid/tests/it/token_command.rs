@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use crate::faults::daemon::Daemon;
 use crate::manage::opalid;
-use crate::paste;
+use crate::paste::{self, How};
 use crate::support::folder::Folder;
 use crate::support::http::encode;
 use crate::support::{DEMO_API, FORM, basic};
@@ -131,7 +131,7 @@ fn a_token_is_got_over_https_from_a_server_whose_authority_is_named() {
     let file = |name: &str| format!("{tls}{name}.pem");
     let (certificate, key) = (file("first.certificate"), file("first.key"));
     let more = ["--tls-certificate", &*certificate, "--tls-key", &*key];
-    let _running = paste::start_with(data.path(), false, ("https", &more));
+    let _running = paste::start_with(data.path(), How { https: true, arguments: &more, ..How::default() });
     let secret = data.path().join("secret");
     std::fs::write(&secret, "a secret of more than sixteen characters\n").unwrap();
     let run = |words: &str| opalid(data.path(), words, "");

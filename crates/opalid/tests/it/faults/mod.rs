@@ -2,7 +2,7 @@
 
 // One file for the tests of the store and of the server.
 #[path = "../../../../opalid-store/src/conformance/cluster.rs"]
-mod cluster;
+pub mod cluster;
 pub mod daemon;
 mod killed;
 mod postgres;

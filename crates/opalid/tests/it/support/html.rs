@@ -121,7 +121,8 @@ fn read_tag(text: &str) -> (Tag, &str) {
     }
 }
 
-fn unescape(text: &str) -> String {
+/// The text that HTML stands for.
+pub fn unescape(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('&') {
