@@ -19,6 +19,7 @@ mod http;
 mod introspect;
 mod jwks;
 mod logout;
+mod malformed;
 mod manage;
 mod mangled;
 mod metrics;

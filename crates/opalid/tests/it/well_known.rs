@@ -4,7 +4,7 @@ use opalid::http::client_auth::ClientAuthMethod;
 use opalid_core::jwt::SigningAlgorithm;
 use opalid_core::request::{GrantType, Prompt, ResponseMode, ResponseType};
 use opalid_core::scope::OpenIdScope;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::Server;
 
@@ -113,4 +113,56 @@ async fn urls_come_from_the_issuer_never_from_the_request() {
     let head = "GET /.well-known/openid-configuration HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n";
     let answer = crate::support::http::raw(server.address, head.as_bytes()).await;
     assert_eq!(answer.json(), expected);
+}
+
+/// Every member with its value (OpenID Discovery §3, RFC 8414 §2, RFC 9207 §3, RP-Initiated Logout §2.1).
+fn whole(issuer: &str) -> Value {
+    json!({
+        "issuer": issuer,
+        "authorization_endpoint": format!("{issuer}/authorize"),
+        "token_endpoint": format!("{issuer}/token"),
+        "userinfo_endpoint": format!("{issuer}/userinfo"),
+        "jwks_uri": format!("{issuer}/jwks"),
+        "introspection_endpoint": format!("{issuer}/introspect"),
+        "revocation_endpoint": format!("{issuer}/revoke"),
+        "end_session_endpoint": format!("{issuer}/logout"),
+        "scopes_supported": ["openid", "profile", "email", "offline_access"],
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query", "fragment", "form_post"],
+        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "code_challenge_methods_supported": ["S256"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["RS256", "ES256", "EdDSA"],
+        "prompt_values_supported": ["none", "login", "consent", "select_account"],
+        "claim_types_supported": ["normal"],
+        "claims_supported": [
+            "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash",
+            "name", "given_name", "family_name", "middle_name", "nickname", "preferred_username", "profile", "picture",
+            "website", "gender", "birthdate", "zoneinfo", "locale", "updated_at", "email", "email_verified",
+        ],
+        "authorization_response_iss_parameter_supported": true,
+        "claims_parameter_supported": false,
+        "request_parameter_supported": false,
+        "request_uri_parameter_supported": false,
+    })
+}
+
+#[tokio::test]
+async fn every_member_has_exactly_this_value_and_there_is_no_other() {
+    for server in [Server::empty().await, Server::behind_proxy(&[]).await, Server::demo().await] {
+        server.workspace("acme").await;
+        let acme = format!("{}/acme", server.issuer);
+        for (path, issuer) in [
+            ("/.well-known/openid-configuration", &server.issuer),
+            ("/.well-known/oauth-authorization-server", &server.issuer),
+            ("/acme/.well-known/openid-configuration", &acme),
+            ("/.well-known/oauth-authorization-server/acme", &acme),
+        ] {
+            assert_eq!(server.get(path).await.json(), whole(issuer), "{path}");
+        }
+    }
+    assert!(Server::behind_proxy(&[]).await.issuer.starts_with("https://"));
 }
