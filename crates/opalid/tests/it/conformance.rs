@@ -2,6 +2,8 @@
 //!
 //! Not here: logout, TLS (tested beside the listener), and the plans that come later.
 
+mod certification;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use opalid_core::claims::StandardClaims;
@@ -22,6 +24,12 @@ async fn signed_in() -> (Server, Browser, Answer) {
     let code = browser.code(&server, &Ask::new(), "alice").await;
     let tokens = server.tokens(&code).await;
     (server, browser, tokens)
+}
+
+/// The claims of an ID token, whoever signed it.
+fn decoded(token: &str) -> Value {
+    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+    serde_json::from_slice(&payload).unwrap()
 }
 
 // "PKCE is optional for confidential clients unless client or workspace demands it: 30 of 35 Basic modules send
@@ -248,7 +256,13 @@ async fn hints_never_break_anything_and_an_acr_is_returned() {
         ("ui_locales", "se"),
         ("ui_locales", "not a locale, nor * this"),
         ("claims_locales", "se"),
+        ("ui_locales", "fr-CA fr en"),
+        ("claims_locales", "fr-CA fr en"),
+        ("claims_locales", "\u{202e} not a locale"),
         ("display", "page"),
+        ("display", "popup"),
+        ("display", "touch"),
+        ("display", "wap"),
         ("display", "hologram"),
         ("acr_values", "1 2"),
         ("acr_values", "urn:none:such"),
@@ -465,9 +479,7 @@ async fn the_profile_scope_gives_every_standard_claim_in_userinfo_and_sub_is_the
         expected.sort_unstable();
         assert_eq!(names, expected, "{scope}");
         assert_eq!(userinfo["sub"], server.id_token(&tokens).await.sub);
-        let payload = tokens.field("id_token");
-        let payload = URL_SAFE_NO_PAD.decode(payload.split('.').nth(1).unwrap()).unwrap();
-        let id_token: Value = serde_json::from_slice(&payload).unwrap();
+        let id_token = decoded(&tokens.field("id_token"));
         assert!(id_token.get("name").is_none() && id_token.get("email").is_none(), "{id_token}");
     }
     let code = browser.silent_code(&server, &Ask::new().with("scope", "openid profile email")).await;
@@ -540,10 +552,18 @@ async fn the_pages_have_distinct_urls_titles_and_stable_ids_and_plain_forms() {
     let form_post = Ask::new().with("response_mode", "form_post").with("scope", "");
     let form_post = browser.open(&server, &form_post.with("prompt", "none").target()).await;
     titles.push(title(&form_post.answer()));
-    assert_eq!(titles.len(), 5);
+    let sign_out = browser.open(&server, "/logout").await;
+    assert_eq!(sign_out.path(), "/sign-out");
+    let answer = sign_out.answer();
+    titles.push(title(&answer));
+    let form = Page::parse(answer.text()).form("sign-out");
+    let signed_out = browser.submit(&server, &form).await;
+    assert_eq!(signed_out.path(), "/signed-out");
+    titles.push(title(&signed_out.answer()));
+    assert_eq!(titles.len(), 7);
     titles.sort_unstable();
     titles.dedup();
-    assert_eq!(titles.len(), 5, "{titles:?}");
+    assert_eq!(titles.len(), 7, "{titles:?}");
     let script = server.get("/-/ui/form-post.js").await;
     for word in ["class ", "async", "fetch", "=>", "const ", "let "] {
         assert!(!script.text().contains(word), "{word} in {}", script.text());
