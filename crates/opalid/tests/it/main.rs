@@ -32,6 +32,7 @@ mod secrets;
 mod set_password;
 mod sign_in;
 mod support;
+mod sweeping;
 mod tidy;
 mod token;
 mod token_command;

@@ -8,3 +8,4 @@ mod killed;
 mod postgres;
 mod power_cut;
 mod stopped;
+mod trickle;

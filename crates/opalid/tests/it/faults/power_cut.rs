@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use super::daemon::{Daemon, Seeded, long};
+use super::daemon::{Daemon, Line, Seeded, long};
 use crate::support::folder::Folder;
 
 const SECTOR: usize = 512;
@@ -50,7 +50,8 @@ impl Disk {
     }
 
     fn serve(&self, more: &[(&str, &str)]) -> Daemon {
-        let [log, fail, full, hold] = ["writes", "fail", "full", "hold"].map(|name| self.path(name));
+        let [log, fail, full, hold, unreadable] =
+            ["writes", "fail", "full", "hold", "unreadable"].map(|name| self.path(name));
         let data = self.data();
         let folder = format!("{}/", data.display());
         let mut environment = vec![
@@ -60,6 +61,7 @@ impl Disk {
             ("SHIM_FAIL", fail.to_str().unwrap()),
             ("SHIM_FULL", full.to_str().unwrap()),
             ("SHIM_HOLD", hold.to_str().unwrap()),
+            ("SHIM_UNREADABLE", unreadable.to_str().unwrap()),
         ];
         environment.extend(more);
         Daemon::start(&data, &environment)
@@ -287,9 +289,37 @@ fn a_full_disk_is_an_outage_for_writes_alone_and_ends_when_there_is_space() {
             refused += 1;
         }
         assert!(line.is_active(&warm));
+        assert_eq!(probes(line), (200, 200), "what is asked is answered");
     }
     std::fs::remove_file(disk.path("full")).unwrap();
     assert_eq!(line.revoke(&warm).unwrap().status, 200);
     assert!(!line.is_active(&warm));
+    assert!(daemon.stop().success());
+}
+
+/// What `/healthz` and `/readyz` say.
+fn probes(line: Line) -> (u16, u16) {
+    let status = |target| line.ask("GET", target, "", "").unwrap().status;
+    (status("/healthz"), status("/readyz"))
+}
+
+#[test]
+fn a_store_that_cannot_be_read_is_not_ready_though_alive_and_ready_again_by_itself() {
+    let disk = Disk::new();
+    let daemon = disk.serve(&[]);
+    let line = daemon.line();
+    let (live, dead) = (line.mint().unwrap().field("access_token"), line.mint().unwrap().field("access_token"));
+    let unknown = |line: Line| line.ask("GET", "/authorize?client_id=nobody", "", "").unwrap().status;
+    assert_eq!((probes(line), unknown(line)), ((200, 200), 400));
+    // What was read before is not enough any more once something was written.
+    assert_eq!(line.revoke(&dead).unwrap().status, 200);
+    std::fs::write(disk.path("unreadable"), "").unwrap();
+    for _ in 0..3 {
+        assert_eq!((probes(line), unknown(line)), ((200, 503), 503));
+        assert!(line.is_active(&live) && !line.is_active(&dead), "memory answers for what it knows");
+    }
+    std::fs::remove_file(disk.path("unreadable")).unwrap();
+    assert_eq!((probes(line), unknown(line)), ((200, 200), 400));
+    assert!(line.is_active(&live) && !line.is_active(&dead));
     assert!(daemon.stop().success());
 }

@@ -1,7 +1,8 @@
 /* Logs, in order and with content, what a process writes to the files of one folder, so that a test can play it
    back as far as a power cut. SHIM_FOLDER: the folder. SHIM_LOG: the log. While SHIM_FAIL exists, the next sync of
-   a -wal file fails with EIO (and the file goes away). While SHIM_HOLD exists, such a sync does not end. While SHIM_FULL exists, writes that make a file longer fail
-   with ENOSPC, and so does the log (stderr). With SHIM_DROP_WAL_SYNC, syncs of -wal files are not logged, which is what synchronous=NORMAL
+   a -wal file fails with EIO (and the file goes away). While SHIM_HOLD exists, such a sync does not end. While SHIM_FULL
+   exists, writes that make a file longer fail with ENOSPC, and so does the log (stderr). While SHIM_UNREADABLE exists,
+   reads fail with EIO. With SHIM_DROP_WAL_SYNC, syncs of -wal files are not logged, which is what synchronous=NORMAL
    amounts to between checkpoints.
 
    A record: kind 1, path length 2, offset 8, data length 4 (little endian), path, data. Kinds: W write,
@@ -97,6 +98,19 @@ static ssize_t write_at(int fd, const void *data, size_t size, off_t offset, int
 ssize_t write(int fd, const void *data, size_t size) { return write_at(fd, data, size, 0, 1); }
 ssize_t pwrite(int fd, const void *data, size_t size, off_t at) { return write_at(fd, data, size, at, 0); }
 ssize_t pwrite64(int fd, const void *data, size_t size, off64_t at) { return write_at(fd, data, size, at, 0); }
+
+static int unreadable(int fd) {
+  char path[PATH_MAX];
+  if (!asked("SHIM_UNREADABLE") || !path_of(fd, path)) return 0;
+  errno = EIO;
+  return 1;
+}
+
+ssize_t read(int fd, void *data, size_t size) { return unreadable(fd) ? -1 : REAL(read)(fd, data, size); }
+ssize_t pread(int fd, void *data, size_t size, off_t at) { return unreadable(fd) ? -1 : REAL(pread)(fd, data, size, at); }
+ssize_t pread64(int fd, void *data, size_t size, off64_t at) {
+  return unreadable(fd) ? -1 : REAL(pread64)(fd, data, size, at);
+}
 
 static int sync_by(int fd, int (*really)(int)) {
   char path[PATH_MAX];

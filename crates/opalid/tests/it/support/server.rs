@@ -77,10 +77,15 @@ impl Server {
         Self::start(Kind { scheme: "https", trusted_proxies, ..Kind::new(location().await) }).await
     }
 
+    /// As `opalid serve --demo` on SQLite, at a time that is over.
+    pub async fn demo_in_2017() -> Self {
+        Self::start(Kind { demo: true, begins: UnixTime(1_500_000_000), ..Kind::new(None) }).await
+    }
+
     async fn start(kind: Kind) -> Self {
         let socket = bind(0);
         let address = socket.local_addr().unwrap();
-        let (data, clock) = (Folder::new(), Clock::manual(START));
+        let (data, clock) = (Folder::new(), Clock::manual(kind.begins));
         let app = open(data.path(), address, &clock, &kind).await;
         let (stopping, running) = run(&app, socket);
         Self { issuer: app.base_url.clone(), app, clock, address, kind, data, stopping, running }
@@ -93,6 +98,11 @@ impl Server {
         let app = open(data.path(), address, &clock, &kind).await;
         let (stopping, running) = run(&app, socket);
         Self { issuer: app.base_url.clone(), app, clock, address, kind, data, stopping, running }
+    }
+
+    /// Stops it; gives its data folder.
+    pub async fn stop(self) -> Folder {
+        self.stopped().await.data
     }
 
     async fn stopped(self) -> Stopped {
@@ -248,13 +258,15 @@ struct Kind {
     demo: bool,
     place: Option<Location>,
     boottime: BootTime,
+    begins: UnixTime,
     scheme: &'static str,
     trusted_proxies: Vec<Network>,
 }
 
 impl Kind {
     fn new(place: Option<Location>) -> Self {
-        Self { demo: false, place, boottime: clock::boottime, scheme: "http", trusted_proxies: Vec::new() }
+        let trusted_proxies = Vec::new();
+        Self { demo: false, place, boottime: clock::boottime, begins: START, scheme: "http", trusted_proxies }
     }
 }
 

@@ -3,9 +3,11 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use opalid_core::client::{ClientKind, ClientSettings};
+use opalid_core::grant::{ENTITLEMENTS_MAX, Entitlement};
 use opalid_core::redirect_uri::{RedirectUri, RedirectUris};
 use opalid_core::request::GrantType;
 use opalid_core::scope::Scopes;
+use opalid_store::steps::standing::child_of;
 use serde_json::Value;
 
 use crate::manage::why;
@@ -357,4 +359,52 @@ async fn a_client_that_may_not_refresh_any_more_has_no_active_refresh_token_unti
     server.update_client(WEB.0, all).await;
     assert!(server.is_active(WEB, &token).await);
     assert_eq!(refresh(&server, WEB, &token, &[]).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_sign_in_that_was_asked_for_too_many_combinations_keeps_what_it_had_and_dies_as_one() {
+    const MANY: &str = "https://many.example/";
+    let server = Server::demo().await;
+    let names: Vec<String> = (0..14).map(|number| format!("s{number}")).collect();
+    let every = names.join(" ");
+    server.resource(MANY, &every).await;
+    let access = [(MANY.to_owned(), Scopes::parse(&every).unwrap())].into();
+    let settings = ClientSettings { access, default_resource: Some(MANY.into()), ..settings(ClientKind::Confidential) };
+    server.client(WEB.0, Some(WEB.1), settings).await;
+    let resource = server.app.store.find_resource(server.app.root, MANY).await.unwrap().unwrap().id;
+    let combinations = (1_u32..(1 << names.len()) - 1).map(|bits| {
+        let chosen = names.iter().enumerate().filter(|(at, _)| bits & 1 << at != 0).map(|(_, name)| name.as_str());
+        Scopes::parse(&chosen.collect::<Vec<_>>().join(" ")).unwrap()
+    });
+    let of_one_child = |scopes: &Scopes| {
+        child_of(&Entitlement::new(Scopes::default(), vec![(resource, scopes.clone())])).unwrap() == 7
+    };
+    // Beside what was granted 63 fit; then as many go to one child.
+    let combinations: Vec<Scopes> = combinations.filter(of_one_child).take(2 * ENTITLEMENTS_MAX).collect();
+    let (one_more, held) = combinations.split_last().unwrap();
+
+    let token = text(&sign_in(&server, WEB, &every).await, "refresh_token");
+    let narrowed = async |scopes: &Scopes| refresh(&server, WEB, &token, &[("scope", scopes.as_str())]).await;
+    let mut tokens = Vec::new();
+    for scopes in held {
+        let answer = narrowed(scopes).await;
+        assert_eq!((answer.status, answer.field("scope").as_str()), (200, scopes.as_str()));
+        tokens.push((answer.field("access_token"), scopes));
+    }
+    let refused = narrowed(one_more).await;
+    insta::assert_snapshot!(refused.seen(), @r#"400 {"error":"invalid_scope","error_description":"this sign-in was asked for too many different combinations of scopes: ask without scope, for a combination it had before, or sign the person in again"}"#);
+    for (token, scopes) in &tokens {
+        assert_eq!(server.introspect(WEB, token).await.field("scope"), scopes.as_str());
+    }
+    for scopes in [&held[0], &held[62], &held[63], held.last().unwrap()] {
+        assert_eq!(narrowed(scopes).await.status, 200, "{scopes}");
+    }
+    assert_eq!(refresh(&server, WEB, &token, &[]).await.field("scope"), Scopes::parse(&every).unwrap().as_str());
+
+    assert_eq!(server.form_post_as(WEB, "/revoke", &[("token", &token)]).await.status, 200);
+    for (token, scopes) in &tokens {
+        assert!(!server.is_active(WEB, token).await, "{scopes}");
+    }
+    let again = text(&sign_in(&server, WEB, &every).await, "refresh_token");
+    assert_eq!(refresh(&server, WEB, &again, &[("scope", one_more.as_str())]).await.status, 200);
 }
