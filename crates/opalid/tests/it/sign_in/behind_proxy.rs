@@ -1,11 +1,15 @@
 //! Where the server stands decides whose address counts and how cookies are written; and the demo has no back-off.
 
 use super::{BROWSER, DEVICE, SESSION, problem, sign_in_page, signed_in, try_with};
+use crate::faults::daemon::Line;
+use crate::manage::opalid;
+use crate::paste::{How, start_with};
 use crate::support::Server;
 use crate::support::browser::Browser;
+use crate::support::folder::Folder;
 use crate::support::html::{Form, Page};
-use crate::support::http::Answer;
-use crate::support::person::{Ask, password_of};
+use crate::support::http::{Answer, encode};
+use crate::support::person::{Ask, CALLBACK, CHALLENGE, password_of};
 use crate::support::visitor::{ALICE, demo_with_shop};
 
 /// What comes back for a wrong password for a name that nobody tried before, in a browser that says it is there.
@@ -92,4 +96,54 @@ async fn the_demo_lets_a_test_tool_guess_where_others_have_to_wait() {
         refused += usize::from(try_with(&mut browser, &server, &form, ("alice", "wrong")).await.status == 429);
     }
     assert_eq!(refused, guesses - 5);
+}
+
+const APP: &str = r#"
+[[workspace]]
+name = "default"
+
+[[workspace.client]]
+client_id = "app"
+kind = "public"
+grant_types = ["authorization_code"]
+redirect_uris = ["https://app.example/callback"]
+"#;
+
+#[test]
+fn the_proxies_that_are_configured_are_those_that_the_real_binary_believes() {
+    let data = Folder::new();
+    let how = How { arguments: &["--trusted-proxies", "127.0.0.1,10.0.0.0/8"], ..How::default() };
+    let running = start_with(data.path(), how);
+    let (done, said) = opalid(data.path(), "apply -f -", APP);
+    assert!(done, "{said}");
+    let line = Line { port: running.port };
+    let header = |head: &str, name: &str| {
+        let found = head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        found.unwrap_or_else(|| panic!("no {name}: {head}")).to_owned()
+    };
+    let ask = [
+        ("client_id", "app"),
+        ("redirect_uri", CALLBACK),
+        ("response_type", "code"),
+        ("scope", "openid"),
+        ("code_challenge", CHALLENGE),
+        ("code_challenge_method", "S256"),
+    ];
+    let begun = line.ask("GET", &format!("/authorize?{}", encode(&ask)), "", "").unwrap();
+    let issuer = format!("http://localhost:{}", running.port);
+    let page = line.ask("GET", header(&begun.head, "location").trim_start_matches(&issuer), "", "").unwrap();
+    let form = Page::parse(&page.body).form("sign-in").with("password", "wrong");
+    let cookie = header(&page.head, "set-cookie");
+    let cookie = cookie.split(';').next().unwrap();
+    let guess = |n: usize, from: &str| {
+        let headers = format!(
+            "cookie: {cookie}\r\norigin: {issuer}\r\nsec-fetch-site: same-origin\r\n\
+             content-type: application/x-www-form-urlencoded\r\nx-forwarded-for: {from}\r\n"
+        );
+        let form = form.clone().with("login", &format!("user{n}"));
+        let target = form.action.trim_start_matches(&issuer);
+        line.ask("POST", target, &headers, &encode(&form.pairs())).unwrap().status
+    };
+    assert!((0..50).all(|n| guess(n, "198.51.100.1, 203.0.113.7, 10.0.0.3") == 200));
+    assert_eq!((guess(50, "203.0.113.7"), guess(51, "203.0.113.8")), (429, 200));
 }
