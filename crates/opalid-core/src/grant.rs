@@ -265,6 +265,16 @@ impl Entitlement {
         Self { openid, resources }
     }
 
+    /// All of its scopes, as they stand in `scope`.
+    pub fn scope(&self) -> Scopes {
+        self.resources.iter().fold(self.openid.clone(), |all, (_, scopes)| all.union(scopes))
+    }
+
+    /// Whether something is left of it where only these resources are open. An OpenID scope is something.
+    pub fn opens(&self, open: &[ResourceId]) -> bool {
+        !self.openid.is_empty() || self.resources.iter().any(|(resource, _)| open.contains(resource))
+    }
+
     /// All of both.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {

@@ -11,7 +11,7 @@ use aws_lc_rs::hmac;
 
 use crate::grant::Entitlement;
 use crate::ids::{ChainId, ResourceId};
-use crate::scope::Scopes;
+use crate::scope::{OpenIdScope, Scopes};
 use crate::time::{Seconds, UnixTime};
 use crate::token::{Refresh, RowSecret, SecretDigest};
 
@@ -193,6 +193,8 @@ pub struct Wish {
     pub scope: Scopes,
     /// This resource; all if absent.
     pub resource: Option<ResourceId>,
+    /// Those of the scopes that its client may ask for nowhere today.
+    pub unknown: Scopes,
 }
 
 /// A wish for what was not granted.
@@ -206,7 +208,8 @@ pub enum NotGranted {
 
 impl Wish {
     /// What of `granted` is wished for: narrower or the same, never wider (RFC 6749 §6, RFC 8707 §2.2). A resource
-    /// stays the audience even if none of its scopes is left.
+    /// stays the audience even if none of its scopes is left. Beside `openid`, a scope that is neither known nor was
+    /// granted is left out, as it was when the person was asked (OpenID Core §3.1.2.1); but something must be left.
     pub fn of(&self, granted: &Entitlement) -> Result<Entitlement, NotGranted> {
         let mut narrowed = granted.clone();
         if let Some(asked) = self.resource {
@@ -218,8 +221,13 @@ impl Wish {
         if self.scope.is_empty() {
             return Ok(narrowed);
         }
-        let all = narrowed.resources.iter().fold(narrowed.openid.clone(), |all, (_, scopes)| all.union(scopes));
-        if let Some(wrong) = self.scope.iter().find(|name| !all.contains(name)) {
+        let (left, all) = (narrowed.scope(), granted.scope());
+        let with_openid = granted.openid.has(OpenIdScope::OpenId);
+        let is_left_out = |name: &str| with_openid && self.unknown.contains(name) && !all.contains(name);
+        let is_good = |name: &str| left.contains(name) && !self.unknown.contains(name);
+        let wrong = self.scope.iter().find(|name| !is_good(name) && !is_left_out(name));
+        let nothing_left = || self.scope.iter().next().filter(|_| self.scope.iter().all(is_left_out));
+        if let Some(wrong) = wrong.or_else(nothing_left) {
             return Err(NotGranted::Scope(wrong.to_owned()));
         }
         narrowed.openid = narrowed.openid.intersect(&self.scope);
@@ -350,7 +358,7 @@ mod tests {
         let [one, two, three] = [1, 2, 3].map(|byte| ResourceId::from_bytes([byte; 16]));
         let granted =
             Entitlement::new(scopes("openid email"), vec![(one, scopes("read write")), (two, scopes("read"))]);
-        let wish = |scope: &str, resource| Wish { scope: scopes(scope), resource }.of(&granted);
+        let wish = |scope: &str, resource| Wish { scope: scopes(scope), resource, ..Wish::default() }.of(&granted);
         assert_eq!(wish("", None).unwrap(), granted);
         let read = Entitlement::new(scopes("openid"), vec![(one, scopes("read")), (two, scopes("read"))]);
         assert_eq!(wish("read openid", None).unwrap(), read);
@@ -364,6 +372,23 @@ mod tests {
         for narrowed in [wish("read openid", None), wish("", Some(two)), wish("openid", Some(two))] {
             assert!(narrowed.unwrap().is_within(&granted));
         }
+    }
+
+    #[test]
+    fn beside_openid_a_scope_that_nobody_knows_is_left_out_unless_nothing_else_is_asked_for() {
+        let scopes = |text: &str| Scopes::parse(text).unwrap();
+        let one = ResourceId::from_bytes([1; 16]);
+        let wish = |openid: &str, scope: &str, unknown: &str| {
+            let granted = Entitlement::new(scopes(openid), vec![(one, scopes("read write"))]);
+            Wish { scope: scopes(scope), resource: None, unknown: scopes(unknown) }.of(&granted)
+        };
+        let wrong = |name: &str| Err(NotGranted::Scope(name.into()));
+        let read = Entitlement::new(scopes("openid"), vec![(one, scopes("read"))]);
+        assert_eq!(wish("openid", "address openid read", "address").unwrap(), read);
+        assert_eq!(wish("openid", "delete openid read", ""), wrong("delete"), "known, and not granted");
+        assert_eq!(wish("openid", "openid read write", "write"), wrong("write"), "granted, and lost since");
+        assert_eq!(wish("openid", "address phone", "address phone"), wrong("address"), "not all of it instead");
+        assert_eq!(wish("offline_access", "address read", "address"), wrong("address"), "no openid");
     }
 
     proptest! {

@@ -87,11 +87,6 @@ pub fn no_target(client: &Client) -> OAuthError {
     OAuthError::new(ErrorCode::InvalidTarget, description)
 }
 
-/// All scopes of an entitlement, as they stand in `scope`.
-pub fn scope_of(entitlement: &Entitlement) -> Scopes {
-    entitlement.resources.iter().fold(entitlement.openid.clone(), |all, (_, scopes)| all.union(scopes))
-}
-
 /// For a person's grant: OpenID scopes, and one resource with its scopes.
 pub async fn for_person(
     call: &Call<'_>,

@@ -55,7 +55,7 @@ async fn issue(world: &World) -> (Grant, impl Fn() -> RedeemCode + use<>) {
         answers: None,
     };
     assert!(world.store.run(issue).await.unwrap());
-    let (stamp, client) = (world.stamp(), world.client);
+    let (stamp, client, resource) = (world.stamp(), world.client, world.resource);
     let redeem = move || RedeemCode {
         stamp: stamp.clone(),
         id,
@@ -64,6 +64,7 @@ async fn issue(world: &World) -> (Grant, impl Fn() -> RedeemCode + use<>) {
         redirect_uri: Some(CALLBACK.into()),
         verifier: Some(CodeVerifier::parse(VERIFIER).unwrap()),
         resource: None,
+        open: vec![resource],
         chain: None,
     };
     (grant, redeem)
@@ -114,6 +115,8 @@ async fn a_refused_resource_uses_no_code_up(place: &Place) {
     for _ in 0..2 {
         let refused = world.store.run(RedeemCode { resource: elsewhere, ..redeem() }).await.unwrap();
         assert!(matches!(refused, RedeemedCode::NotGranted));
+        let narrowed = world.store.run(RedeemCode { open: elsewhere.into_iter().collect(), ..redeem() }).await.unwrap();
+        assert!(matches!(narrowed, RedeemedCode::Narrowed));
     }
     let redeemed = world.store.run(RedeemCode { resource: Some(world.resource), ..redeem() }).await.unwrap();
     assert!(matches!(redeemed, RedeemedCode::Fresh(_)));

@@ -99,6 +99,7 @@ fn refresh_under(keys: &[(u8, [u8; 32])], secret: &RowSecret<Kind>, now: i64) ->
         rotates: true,
         limits: LIMITS,
         wish: Wish::default(),
+        open: vec![API],
         fresh: NewGrant { id: GrantId::from_bytes(unique_bytes()), guard: Guard::new([8; 8]) },
     }
 }
@@ -263,7 +264,7 @@ async fn a_client_that_does_not_rotate_keeps_its_token(place: &Place) {
 async fn a_narrowed_token_leaves_the_chain_as_wide_as_it_was(place: &Place) {
     let store = &place.open().await;
     let (grant, first) = begin(store).await;
-    let read = Wish { scope: Scopes::parse("read").unwrap(), resource: Some(API) };
+    let read = Wish { scope: Scopes::parse("read").unwrap(), resource: Some(API), ..Wish::default() };
     let narrowed = use_it(store, Refresh { wish: read.clone(), ..refresh_at(&first, 100) }).await;
     assert_eq!(
         (narrowed.grant.id, narrowed.number, narrowed.entitlement),
@@ -280,14 +281,29 @@ async fn a_narrowed_token_leaves_the_chain_as_wide_as_it_was(place: &Place) {
 async fn a_wish_for_more_is_refused_and_uses_nothing_up(place: &Place) {
     let store = &place.open().await;
     let (_, first) = begin(store).await;
-    let scope = Wish { scope: Scopes::parse("read delete").unwrap(), resource: None };
+    let scope = Wish { scope: Scopes::parse("read delete").unwrap(), resource: None, ..Wish::default() };
     let outcome = store.run(Refresh { wish: scope, ..refresh_at(&first, 100) }).await.unwrap();
     assert!(matches!(outcome, Redeemed::NotGranted(NotGranted::Scope(scope)) if scope == "delete"));
-    let resource = Wish { scope: Scopes::default(), resource: Some(OTHER_API) };
+    let resource = Wish { scope: Scopes::default(), resource: Some(OTHER_API), ..Wish::default() };
     let outcome = store.run(Refresh { wish: resource, ..refresh_at(&first, 100) }).await.unwrap();
     assert!(matches!(outcome, Redeemed::NotGranted(NotGranted::Resource)));
     assert_eq!(find(store, &first).await.chain.generation, 0);
     use_it(store, refresh_at(&first, 100)).await;
+}
+
+async fn a_refresh_with_nothing_open_is_refused_and_uses_nothing_up(place: &Place) {
+    let store = &place.open().await;
+    let (_, first) = begin(store).await;
+    for open in [vec![], vec![OTHER_API]] {
+        let outcome = store.run(Refresh { open, ..refresh_at(&first, 100) }).await.unwrap();
+        assert!(matches!(outcome, Redeemed::Narrowed), "{outcome:?}");
+    }
+    assert_eq!(find(store, &first).await.chain.generation, 0);
+    use_it(store, refresh_at(&first, 500)).await;
+    // OpenID scopes are the issuer's own.
+    let openid = Entitlement::new(Scopes::parse("openid").unwrap(), vec![(API, Scopes::parse("read").unwrap())]);
+    let (_, first) = begin_with(store, openid).await;
+    use_it(store, Refresh { open: vec![], ..refresh_at(&first, 100) }).await;
 }
 
 async fn no_refresh_succeeds_once_a_revocation_has_returned(place: &Place) {
@@ -363,6 +379,7 @@ on_every_engine! {
     a_client_that_does_not_rotate_keeps_its_token;
     a_narrowed_token_leaves_the_chain_as_wide_as_it_was;
     a_wish_for_more_is_refused_and_uses_nothing_up;
+    a_refresh_with_nothing_open_is_refused_and_uses_nothing_up;
     no_refresh_succeeds_once_a_revocation_has_returned;
     a_restart_forgets_nothing;
 }

@@ -92,6 +92,8 @@ pub struct RedeemCode {
     pub verifier: Option<CodeVerifier>,
     /// The one of its resources that the token is for (RFC 8707 §2.2), if one is named.
     pub resource: Option<ResourceId>,
+    /// The resources that its client may ask for today.
+    pub open: Vec<ResourceId>,
     /// The refresh chain to begin with it, if the client is to get a refresh token.
     pub chain: Option<NewChain>,
 }
@@ -126,6 +128,8 @@ pub enum RedeemedCode {
     Unbound(Unbound),
     /// It was not given for this resource; not used up.
     NotGranted,
+    /// Nothing of what it was given for may its client have today; not used up.
+    Narrowed,
 }
 
 struct CodeRow {
@@ -191,6 +195,9 @@ impl Step for RedeemCode {
             let is_for = |asked| given.is_some_and(|given| given.resources.iter().any(|(id, _)| *id == asked));
             if !self.resource.is_none_or(is_for) {
                 return Ok(RedeemedCode::NotGranted);
+            }
+            if given.is_some_and(|given| !given.opens(&self.open)) {
+                return Ok(RedeemedCode::Narrowed);
             }
         }
         if code.redeemed || !self.mark(tx).await? {

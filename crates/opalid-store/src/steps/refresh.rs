@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use opalid_core::grant::{Entitlement, EntitlementNo, Epoch, Grant};
-use opalid_core::ids::{ChainId, ClientId, GrantId, WorkspaceId};
+use opalid_core::ids::{ChainId, ClientId, GrantId, ResourceId, WorkspaceId};
 use opalid_core::refresh::{Chain, Limits, NotGranted, Presentation, Presented, Wish};
 use opalid_core::time::UnixTime;
 use opalid_core::token::SecretDigest;
@@ -160,6 +160,8 @@ pub struct Refresh {
     pub limits: Limits,
     /// What the access token is to carry.
     pub wish: Wish,
+    /// The resources that its client may ask for today.
+    pub open: Vec<ResourceId>,
     /// For a child grant, if the grant has no room for a narrowed entitlement.
     pub fresh: NewGrant,
 }
@@ -209,6 +211,8 @@ pub enum Redeemed {
     Dead,
     /// It was asked for more than was granted; not used up.
     NotGranted(NotGranted),
+    /// Nothing of what it is for may its client have today; not used up.
+    Narrowed,
     /// The grant has no room for one more combination of scopes; not used up.
     Full,
 }
@@ -266,6 +270,9 @@ impl Refresh {
             Ok(entitlement) => entitlement,
             Err(not_granted) => return Ok(Redeemed::NotGranted(not_granted)),
         };
+        if !entitlement.opens(&self.open) {
+            return Ok(Redeemed::Narrowed);
+        }
         let (grant, number) = if entitlement == **granted {
             (grant.grant, row.entitlement)
         } else {

@@ -45,6 +45,7 @@ async fn redeem(
         || refused("this code is not known; codes work once, for a minute, for the client they were given to");
     let opened = call.issuer.row_sealer.open_row::<Code>(PresentedToken::new(request.code));
     let secret = opened.map_err(|unopened| unknown().because(format!("{unopened:?}")))?;
+    let resource = mint::one_resource(call, client, &request.resources).await?;
     let step = RedeemCode {
         stamp: call.app.stamp(call.issuer.id(), format!("client {}", client.client_id)),
         id: CodeId::from_bytes(secret.row),
@@ -52,7 +53,8 @@ async fn redeem(
         client: client.id,
         redirect_uri: request.redirect_uri.map(str::to_owned),
         verifier: request.code_verifier,
-        resource: mint::one_resource(call, client, &request.resources).await?,
+        resource,
+        open: mint::open(call, client, resource).await?,
         chain,
     };
     match call.app.store.run(step).await.map_err(|error| reply::outage(&error))? {
@@ -63,6 +65,7 @@ async fn redeem(
         RedeemedCode::Dead => Err(refused("what this code was given for has ended")),
         RedeemedCode::Unbound(unbound) => Err(refused(unbound.to_string())),
         RedeemedCode::NotGranted => Err(mint::resource_not_granted()),
+        RedeemedCode::Narrowed => Err(mint::nothing_left()),
     }
 }
 

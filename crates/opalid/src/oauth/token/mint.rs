@@ -17,7 +17,6 @@ use opalid_store::memory::RememberedGrant;
 use opalid_store::steps::evidence::GrantFacts;
 use serde::Serialize;
 
-use crate::entitle::scope_of;
 use crate::http::call::Call;
 use crate::http::reply;
 use crate::metrics::Minted;
@@ -54,10 +53,30 @@ pub async fn hang_from(
     Ok(read.map(|evidence| evidence.grant).filter(fits))
 }
 
-/// What of a grant its client may have today.
+/// What of a grant its client may have today. It had something left when the grant was looked at ([`open`]).
 pub async fn today(call: &Call<'_>, client: &Client, given: &Entitlement) -> Result<Entitlement, OAuthError> {
     let effective = call.app.store.effective(client, given).await.map_err(|error| reply::outage(&error))?;
-    Ok(effective.map(|effective| effective.entitlement.into_owned()).unwrap_or_default())
+    effective.map(|effective| effective.entitlement.into_owned()).ok_or_else(nothing_left)
+}
+
+/// The resources that a client may ask for today: the one that was named, which is known to be one, or all of them.
+pub async fn open(call: &Call<'_>, client: &Client, named: Option<ResourceId>) -> Result<Vec<ResourceId>, OAuthError> {
+    if let Some(named) = named {
+        return Ok(vec![named]);
+    }
+    let mut open = Vec::with_capacity(client.settings.access.len());
+    for uri in client.settings.access.keys() {
+        let found = call.app.store.find_resource(call.issuer.id(), uri).await.map_err(|error| reply::outage(&error))?;
+        open.extend(found.map(|resource| resource.id));
+    }
+    Ok(open)
+}
+
+/// `invalid_scope` where the client may have nothing today of what it was given. That can change, so nothing is used
+/// up.
+pub fn nothing_left() -> OAuthError {
+    let description = "this client may have nothing today of what was granted; it can ask again when it may";
+    OAuthError::new(ErrorCode::InvalidScope, description)
 }
 
 /// The resource that a token is asked for (RFC 8707 §2.2), if one is named.
@@ -132,7 +151,7 @@ pub fn tokens(call: &Call<'_>, client: &Client, minting: Minting) -> Result<Toke
         Some(wish) => Some(sign_id_token(call, client, wish, &access_token)?),
         None => None,
     };
-    let scope = scope_of(&entitlement).to_string();
+    let scope = entitlement.scope().to_string();
     Ok(Tokens { access_token, token_type: "Bearer", expires_in: valid_for.0, scope, id_token, refresh_token })
 }
 

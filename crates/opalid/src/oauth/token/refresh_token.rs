@@ -2,7 +2,8 @@
 //!
 //! Holds: public clients get a new refresh token each time, others if they are set to; a retry gets the same one
 //! again; a copy cuts the grant (RFC 9700 §4.14.2). Scope and resource narrow, never widen, and a refused wish uses
-//! nothing up. What was granted does not change: a narrowed access token leaves the refresh token as wide as it was.
+//! nothing up, nor does one by a client that may have nothing of it today. What was granted does not change: a narrowed
+//! access token leaves the refresh token as wide as it was.
 
 use opalid_core::error::{ErrorCode, OAuthError};
 use opalid_core::grant::Guard;
@@ -33,6 +34,7 @@ pub async fn entitle(
     let opened = call.issuer.row_sealer.open_row::<Refresh>(PresentedToken::new(request.refresh_token));
     let presented = opened.map_err(|unopened| refused(UNKNOWN).because(format!("{unopened:?}")))?;
     let successors = successors(call, &presented);
+    let wish = wish(call, client, &request).await?;
     let step = UseToken {
         stamp: call.app.stamp(call.issuer.id(), format!("client {}", client.client_id)),
         client: client.id,
@@ -40,7 +42,8 @@ pub async fn entitle(
         candidates: successors.iter().map(|(key_number, next)| candidate(*key_number, next)).collect(),
         rotates: client.rotates_refresh_tokens(),
         limits: call.issuer.refresh_limits(),
-        wish: wish(call, client, &request).await?,
+        open: mint::open(call, client, wish.resource).await?,
+        wish,
         fresh: NewGrant { id: GrantId::from_bytes(call.app.new_id()), guard: Guard::new(random::bytes()) },
     };
     let redeemed = call.app.store.run(step).await.map_err(|error| reply::outage(&error))?;
@@ -89,7 +92,7 @@ fn candidate(key_number: u8, next: &Successor) -> Candidate {
     Candidate { key_number, digest: next.secret.digest() }
 }
 
-/// What is asked for by name. What the client may not ask for any more is refused before anything is used up.
+/// What is asked for by name.
 async fn wish(
     call: &Call<'_>,
     client: &AuthenticatedClient,
@@ -98,11 +101,9 @@ async fn wish(
     let may_ask = |name: &str| {
         OpenIdScope::from_wire(name).is_some() || client.settings.access.values().any(|scopes| scopes.contains(name))
     };
-    if let Some(lost) = request.scope.iter().find(|name| !may_ask(name)) {
-        return Err(not_granted(&NotGranted::Scope(lost.to_owned())));
-    }
+    let unknown = request.scope.filter(|name| !may_ask(name));
     let resource = mint::one_resource(call, client, &request.resources).await?;
-    Ok(Wish { scope: request.scope.clone(), resource })
+    Ok(Wish { scope: request.scope.clone(), resource, unknown })
 }
 
 fn good(redeemed: Redeemed) -> Result<Box<Refreshed>, OAuthError> {
@@ -117,6 +118,7 @@ fn good(redeemed: Redeemed) -> Result<Box<Refreshed>, OAuthError> {
         Redeemed::Expired => refused("this refresh token has expired; the person has to sign in again"),
         Redeemed::Dead => refused(ENDED).because("its grant was cut"),
         Redeemed::NotGranted(what) => not_granted(&what),
+        Redeemed::Narrowed => mint::nothing_left(),
         Redeemed::Full => {
             let description = "this sign-in was asked for too many different combinations of scopes: ask without scope, \
                                for a combination it had before, or sign the person in again";

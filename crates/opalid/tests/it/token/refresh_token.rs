@@ -345,6 +345,45 @@ async fn what_a_client_may_not_ask_for_any_more_is_refused_by_name_and_uses_noth
 }
 
 #[tokio::test]
+async fn beside_openid_scopes_that_nobody_knows_are_left_out_as_they_were_at_the_sign_in() {
+    let server = demo().await;
+    let whole = [("scope", "openid profile email address phone read")];
+    let tokens = sign_in(&server, SPA, whole[0].1).await;
+    assert_eq!(text(&tokens, "scope"), "email openid profile read");
+    let next = refresh(&server, SPA, &text(&tokens, "refresh_token"), &whole).await.json();
+    assert_eq!(text(&next, "scope"), "email openid profile read");
+    assert!(next.get("id_token").is_some());
+    let next = text(&next, "refresh_token");
+    for wrong in ["openid write", "openid offline_access", "address phone"] {
+        let refused = refresh(&server, SPA, &next, &[("scope", wrong)]).await;
+        assert_eq!((refused.status, refused.field("error").as_str()), (400, "invalid_scope"), "{wrong}");
+    }
+    let without = text(&sign_in(&server, SPA, "read").await, "refresh_token");
+    let refused = refresh(&server, SPA, &without, &[("scope", "read address")]).await;
+    assert_eq!((refused.status, refused.field("error").as_str()), (400, "invalid_scope"));
+    server.clock.advance(100);
+    assert_eq!(refresh(&server, SPA, &next, &[]).await.status, 200, "nothing was used up");
+}
+
+#[tokio::test]
+async fn with_nothing_left_a_refresh_is_refused_and_its_token_is_good_when_access_comes_back() {
+    let server = demo().await;
+    let all = settings(ClientKind::Public);
+    let first = text(&sign_in(&server, SPA, "read write").await, "refresh_token");
+    server.update_client(SPA.0, ClientSettings { access: [].into(), default_resource: None, ..all.clone() }).await;
+    for more in [&[][..], &[("scope", "read")]] {
+        let refused = refresh(&server, SPA, &first, more).await;
+        assert_eq!((refused.status, refused.field("error").as_str()), (400, "invalid_scope"), "{more:?}");
+    }
+    let refused = refresh(&server, SPA, &first, &[]).await;
+    insta::assert_snapshot!(refused.seen(), @r#"400 {"error":"invalid_scope","error_description":"this client may have nothing today of what was granted; it can ask again when it may"}"#);
+    server.update_client(SPA.0, all).await;
+    // Later than any grace.
+    server.clock.advance(100);
+    assert_eq!(text(&refresh(&server, SPA, &first, &[]).await.json(), "scope"), "read write");
+}
+
+#[tokio::test]
 async fn a_client_that_may_not_refresh_any_more_has_no_active_refresh_token_until_it_may_again() {
     let server = demo().await;
     let tokens = sign_in(&server, WEB, "openid read").await;
