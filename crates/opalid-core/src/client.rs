@@ -65,7 +65,7 @@ pub struct ClientSettings {
     /// The signing algorithm of its ID tokens; the workspace's if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id_token_signed_response_alg: Option<crate::jwt::SigningAlgorithm>,
-    /// Its home page, for consent pages.
+    /// Its home page, for consent pages and for the way back to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_uri: Option<String>,
 }
@@ -107,6 +107,12 @@ impl Client {
     /// What people read.
     pub fn display_name(&self) -> &str {
         if self.settings.name.is_empty() { &self.client_id } else { &self.settings.name }
+    }
+
+    /// Where a person finds it again, for a link: its home page, else the site that its answers go to. Both are what its
+    /// operator registered; nothing of a request is in it.
+    pub fn home(&self) -> Option<String> {
+        self.settings.client_uri.clone().or_else(|| self.settings.redirect_uris.site())
     }
 
     /// Whether it may use this grant type.

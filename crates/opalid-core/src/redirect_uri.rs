@@ -179,6 +179,14 @@ impl RedirectUris {
         self.0.is_empty()
     }
 
+    /// The web site that answers go to: the root of the first https address. None where all of them are a program's own.
+    pub fn site(&self) -> Option<String> {
+        self.0.iter().find_map(|uri| {
+            let (authority, _) = split_authority(uri.0.strip_prefix("https:")?)?;
+            Some(format!("https://{authority}/"))
+        })
+    }
+
     /// Where the answer goes. No URI asked for is fine while exactly one is registered (RFC 6749 §3.1.2.3).
     pub fn return_address(&self, asked: Option<&str>) -> Result<ReturnAddress, BadReturnAddress> {
         match (asked, self.0.as_slice()) {
@@ -258,6 +266,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn the_site_of_a_client_is_the_root_of_its_first_https_address() {
+        let uris =
+            |texts: &[&str]| RedirectUris(texts.iter().map(|text| RedirectUri::register(text).unwrap()).collect());
+        assert_eq!(uris(&["https://app.example:8443/cb?a=/b"]).site().as_deref(), Some("https://app.example:8443/"));
+        assert_eq!(uris(&["https://app.example?a"]).site().as_deref(), Some("https://app.example/"));
+        let all = ["com.example.app:/cb", "http://127.0.0.1/cb", "https://[2001:db8::1]/cb", "https://b.example/"];
+        assert_eq!(uris(&all).site().as_deref(), Some("https://[2001:db8::1]/"));
+        assert_eq!(uris(&all[..2]).site(), None);
+    }
 
     fn uri(text: &str) -> RedirectUri {
         RedirectUri::register(text).unwrap()

@@ -20,7 +20,7 @@ mod tests;
 pub use askama::Template;
 pub use consent::{Consent, ScopeGroup};
 pub use home::{CurlLine, Decoded, Demo, DemoNext, DemoStep, DemoUser, FormMethod, Home, HomeDemo, MetadataLink};
-pub use notice::{ErrorPage, FormPost};
+pub use notice::{ErrorPage, FormPost, Over};
 pub use password::{PasswordSet, SetPassword, SetPasswordProblem};
 pub use sign_in::{SelectAccount, SignIn, SignInProblem};
 pub use sign_out::{ConfirmSignOut, SignedOut};

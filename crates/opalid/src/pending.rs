@@ -1,8 +1,11 @@
 //! An authorization request that waits for a person: what was asked, and what has been done for it.
 //!
 //! Authorize stores it and names it in a URL; sign-in and consent note what has happened and send the browser
-//! back to [`Pending::continue_url`].
+//! back to [`Pending::continue_url`]. The URL names the client too, so that whoever comes back when the request is over
+//! (answered, or too late) is led to the application and not to a dead end.
 
+use http::StatusCode;
+use opalid_core::client::Client;
 use opalid_core::error::OAuthError;
 use opalid_core::ids::{RequestId, SessionId};
 use opalid_core::request::{AuthorizeRequest, Prompt};
@@ -12,11 +15,12 @@ use opalid_store::steps::session::SessionRow;
 use serde::{Deserialize, Serialize};
 
 use crate::http::call::Call;
+use crate::http::page;
+use crate::http::reply::Reply;
 use crate::http::routes::Endpoint;
+use crate::http::security_headers::Forms;
+use crate::pages::Over;
 use crate::waiting::{self, Waiting};
-
-/// What a person is told whose request is not there any more.
-pub const OVER: &str = "This sign-in took too long, or is over.";
 
 /// What has become of a request so far.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -103,11 +107,27 @@ impl Pending {
 
     /// The URL of a page for this request.
     pub fn url(&self, call: &Call<'_>, endpoint: Endpoint) -> String {
-        waiting::url(call, endpoint, self.id)
+        let client = form_urlencoded::byte_serialize(self.request.client_id.as_bytes()).collect::<String>();
+        format!("{}{}?client_id={client}&request={}", call.issuer.url, endpoint.path(), self.id)
     }
 
     /// Where the browser goes once a page has done its part.
     pub fn continue_url(&self, call: &Call<'_>) -> String {
         self.url(call, Endpoint::ContinueAuthorize)
     }
+}
+
+/// The page for a request that does not wait any more. The client is the one that the URL names: nothing but its name and
+/// the way to it are shown, and whoever made the URL could have begun a request of that client.
+pub async fn over(call: &Call<'_>) -> Reply {
+    let named = form_urlencoded::parse(call.query().as_bytes()).find(|(name, _)| name == "client_id");
+    let client = match named {
+        Some((_, client_id)) => call.app.store.find_client(call.issuer.id(), &client_id).await.ok().flatten(),
+        None => None,
+    };
+    let client = client.filter(|client| client.enabled);
+    let home = client.as_deref().and_then(Client::home);
+    let client = client.as_deref().map(Client::display_name);
+    let page = Over { workspace: call.issuer.display_name(), client, home: home.as_deref() };
+    page::page_with(call, StatusCode::BAD_REQUEST, &page, Forms::StayHere)
 }

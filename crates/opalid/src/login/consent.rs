@@ -58,7 +58,7 @@ pub async fn submit(call: &Call<'_>) -> Reply {
 async fn wish(call: &Call<'_>) -> Result<Result<Wish, Reply>, OAuthError> {
     let outage = |error| reply::outage(&error);
     let Some(pending) = Pending::find(call).await.map_err(outage)? else {
-        return Ok(Err(page::start_again(call, pending::OVER)));
+        return Ok(Err(pending::over(call).await));
     };
     let Some(session) = browser::session(call).await.map_err(outage)? else {
         return Ok(Err(reply::see_other(&pending.url(call, Endpoint::SignIn))));

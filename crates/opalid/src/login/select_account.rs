@@ -65,7 +65,7 @@ type Found = (Pending, opalid_store::steps::session::SessionRow);
 async fn found(call: &Call<'_>) -> Result<Found, Box<Reply>> {
     let outage = |error| Box::new(page::error_page(call, &reply::outage(&error), ADVICE));
     let Some(pending) = Pending::find(call).await.map_err(outage)? else {
-        return Err(Box::new(page::start_again(call, pending::OVER)));
+        return Err(Box::new(pending::over(call).await));
     };
     match browser::session(call).await.map_err(outage)? {
         Some(session) => Ok((pending, session)),

@@ -43,7 +43,7 @@ const ADVICE: &str = "Try again in a moment.";
 pub async fn show(call: &Call<'_>) -> Reply {
     match Pending::find(call).await {
         Ok(Some(pending)) => form_page(call, &pending, None, None).await,
-        Ok(None) => page::start_again(call, pending::OVER),
+        Ok(None) => pending::over(call).await,
         Err(error) => page::error_page(call, &reply::outage(&error), ADVICE),
     }
 }
@@ -52,7 +52,7 @@ pub async fn show(call: &Call<'_>) -> Reply {
 pub async fn submit(call: &Call<'_>) -> Reply {
     let pending = match Pending::find(call).await {
         Ok(Some(pending)) => pending,
-        Ok(None) => return page::start_again(call, pending::OVER),
+        Ok(None) => return pending::over(call).await,
         Err(error) => return page::error_page(call, &reply::outage(&error), ADVICE),
     };
     let form = match call.form() {

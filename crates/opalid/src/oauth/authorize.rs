@@ -61,7 +61,7 @@ pub async fn endpoint(call: &Call<'_>) -> Reply {
 pub async fn resume(call: &Call<'_>) -> Reply {
     let pending = match Pending::find(call).await {
         Ok(Some(pending)) => pending,
-        Ok(None) => return page::start_again(call, pending::OVER),
+        Ok(None) => return pending::over(call).await,
         Err(error) => return page::error_page(call, &reply::outage(&error), ADVICE),
     };
     match recheck(call, pending.request.clone()).await {
@@ -146,7 +146,7 @@ async fn proceed(call: &Call<'_>, asked: Asked, pending: Pending, stored: Stored
     let to = (&asked.address, &asked.request.reply_to);
     let error = match decide(call, &asked, (&pending, stored)).await {
         Ok(Next::Code(code)) => return answer::code(call, &asked.client, to, &code),
-        Ok(Next::Nothing) => return page::start_again(call, pending::OVER),
+        Ok(Next::Nothing) => return pending::over(call).await,
         Ok(Next::Page(endpoint)) => {
             if stored == Stored::No
                 && let Err(error) = pending.begin(call).await

@@ -126,10 +126,12 @@ fn notices() -> Vec<(&'static str, String)> {
             HiddenField { name: "state", value: "\"quoted\" & <odd>" },
         ],
     };
+    let over = Over { workspace: WORKSPACE, client: Some(CLIENT), home: Some("/") };
     vec![
         ("signed-out", SignedOut { workspace: WORKSPACE, sign_in_url: None }.render().unwrap()),
         ("signed-out-demo", SignedOut { workspace: WORKSPACE, sign_in_url: Some("/demo") }.render().unwrap()),
         ("error", error.render().unwrap()),
+        ("over", over.render().unwrap()),
         ("form-post", form_post.render().unwrap()),
     ]
 }

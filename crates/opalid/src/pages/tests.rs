@@ -82,6 +82,10 @@ fn error_page(words: &str) -> ErrorPage<'_> {
     ErrorPage { workspace: words, what: words, advice: words, code: words, request_id: words }
 }
 
+fn over(words: &str) -> Over<'_> {
+    Over { workspace: words, client: Some(words), home: Some(words) }
+}
+
 fn form_post(words: &str) -> FormPost<'_> {
     FormPost { workspace: words, client: words, action: words, fields: fields(words) }
 }
@@ -112,6 +116,7 @@ fn every_page(words: &str) -> Vec<(&'static str, String)> {
         ("confirm-sign-out", confirm_sign_out(words).render().unwrap()),
         ("signed-out", SignedOut { workspace: words, sign_in_url: Some(words) }.render().unwrap()),
         ("error", error_page(words).render().unwrap()),
+        ("over", over(words).render().unwrap()),
         ("form-post", form_post(words).render().unwrap()),
         ("home", home.render().unwrap()),
         ("demo", demo(Some(next(words))).render().unwrap()),
@@ -183,6 +188,7 @@ fn titles_are_as_documented_and_tell_the_pages_apart() {
         "Sign out?",
         "Signed out",
         "Something is wrong",
+        "This sign-in is over",
         "Returning to Acme",
         "Acme · Opalid",
         "Demo walk-through · Acme",
@@ -193,7 +199,7 @@ fn titles_are_as_documented_and_tell_the_pages_apart() {
 
 #[test]
 fn element_ids_are_as_documented_and_unique_on_their_page() {
-    let documented: [(&str, &[&str]); 12] = [
+    let documented: [(&str, &[&str]); 13] = [
         ("sign-in", &["login", "password", "sign-in", "problem"]),
         ("select-account", &["continue", "use-another"]),
         ("consent", &["allow", "deny"]),
@@ -202,6 +208,7 @@ fn element_ids_are_as_documented_and_unique_on_their_page() {
         ("confirm-sign-out", &["sign-out", "stay"]),
         ("signed-out", &["go-to-sign-in"]),
         ("error", &["error-code", "request-id"]),
+        ("over", &["back"]),
         ("form-post", &["form-post", "continue"]),
         ("home", &["demo"]),
         ("demo", &["step-1", "step-2", "next", "restart"]),
@@ -240,6 +247,15 @@ fn the_error_page_leads_nowhere() {
         assert!(!page.contains(part), "{part}");
     }
     assert_eq!(count(&page, "href="), 2, "the style sheet and the icon");
+}
+
+#[test]
+fn the_page_of_a_sign_in_that_is_over_leads_to_the_application_or_nowhere() {
+    let page = over("zebra").render().unwrap();
+    assert!(page.contains("<a class=\"button primary\" id=\"back\" href=\"zebra\">"));
+    for page in [Over { home: None, ..over("word") }, Over { client: None, home: None, ..over("word") }] {
+        assert!(!page.render().unwrap().contains("<a "));
+    }
 }
 
 #[test]

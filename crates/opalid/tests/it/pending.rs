@@ -16,10 +16,13 @@ async fn about_to_be_answered(server: &Server) -> (Browser, String) {
     (browser, answer.header("location").unwrap().to_owned())
 }
 
-/// The page that says that a request is over.
+/// Whether this is the page that says that a request is over, and leads back to the application.
 fn is_over(landed: Landed) -> bool {
     let answer = landed.answer();
-    answer.status == 400 && answer.text().contains("is over") && Page::parse(answer.text()).has("error-code")
+    let page = Page::parse(answer.text());
+    answer.status == 400
+        && answer.text().contains("<h1>This sign-in is over</h1>")
+        && page.attribute("back", "href") == Some("https://app.example/")
 }
 
 #[tokio::test]
@@ -64,6 +67,34 @@ async fn a_stored_request_that_was_refused_is_over_too() {
     assert_eq!(value(&parameters, "error"), "access_denied");
     // Back in the browser's history, and the other button.
     assert!(is_over(browser.submit(&server, &allow).await));
+}
+
+#[tokio::test]
+async fn going_back_loading_again_and_another_tab_lead_to_the_application_once_the_sign_in_is_finished() {
+    let server = Server::with_people().await;
+    let mut browser = Browser::new();
+    let ask = Ask::new().with("scope", "openid read").with("resource", API).with("prompt", "login");
+    let landed = browser.open(&server, &ask.target()).await;
+    let Landed::Here(sign_in, _) = &landed else { panic!("no sign-in page") };
+    let sign_in = sign_in.clone();
+    let other_tab = browser.open(&server, &sign_in).await;
+    let landed = browser.give_password(&server, landed, "alice", &password_of("alice")).await;
+    let Landed::Here(consent, _) = &landed else { panic!("no consent page") };
+    let consent = consent.clone();
+    let (_, parameters) = browser.allow(&server, landed).await.away();
+    for page in [&sign_in, &consent, &sign_in.replace("/sign-in?", "/authorize/continue?")] {
+        assert!(is_over(browser.open(&server, page).await), "{page}");
+    }
+    assert!(is_over(browser.give_password(&server, other_tab, "bob", &password_of("bob")).await));
+    assert_eq!(server.tokens(value(&parameters, "code")).await.status, 200, "and nothing happens to what was finished");
+    // Whatever an address says: a client that is none of ours is not named, and no answer is sent.
+    for client in ["stranger", "%3Cb%3E", ""] {
+        let answer = browser.get(&server, &format!("/sign-in?client_id={client}&request=x")).await;
+        assert_eq!((answer.status, answer.header("location")), (400, None));
+        assert!(!Page::parse(answer.text()).has("back") && !answer.text().contains("stranger"));
+    }
+    let native = browser.get(&server, "/sign-in?client_id=native&request=x").await;
+    assert!(native.text().contains("The Native App") && !Page::parse(native.text()).has("back"));
 }
 
 #[tokio::test]
