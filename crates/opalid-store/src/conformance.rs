@@ -13,6 +13,7 @@ mod observed;
 pub(crate) mod place;
 mod refresh;
 mod refused;
+mod request;
 mod restore;
 mod rows;
 mod standing;

@@ -209,6 +209,8 @@ pub struct Metrics {
     pub store_failures: Counters<StoreFailure>,
     commit_seconds: Histogram,
     steps_waiting: Gauge,
+    /// Requests that wait for a person, as the last round of sweeping found them.
+    pub requests_waiting: Gauge,
 }
 
 impl Metrics {
@@ -234,6 +236,9 @@ impl Metrics {
         let steps_waiting = Gauge::default();
         let help = "Steps handed to the store whose callers wait";
         registry.register("store_steps_waiting", help, steps_waiting.clone());
+        let requests_waiting = Gauge::default();
+        let help = "Stored requests that wait for a person, in all workspaces";
+        registry.register("requests_waiting", help, requests_waiting.clone());
         let r = &mut registry;
         Self {
             requests,
@@ -244,6 +249,7 @@ impl Metrics {
             store_failures: Counters::register(r, "store_failures", "kind", "Failures of the store, by kind"),
             commit_seconds,
             steps_waiting,
+            requests_waiting,
             registry,
         }
     }

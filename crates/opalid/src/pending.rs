@@ -59,6 +59,10 @@ const fn no_id() -> RequestId {
 
 impl Waiting for Pending {
     const KIND: &'static str = "authorize";
+
+    fn created_at(&self) -> UnixTime {
+        self.created_at
+    }
 }
 
 impl Pending {
@@ -80,7 +84,7 @@ impl Pending {
 
     /// Says that it is over: it was answered.
     pub async fn end(&self, call: &Call<'_>) -> Result<(), OAuthError> {
-        waiting::end(call, self.id).await
+        waiting::end(call, self.id).await.map(drop)
     }
 
     /// Whether this session was signed in for it.

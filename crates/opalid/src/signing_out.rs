@@ -54,6 +54,10 @@ const fn no_id() -> RequestId {
 
 impl Waiting for SigningOut {
     const KIND: &'static str = "sign-out";
+
+    fn created_at(&self) -> UnixTime {
+        self.created_at
+    }
 }
 
 impl SigningOut {

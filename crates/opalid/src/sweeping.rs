@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use opalid_store::StoreError;
+use opalid_store::steps::request::CountWaiting;
 use opalid_store::steps::sweep::{Aged, Sweep, SweepAged, SweepPosition, SweptTable};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
@@ -39,12 +40,13 @@ pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
 }
 
 /// Removes everything whose time is over: batch after batch until one is not full, so that however fast rows come,
-/// they go as fast.
+/// they go as fast. Then it is said how many requests wait.
 pub async fn aged(app: &App, stop: &watch::Receiver<bool>) -> Result<(), StoreError> {
     let applied = app.store.memory().position();
     for what in [Aged::Requests, Aged::Killed, Aged::Feed(applied), Aged::Audit(app.audit_kept)] {
         while is_full(app.store.run(SweepAged { what, limit: BATCH, now: app.now() }).await?) && !*stop.borrow() {}
     }
+    app.metrics.requests_waiting.set(app.store.read(CountWaiting).await?);
     Ok(())
 }
 

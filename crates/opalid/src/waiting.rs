@@ -1,14 +1,14 @@
 //! What waits for a person between two requests: a record in the store, named `request` in a URL.
 //!
 //! Holds: a record of one kind never reads as one of another. Its id is no secret: whoever has it can only do
-//! for it what they can do anyway. Records are bounded in size and in how many one address may begin. What is over is
-//! never stored again.
+//! for it what they can do anyway. Records are bounded in size, in how many wait, and in how many one address may begin;
+//! one that nobody opened goes soon. What is over is never stored again.
 
 use opalid_core::error::{ErrorCode, OAuthError};
 use opalid_core::ids::RequestId;
-use opalid_core::time::Seconds;
+use opalid_core::time::{Seconds, UnixTime};
 use opalid_store::Outage;
-use opalid_store::steps::request::{EndRequest, FindRequest, IsNew, SaveRequest};
+use opalid_store::steps::request::{BeginRequest, Begun, EndRequest, FindRequest, SaveRequest, WAITING_MAX};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -16,7 +16,9 @@ use crate::http::call::Call;
 use crate::http::reply;
 use crate::http::routes::Endpoint;
 
-/// How long a record waits.
+/// How long a record waits for anybody to come back with it.
+const UNTOUCHED: Seconds = Seconds(600);
+/// How long it waits in all, once somebody did.
 const KEPT: Seconds = Seconds(3600);
 /// The largest record, in bytes.
 const LARGEST: usize = 16 * 1024;
@@ -25,6 +27,9 @@ const LARGEST: usize = 16 * 1024;
 pub trait Waiting: Serialize + DeserializeOwned {
     /// Its name, in front of the record.
     const KIND: &'static str;
+
+    /// When it came.
+    fn created_at(&self) -> UnixTime;
 }
 
 /// A new record's id.
@@ -38,21 +43,40 @@ pub async fn begin<W: Waiting>(call: &Call<'_>, id: RequestId, record: &W) -> Re
         let description = "Too many sign-ins were begun from where you are.";
         return Err(OAuthError::new(ErrorCode::TooManyRequests, description));
     }
-    save(call, (id, IsNew::Yes), record).await
+    let expires_at = record.created_at().plus(UNTOUCHED);
+    let document = document(record)?;
+    let step = BeginRequest { workspace: call.issuer.id(), id, document, expires_at, most: WAITING_MAX };
+    match call.app.store.run(step).await.map_err(|error| reply::outage(&error))? {
+        Begun::Kept => Ok(()),
+        Begun::Full => {
+            let description = "Too many people are signing in right now.";
+            Err(OAuthError::new(ErrorCode::ServerBusy, description).because("no more requests may wait here"))
+        }
+    }
 }
 
 /// Keeps what has become of a record. One that is over meanwhile stays over.
 pub async fn go_on<W: Waiting>(call: &Call<'_>, id: RequestId, record: &W) -> Result<(), OAuthError> {
-    save(call, (id, IsNew::No), record).await
+    let document = document(record)?;
+    save(call, (id, record), Some(document)).await.map_err(|error| reply::outage(&error))
 }
 
-/// Says that a record is over.
-pub async fn end(call: &Call<'_>, id: RequestId) -> Result<(), OAuthError> {
+/// Says that a record is over; `false` if it was already.
+pub async fn end(call: &Call<'_>, id: RequestId) -> Result<bool, OAuthError> {
     let step = EndRequest { workspace: call.issuer.id(), id };
-    call.app.store.run(step).await.map(drop).map_err(|error| reply::outage(&error))
+    call.app.store.run(step).await.map_err(|error| reply::outage(&error))
 }
 
-async fn save<W: Waiting>(call: &Call<'_>, (id, is_new): (RequestId, IsNew), record: &W) -> Result<(), OAuthError> {
+async fn save<W: Waiting>(
+    call: &Call<'_>,
+    (id, record): (RequestId, &W),
+    document: Option<String>,
+) -> Result<(), Outage> {
+    let step = SaveRequest { workspace: call.issuer.id(), id, document, expires_at: record.created_at().plus(KEPT) };
+    call.app.store.run(step).await.map(drop)
+}
+
+fn document<W: Waiting>(record: &W) -> Result<String, OAuthError> {
     let json = serde_json::to_string(record);
     let json = json.map_err(|error| OAuthError::new(ErrorCode::ServerError, "it cannot be kept").because(error))?;
     let document = format!("{} {json}", W::KIND);
@@ -60,19 +84,23 @@ async fn save<W: Waiting>(call: &Call<'_>, (id, is_new): (RequestId, IsNew), rec
         let description = "This request is too long to be kept: at most 16 KiB.";
         return Err(OAuthError::new(ErrorCode::InvalidRequest, description));
     }
-    let step = SaveRequest { workspace: call.issuer.id(), id, is_new, document, expires_at: call.now.plus(KEPT) };
-    call.app.store.run(step).await.map(drop).map_err(|error| reply::outage(&error))
+    Ok(document)
 }
 
-/// The record named `request` in the query, if it still waits and is of this kind.
+/// The record named `request` in the query, if it still waits and is of this kind. The first time it is kept longer: a
+/// person works on it.
 pub async fn find<W: Waiting>(call: &Call<'_>) -> Result<Option<(RequestId, W)>, Outage> {
     let named = form_urlencoded::parse(call.query().as_bytes()).find(|(name, _)| name == "request");
     let Some(id) = named.and_then(|(_, value)| value.parse::<RequestId>().ok()) else { return Ok(None) };
     let step = FindRequest { workspace: call.issuer.id(), id, now: call.now };
-    let Some(document) = call.app.store.read(step).await? else { return Ok(None) };
+    let Some((document, expires_at)) = call.app.store.read(step).await? else { return Ok(None) };
     let json = document.strip_prefix(W::KIND).and_then(|rest| rest.strip_prefix(' '));
-    let read = |json| serde_json::from_str(json).map_err(|error| Outage::Corrupt(error.to_string()));
-    Ok(json.map(read).transpose()?.map(|record| (id, record)))
+    let Some(json) = json else { return Ok(None) };
+    let record: W = serde_json::from_str(json).map_err(|error| Outage::Corrupt(error.to_string()))?;
+    if expires_at < record.created_at().plus(KEPT) {
+        save(call, (id, &record), None).await?;
+    }
+    Ok(Some((id, record)))
 }
 
 /// The URL of a page for a record.

@@ -14,7 +14,7 @@ use crate::steps::Stamp;
 use crate::steps::events::{EventRange, ListEvents};
 use crate::steps::evidence::{GrantFacts, find_grant};
 use crate::steps::refresh::{NewChain, insert_chain};
-use crate::steps::request::{FindRequest, IsNew, SaveRequest};
+use crate::steps::request::{BeginRequest, Begun, FindRequest, WAITING_MAX};
 use crate::steps::session::StartSession;
 use crate::steps::standing::insert_grant;
 use crate::steps::sweep::{Aged, FEED_KEPT, KEPT, Sweep, SweepAged, SweptTable, TOKENS_KEPT};
@@ -107,8 +107,8 @@ async fn requests_go_by_their_end_however_many_there_are(place: &Place) {
     for n in 0..25 {
         let (id, expires_at) = (RequestId::from_bytes(unique_bytes()), if n < 20 { NOW } else { END });
         waiting.extend((n >= 20).then_some(id));
-        let step = SaveRequest { workspace, id, is_new: IsNew::Yes, document: String::new(), expires_at };
-        assert!(world.store.run(step).await.unwrap());
+        let step = BeginRequest { workspace, id, document: String::new(), expires_at, most: WAITING_MAX };
+        assert_eq!(world.store.run(step).await.unwrap(), Begun::Kept);
     }
     assert_eq!(aged(&world, Aged::Requests, 8, NOW).await, 0);
     let mut removed = Vec::new();

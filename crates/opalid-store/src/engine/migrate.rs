@@ -8,8 +8,11 @@ use aws_lc_rs::digest;
 use crate::error::StoreError;
 
 /// Every migration, in order.
-const ALL: &[(u32, &str)] =
-    &[(1, include_str!("../migrations/0001_first.sql")), (2, include_str!("../migrations/0002_sweeping.sql"))];
+const ALL: &[(u32, &str)] = &[
+    (1, include_str!("../migrations/0001_first.sql")),
+    (2, include_str!("../migrations/0002_sweeping.sql")),
+    (3, include_str!("../migrations/0003_waiting.sql")),
+];
 
 /// What stands for the type tokens of a migration's text.
 pub(crate) struct Dialect {

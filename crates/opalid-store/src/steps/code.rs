@@ -16,7 +16,7 @@ use crate::engine::tx::{Step, Tx, Value};
 use crate::error::StoreError;
 use crate::steps::evidence::{BEHIND_GRANT, GrantFacts, GrantRow, held_grant_columns, read_held_grant};
 use crate::steps::refresh::{NewChain, insert_chain};
-use crate::steps::request::EndRequest;
+use crate::steps::request::{Ended, end};
 use crate::steps::revoke::cut;
 use crate::steps::standing::insert_grant;
 use crate::steps::{Stamp, to_json};
@@ -48,11 +48,13 @@ impl Step for IssueCode {
     type Out = bool;
 
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<bool, StoreError> {
-        if let Some(id) = self.answers
-            && !(EndRequest { workspace: self.stamp.workspace, id }.run(tx).await?)
-        {
-            return Ok(false);
-        }
+        let answered = match self.answers {
+            Some(id) => match end(tx, self.stamp.workspace, id).await? {
+                Some(ended) => ended,
+                None => return Ok(false),
+            },
+            None => Ended::default(),
+        };
         let workspace: Value = self.stamp.workspace.as_bytes().into();
         insert_grant(tx, &self.stamp, &self.grant, None, &self.facts).await?;
         let used = "UPDATE session SET used_at = $1 WHERE workspace = $2 AND id = $3";
@@ -69,7 +71,8 @@ impl Step for IssueCode {
             to_json(&self.binding)?.into(),
             self.expires_at.into(),
         ];
-        tx.run(sql, &values).await?;
+        tx.send(sql, &values).await?;
+        answered.count(tx).await?;
         let user = self.grant.user.map_or_else(String::new, |user| format!("user {user}"));
         self.stamp.audit(tx, "grant.made", format!("grant {}", self.grant.id), user);
         Ok(true)

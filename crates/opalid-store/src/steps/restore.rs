@@ -52,6 +52,7 @@ impl Step for Restore {
         workspaces.sort_unstable();
         tx.send("DELETE FROM password_link", &[]).await?;
         tx.send("DELETE FROM request", &[]).await?;
+        tx.send("DELETE FROM waiting", &[]).await?;
         // A consent that was withdrawn since would let its client in again without a question.
         tx.send("DELETE FROM consent", &[]).await?;
         let sql = "UPDATE feed_head SET incarnation = $1, owner = $2, left_cleanly = 0 WHERE one = 1 RETURNING n";

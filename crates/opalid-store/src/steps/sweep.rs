@@ -17,6 +17,7 @@ use opalid_core::workspace::SEALED_LIFETIME_MAX;
 use crate::engine::tx::{Step, Tx, Value};
 use crate::error::StoreError;
 use crate::feed::Position;
+use crate::steps::request::Ended;
 
 /// How long a row is kept beyond its end: clocks step back, and a code that comes a second time still cuts
 /// its grant.
@@ -73,26 +74,6 @@ macro_rules! swept {
                 $over,
                 ") RETURNING id"
             ),
-        )
-    };
-}
-macro_rules! aged {
-    ($table:literal, $key:literal, $by:literal) => {
-        concat!(
-            "DELETE FROM ",
-            $table,
-            " WHERE (",
-            $key,
-            ") IN (SELECT ",
-            $key,
-            " FROM ",
-            $table,
-            " WHERE ",
-            $by,
-            " < $1 ORDER BY ",
-            $by,
-            " LIMIT $2) RETURNING ",
-            $by
         )
     };
 }
@@ -236,6 +217,16 @@ pub struct SweepAged {
 }
 
 impl SweepAged {
+    /// Requests are counted off those that wait.
+    async fn sweep_requests<T: Tx>(&self, tx: &mut T) -> Result<usize, StoreError> {
+        let sql = "DELETE FROM request WHERE expires_at < $1 AND (workspace, id) IN (
+                       SELECT workspace, id FROM request WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)
+                   RETURNING workspace, part";
+        let rows = tx.run(sql, &[self.now.into(), self.limit.into()]).await?;
+        Ended::of(&rows)?.count(tx).await?;
+        Ok(rows.len())
+    }
+
     /// Killed tokens are counted off their grants.
     async fn sweep_killed<T: Tx>(&self, tx: &mut T) -> Result<usize, StoreError> {
         let sql = "DELETE FROM killed WHERE (workspace, grant_id, jti) IN (
@@ -258,19 +249,22 @@ impl Step for SweepAged {
     type Out = usize;
 
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<usize, StoreError> {
-        let (sql, before) = match self.what {
-            Aged::Requests => (aged!("request", "workspace, id", "expires_at"), self.now),
-            Aged::Killed => return self.sweep_killed(tx).await,
-            Aged::Audit(kept) => (aged!("audit", "workspace, id", "at"), self.now.minus(kept)),
+        match self.what {
+            Aged::Requests => self.sweep_requests(tx).await,
+            Aged::Killed => self.sweep_killed(tx).await,
+            Aged::Audit(kept) => {
+                let sql = "DELETE FROM audit WHERE (workspace, id) IN (
+                               SELECT workspace, id FROM audit WHERE at < $1 ORDER BY at LIMIT $2) RETURNING at";
+                Ok(tx.run(sql, &[self.now.minus(kept).into(), self.limit.into()]).await?.len())
+            }
             Aged::Feed(applied) => {
                 let sql = "DELETE FROM feed WHERE n IN (
                                SELECT n FROM feed WHERE at < $1 AND n <= $2 ORDER BY at LIMIT $3) RETURNING n";
                 let applied = i64::try_from(applied.0).unwrap_or(i64::MAX);
                 let values = [self.now.minus(FEED_KEPT).into(), applied.into(), self.limit.into()];
-                return Ok(tx.run(sql, &values).await?.len());
+                Ok(tx.run(sql, &values).await?.len())
             }
-        };
-        Ok(tx.run(sql, &[before.into(), self.limit.into()]).await?.len())
+        }
     }
 }
 

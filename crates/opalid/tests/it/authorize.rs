@@ -309,6 +309,24 @@ async fn the_way_back_from_a_page_can_be_taken_once() {
 }
 
 #[tokio::test]
+async fn a_request_that_nobody_comes_back_with_waits_ten_minutes() {
+    let (server, mut browser) = (Server::with_people().await, Browser::new());
+    let begin = async |browser: &mut Browser| {
+        let answer = browser.post(&server, "/authorize", &Ask::new().pairs()).await;
+        answer.header("location").unwrap().to_owned()
+    };
+    let (left, touched) = (begin(&mut browser).await, begin(&mut browser).await);
+    server.clock.advance(599);
+    assert_eq!(browser.open(&server, &touched).await.path(), "/sign-in");
+    server.clock.advance(1);
+    assert_eq!(browser.get(&server, &left).await.status, 400);
+    server.clock.advance(2999);
+    assert_eq!(browser.open(&server, &touched).await.path(), "/sign-in");
+    server.clock.advance(1);
+    assert_eq!(browser.get(&server, &touched).await.status, 400);
+}
+
+#[tokio::test]
 async fn a_request_waits_an_hour_and_no_longer() {
     let (server, mut browser) = (Server::with_people().await, Browser::new());
     let landed = browser.open(&server, &Ask::new().target()).await;

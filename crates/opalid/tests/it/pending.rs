@@ -1,11 +1,12 @@
 //! Requests that wait for a person: answered once, bounded in size, number and time.
 
+use opalid_store::steps::request::{PARTS, WAITING_MAX};
 use opalid_store::{Step, StoreError, Tx};
 
 use crate::support::Server;
 use crate::support::browser::{Browser, Landed};
 use crate::support::html::Page;
-use crate::support::person::{API, Ask, password_of, value};
+use crate::support::person::{API, APP, Ask, password_of, value};
 
 /// A request that waits at `/authorize/continue` and would be answered there: its target, and alice's browser.
 async fn about_to_be_answered(server: &Server) -> (Browser, String) {
@@ -174,6 +175,45 @@ async fn a_person_slower_than_max_age_is_not_asked_again_for_the_same_request() 
     assert_eq!(browser.open(&server, &ask.target()).await.path(), "/sign-in");
 }
 
+/// As many requests wait as may.
+struct Fill(i64);
+
+impl Step for Fill {
+    type Out = ();
+
+    async fn run<T: Tx>(&self, tx: &mut T) -> Result<(), StoreError> {
+        tx.write("UPDATE waiting SET n = n + $1", &[self.0.into()]).await.map(drop)
+    }
+}
+
+#[tokio::test]
+async fn where_too_many_wait_the_next_is_told_so_and_who_needs_no_page_is_served() {
+    let server = Server::with_people().await;
+    let mut signed_in = Browser::new();
+    signed_in.code(&server, &Ask::new(), "alice").await;
+    // Each part of the count has a request.
+    let mut first = Vec::new();
+    for _ in 0..300 {
+        first.push(Browser::new().post(&server, "/authorize", &Ask::new().pairs()).await);
+    }
+    server.app.store.run(Fill(i64::from(WAITING_MAX / PARTS))).await.unwrap();
+    let mut browser = Browser::new();
+    for answer in [
+        browser.post(&server, "/authorize", &Ask::new().pairs()).await,
+        browser.get(&server, &Ask::new().target()).await,
+        browser.post(&server, "/logout", &[("client_id", APP.0)]).await,
+    ] {
+        assert_eq!((answer.status, answer.header("location")), (503, None), "{answer:?}");
+        assert!(answer.text().contains("Too many people are signing in right now."));
+    }
+    signed_in.silent_code(&server, &Ask::new()).await;
+    let waiting = first[0].header("location").unwrap().to_owned();
+    let landed = browser.open(&server, &waiting).await;
+    assert_eq!(landed.path(), "/sign-in", "who waits already goes on");
+    server.app.store.run(Fill(-i64::from(WAITING_MAX / PARTS))).await.unwrap();
+    assert_eq!(browser.post(&server, "/authorize", &Ask::new().pairs()).await.status, 303);
+}
+
 /// How many requests and audit rows are stored.
 struct Count;
 
@@ -197,10 +237,13 @@ async fn one_round_of_sweeping_takes_every_request_that_is_over_and_audit_rows_a
     opalid::sweeping::aged(&server.app, &stop).await.unwrap();
     let (requests, audit) = count().await;
     assert_eq!(requests, 600, "they wait");
-    server.clock.advance(3601);
+    let metrics = || server.app.metrics.render();
+    assert!(metrics().contains("\nopalid_requests_waiting 600\n"), "{}", metrics());
+    server.clock.advance(601);
     let waiting = Browser::new().open(&server, &Ask::new().target()).await.page().form("sign-in");
     opalid::sweeping::aged(&server.app, &stop).await.unwrap();
     assert_eq!(count().await, (1, audit));
+    assert!(metrics().contains("\nopalid_requests_waiting 1\n"), "{}", metrics());
     assert_eq!(Browser::new().get(&server, &waiting.action).await.status, 200);
     server.clock.advance(90 * 24 * 3600);
     opalid::sweeping::aged(&server.app, &stop).await.unwrap();
