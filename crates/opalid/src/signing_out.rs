@@ -89,6 +89,11 @@ impl SigningOut {
         waiting::go_on(call, self.id, self).await
     }
 
+    /// Says that it is over: the browser goes on. `false` if it was over already.
+    pub async fn end(&self, call: &Call<'_>) -> Result<bool, OAuthError> {
+        waiting::end(call, self.id).await
+    }
+
     /// The wish named `request` in the query, if it still waits.
     pub async fn find(call: &Call<'_>) -> Result<Option<Self>, Outage> {
         Ok(waiting::find::<Self>(call).await?.map(|(id, found)| Self { id, ..found }))

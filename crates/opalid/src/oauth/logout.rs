@@ -3,7 +3,7 @@
 //! Takes: a client's wish, by GET or POST; or a stored one.
 //! Gives: a session that has ended, and the browser back at the client; a page that asks; an error page.
 //! Holds: nobody is sent to an address that its client did not register, nor without an ID token of ours or the
-//! person's word (§3). Nobody is signed out unasked but by an ID token of the very session at hand (§2). A POST is
+//! person's word (§3), nor twice for one stored wish. Nobody is signed out unasked but by an ID token of the very session at hand (§2). A POST is
 //! stored and answered with a redirect, because cookies with `SameSite=Lax` do not come with a POST from elsewhere.
 
 use http::Method;
@@ -109,12 +109,13 @@ fn refused(description: &'static str) -> OAuthError {
 async fn proceed(call: &Call<'_>, wish: SigningOut, stored: Stored) -> Result<Reply, OAuthError> {
     let outage = |error| reply::outage(&error);
     let Some(session) = browser::standing_session(call).await.map_err(outage)? else {
-        return after(call, &wish).await;
+        return after(call, &wish, stored).await;
     };
     if wish.names(&session) {
         // Before anything is done: a client that is gone meanwhile has no say.
-        let mut reply = after(call, &wish).await?;
+        onward(call, &wish).await?;
         browser::end_session(call, &session).await.map_err(outage)?;
+        let mut reply = after(call, &wish, stored).await?;
         browser::delete_session(call, &mut reply);
         return Ok(reply);
     }
@@ -124,8 +125,16 @@ async fn proceed(call: &Call<'_>, wish: SigningOut, stored: Stored) -> Result<Re
     Ok(reply::see_other(&wish.ask_url(call)))
 }
 
+/// What follows a sign-out. A stored wish is over with it: whoever comes again is told that they are signed out, and the
+/// client gets its `state` once.
+async fn after(call: &Call<'_>, wish: &SigningOut, stored: Stored) -> Result<Reply, OAuthError> {
+    let onward = onward(call, wish).await?;
+    let is_first = stored == Stored::No || wish.end(call).await?;
+    Ok(if is_first { onward } else { reply::see_other(&at(call, Endpoint::SignedOut)) })
+}
+
 /// Back to the client, or to our own last page.
-async fn after(call: &Call<'_>, wish: &SigningOut) -> Result<Reply, OAuthError> {
+async fn onward(call: &Call<'_>, wish: &SigningOut) -> Result<Reply, OAuthError> {
     let is_legitimate = wish.hinted.is_some() || wish.confirmed;
     let Some(asked) = wish.post_logout_redirect_uri.as_deref().filter(|_| is_legitimate) else {
         return Ok(reply::see_other(&at(call, Endpoint::SignedOut)));

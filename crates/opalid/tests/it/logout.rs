@@ -287,6 +287,43 @@ async fn a_yes_that_was_said_once_does_not_sign_out_the_next_session() {
 }
 
 #[tokio::test]
+async fn a_stored_wish_leads_back_once_and_then_only_says_signed_out() {
+    let (server, mut browser, tokens) = signed_in().await;
+    let fields = [("id_token_hint", &*tokens.id), ("post_logout_redirect_uri", BYE), ("state", "s")];
+    let stored = server.form_post("/logout", &fields).await;
+    let landed = browser.open(&server, sent_to(&stored)).await;
+    assert!(matches!(&landed, Landed::Away(to) if *to == format!("{BYE}&state=s")), "{landed:?}");
+    says_signed_out(browser.open(&server, sent_to(&stored)).await);
+    // The same after the person was asked.
+    let (server, mut browser, _) = signed_in().await;
+    let target = logout(&[("client_id", SHOP.0), ("post_logout_redirect_uri", BYE), ("state", "s")]);
+    let (url, page) = asks(browser.open(&server, &target).await);
+    let landed = browser.submit(&server, &page.form("sign-out")).await;
+    assert!(matches!(landed, Landed::Away(_)), "{landed:?}");
+    for again in [url.clone(), url.replace("/sign-out", "/logout/continue")] {
+        says_signed_out(browser.open(&server, &again).await);
+    }
+}
+
+#[tokio::test]
+async fn a_stored_wish_gone_on_with_eight_times_at_once_leads_back_once() {
+    let (server, browser, tokens) = signed_in().await;
+    let fields = [("id_token_hint", &*tokens.id), ("post_logout_redirect_uri", BYE), ("state", "s")];
+    for browser in [browser, Browser::new()] {
+        let stored = server.form_post("/logout", &fields).await;
+        let attempts = (0..8).map(|_| {
+            let (mut browser, server, target) = (browser.clone(), &server, sent_to(&stored));
+            async move { browser.open(server, target).await }
+        });
+        let landed = futures_util::future::join_all(attempts).await;
+        let (away, here): (Vec<_>, Vec<_>) = landed.into_iter().partition(|at| matches!(at, Landed::Away(_)));
+        assert_eq!((away.len(), here.len()), (1, 7));
+        here.into_iter().for_each(says_signed_out);
+        assert!(!server.is_active(DEMO_API, &tokens.access).await);
+    }
+}
+
+#[tokio::test]
 async fn an_address_that_the_client_has_given_up_meanwhile_is_not_gone_to() {
     let (server, mut browser, tokens) = signed_in().await;
     let stored = server.form_post("/logout", &[("id_token_hint", &tokens.id), ("post_logout_redirect_uri", BYE)]).await;
