@@ -104,6 +104,27 @@ impl Pending {
         self.request.prompt.contains(Prompt::Login) || self.request.max_age.is_some_and(too_old)
     }
 
+    /// Whether the person of this session is the one that `id_token_hint` names (OpenID Core §3.1.2.1). A hint that cannot
+    /// be read names nobody: keys may have gone since it was given out.
+    pub fn is_hinted(&self, call: &Call<'_>, session: &SessionRow) -> bool {
+        let Some(hint) = &self.request.id_token_hint else { return true };
+        let claims = call.issuer.public.verify_id_token_hint(hint, &call.issuer.url);
+        claims.map_or(true, |claims| claims.sub == session.user.to_string())
+    }
+
+    /// Whether it is open in which account the person goes on: the client wants them to choose, or another session than
+    /// this one was signed in or chosen for this very request, so that somebody signed in elsewhere in this browser since.
+    pub fn needs_choice(&self, session: &SessionRow) -> bool {
+        let is_settled = self.is_fresh(session) || self.chosen == Some(session.id);
+        let was_another = self.signed_in.is_some() || self.chosen.is_some();
+        !is_settled && (was_another || self.request.prompt.contains(Prompt::SelectAccount))
+    }
+
+    /// Whether the person of this session may be asked what the client may have: they are the one it is about.
+    pub fn is_about(&self, call: &Call<'_>, session: &SessionRow) -> bool {
+        !self.needs_sign_in(session, call.now) && self.is_hinted(call, session) && !self.needs_choice(session)
+    }
+
     /// The request named `request` in the query, if it still waits.
     pub async fn find(call: &Call<'_>) -> Result<Option<Self>, Outage> {
         Ok(waiting::find::<Self>(call).await?.map(|(id, pending)| Self { id, ..pending }))

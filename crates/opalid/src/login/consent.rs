@@ -1,4 +1,8 @@
 //! The consent page: what a client wants, for whom, how long.
+//!
+//! Takes: a stored request, a form. Gives: the person's decision, and the way back to the request.
+//! Holds: a decision is taken from the session that the page was made for and no other, and only from the person whom the
+//! request is about: the one it names, the one who signed in for it, or the one who was chosen.
 
 use opalid_core::client::Client;
 use opalid_core::error::OAuthError;
@@ -63,8 +67,9 @@ async fn wish(call: &Call<'_>) -> Result<Result<Wish, Reply>, OAuthError> {
     let Some(session) = browser::session(call).await.map_err(outage)? else {
         return Ok(Err(reply::see_other(&pending.url(call, Endpoint::SignIn))));
     };
-    if pending.needs_sign_in(&session, call.now) {
-        return Ok(Err(reply::see_other(&pending.url(call, Endpoint::SignIn))));
+    // Another may have signed in in this browser since the page was shown. Authorize says what comes first.
+    if !pending.is_about(call, &session) {
+        return Ok(Err(reply::see_other(&pending.continue_url(call))));
     }
     let client = call.app.store.find_client(call.issuer.id(), &pending.request.client_id).await.map_err(outage)?;
     let Some(client) = client.filter(|client| client.enabled) else {

@@ -1,5 +1,7 @@
 //! Choosing between the account that is signed in and another (`prompt=select_account`).
 
+use opalid_store::steps::session::SessionRow;
+
 use crate::browser::csrf::FormPurpose;
 use crate::browser::{self, FormToken};
 use crate::http::call::Call;
@@ -24,7 +26,7 @@ pub async fn show(call: &Call<'_>) -> Reply {
         Err(error) => return page::error_page(call, &reply::outage(&error), ADVICE),
     };
     let client = call.app.store.find_client(call.issuer.id(), &pending.request.client_id).await.ok().flatten();
-    let token = FormToken::new(call, FormPurpose::SelectAccount, &pending.id.to_string());
+    let token = FormToken::new(call, FormPurpose::SelectAccount, &shown(&pending, &session));
     let action = pending.url(call, Endpoint::SelectAccount);
     let page = SelectAccount {
         workspace: call.issuer.display_name(),
@@ -47,7 +49,7 @@ pub async fn submit(call: &Call<'_>) -> Reply {
         Ok(form) => form,
         Err(error) => return page::error_page(call, &error, ADVICE),
     };
-    if let Err(forged) = browser::check_form(call, &form, FormPurpose::SelectAccount, &pending.id.to_string()) {
+    if let Err(forged) = browser::check_form(call, &form, FormPurpose::SelectAccount, &shown(&pending, &session)) {
         return page::start_again(call, forged.to_string());
     }
     if form.one("account") != Some("continue") {
@@ -60,7 +62,12 @@ pub async fn submit(call: &Call<'_>) -> Reply {
     }
 }
 
-type Found = (Pending, opalid_store::steps::session::SessionRow);
+/// What the form is bound to: the request, and the account that the page names.
+fn shown(pending: &Pending, session: &SessionRow) -> String {
+    format!("{} {}", pending.id, session.id)
+}
+
+type Found = (Pending, SessionRow);
 
 async fn found(call: &Call<'_>) -> Result<Found, Box<Reply>> {
     let outage = |error| Box::new(page::error_page(call, &reply::outage(&error), ADVICE));

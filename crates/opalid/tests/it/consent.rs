@@ -27,7 +27,11 @@ async fn consent_page(server: &Server) -> (Browser, Landed) {
 }
 
 async fn consent_of_alice(server: &Server) -> Option<ConsentId> {
-    let user = server.find_user("alice").await.id;
+    consent_of(server, "alice").await
+}
+
+async fn consent_of(server: &Server, name: &str) -> Option<ConsentId> {
+    let user = server.find_user(name).await.id;
     let client = server.app.store.find_client(server.app.root, APP.0).await.unwrap().unwrap().id;
     let found = server.app.store.read(FindConsent { workspace: server.app.root, user, client }).await.unwrap();
     found.map(|found| found.id)
@@ -160,6 +164,70 @@ async fn what_one_person_allowed_is_nothing_another_one_allowed() {
     let landed = bobs.open(&server, &going_on).await;
     let landed = bobs.give_password(&server, landed, "bob", &password_of("bob")).await;
     assert_eq!(landed.path(), "/consent");
+}
+
+/// Another tab of this browser, in which another person signs in meanwhile.
+async fn another_tab(browser: &mut Browser, server: &Server, name: &str) {
+    browser.sign_in(server, &Ask::public().with("prompt", "login"), name).await.away();
+}
+
+#[tokio::test]
+async fn who_signs_in_in_another_tab_agrees_to_nothing_in_this_one() {
+    let server = Server::with_people().await;
+    let (mut browser, landed) = consent_page(&server).await;
+    let Landed::Here(consent, answer) = landed else { panic!("no consent page") };
+    let form = Landed::Here(consent.clone(), answer).page().form("allow");
+    another_tab(&mut browser, &server, "bob").await;
+    // Alice's button, and the page loaded again: who goes on has to be chosen first.
+    for landed in [browser.submit(&server, &form).await, browser.open(&server, &consent).await] {
+        assert_eq!(landed.path(), "/sign-in/account");
+        assert!(landed.answer().text().contains("Continue as <bdi>bob</bdi>"));
+    }
+    assert_eq!(consent_of_alice(&server).await, None);
+    // Bob goes on, and is asked for himself.
+    let choose = browser.open(&server, &consent).await.page().form("continue");
+    let landed = browser.submit(&server, &choose).await;
+    assert_eq!(landed.path(), "/consent");
+    let (_, parameters) = browser.allow(&server, landed).await.away();
+    let tokens = server.tokens(value(&parameters, "code")).await;
+    assert_eq!(server.id_token(&tokens).await.sub, server.find_user("bob").await.id.to_string());
+    assert_eq!(consent_of_alice(&server).await, None);
+}
+
+#[tokio::test]
+async fn the_account_that_is_gone_on_with_is_the_one_that_the_page_named() {
+    let server = Server::with_people().await;
+    let mut browser = Browser::new();
+    browser.code(&server, &Ask::new(), "alice").await;
+    let choose =
+        browser.open(&server, &asking().with("prompt", "select_account").target()).await.page().form("continue");
+    another_tab(&mut browser, &server, "bob").await;
+    assert_eq!(browser.submit(&server, &choose).await.answer().status, 400);
+    // Nor is somebody asked who has still to be chosen.
+    let consent = choose.action.replace("/sign-in/account?", "/consent?");
+    assert_eq!(browser.open(&server, &consent).await.path(), "/sign-in/account");
+}
+
+#[tokio::test]
+async fn nobody_but_the_person_named_by_id_token_hint_is_asked() {
+    let server = Server::with_people().await;
+    let mut browser = Browser::new();
+    let code = browser.code(&server, &Ask::new(), "alice").await;
+    let hint = server.tokens(&code).await.field("id_token");
+    let landed = browser.open(&server, &asking().with("id_token_hint", &hint).target()).await;
+    let Landed::Here(consent, answer) = landed else { panic!("no consent page") };
+    let form = Landed::Here(consent.clone(), answer).page().form("allow");
+    another_tab(&mut browser, &server, "bob").await;
+    assert_eq!(browser.submit(&server, &form).await.path(), "/sign-in");
+    assert_eq!(browser.open(&server, &consent).await.path(), "/sign-in");
+    assert_eq!(consent_of(&server, "bob").await, None);
+    // Alice again: she is asked, and it is hers.
+    let landed = browser.open(&server, &consent).await;
+    let landed = browser.give_password(&server, landed, "alice", &password_of("alice")).await;
+    assert_eq!(landed.path(), "/consent");
+    let (_, parameters) = browser.allow(&server, landed).await.away();
+    let tokens = server.tokens(value(&parameters, "code")).await;
+    assert_eq!(server.id_token(&tokens).await.sub, server.find_user("alice").await.id.to_string());
 }
 
 #[tokio::test]

@@ -45,7 +45,7 @@ pub(super) async fn look(call: &Call<'_>, asked: &Asked, pending: &Pending) -> R
     let mut situation = Situation { need: Some(Need::SignIn), session: None, consent: None, entitlement };
     let Some(session) = session else { return Ok(situation) };
     let fresh = pending.is_fresh(&session);
-    let hinted = is_hinted(call, asked, &session);
+    let hinted = pending.is_hinted(call, &session);
     if fresh && !hinted {
         let description = "another person signed in than the one in id_token_hint";
         return Err(OAuthError::new(ErrorCode::LoginRequired, description));
@@ -53,8 +53,7 @@ pub(super) async fn look(call: &Call<'_>, asked: &Asked, pending: &Pending) -> R
     if pending.needs_sign_in(&session, call.now) || !hinted {
         return Ok(situation);
     }
-    let chosen = fresh || pending.chosen == Some(session.id);
-    if request.prompt.contains(Prompt::SelectAccount) && !chosen {
+    if pending.needs_choice(&session) {
         situation.need = Some(Need::SelectAccount);
         return Ok(situation);
     }
@@ -66,16 +65,6 @@ pub(super) async fn look(call: &Call<'_>, asked: &Asked, pending: &Pending) -> R
     };
     situation.session = Some(session);
     Ok(situation)
-}
-
-/// Whether the person signed in is the one that `id_token_hint` names (OpenID Core §3.1.2.1). A hint that
-/// cannot be read names nobody: keys may have gone since it was given out.
-fn is_hinted(call: &Call<'_>, asked: &Asked, session: &SessionRow) -> bool {
-    let Some(hint) = &asked.request.id_token_hint else { return true };
-    match call.issuer.public.verify_id_token_hint(hint, &call.issuer.url) {
-        Ok(claims) => claims.sub == session.user.to_string(),
-        Err(_) => true,
-    }
 }
 
 fn needs_consent(asked: &Asked, situation: &Situation, allowed: bool) -> bool {
