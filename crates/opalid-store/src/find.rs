@@ -3,13 +3,16 @@
 //! Reads are boxed: a request that memory answers carries no room for what it does not do.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use opalid_core::client::Client;
 use opalid_core::ids::{ClientId, ResourceId, UserId, WorkspaceId};
 use opalid_core::resource::Resource;
 use opalid_core::user::User;
 
-use crate::Store;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::engine::tx::{Step, Tx};
 use crate::error::Outage;
 use crate::feed::Touched;
 use crate::keys::WorkspaceRecord;
@@ -17,6 +20,24 @@ use crate::steps::client::{ByClient, FindClient};
 use crate::steps::resource::{ByResource, FindResource};
 use crate::steps::user::FindUser;
 use crate::steps::workspace::{ByWorkspace, FindWorkspace};
+use crate::{Store, StoreError};
+
+/// How many clients that memory does not know are looked up by name at once. Anybody can ask for names that nobody has;
+/// this leaves readers to everybody else.
+pub(crate) const STRANGERS: usize = 4;
+/// How long one waits for its turn.
+const PATIENCE: Duration = Duration::from_millis(900);
+
+/// A read that keeps its turn until it has ended, whoever still waits for it.
+struct InTurn<S>(S, #[expect(dead_code, reason = "it is given back by being dropped")] OwnedSemaphorePermit);
+
+impl<S: Step> Step for InTurn<S> {
+    type Out = S::Out;
+
+    async fn run<T: Tx>(&self, tx: &mut T) -> Result<S::Out, StoreError> {
+        self.0.run(tx).await
+    }
+}
 
 type Found<T> = Result<Option<Arc<T>>, Outage>;
 
@@ -51,7 +72,15 @@ impl Store {
         if let Some(found) = self.memory.trust().and_then(|memory| memory.client_called(workspace, name)) {
             return Ok(Some(found));
         }
-        Box::pin(self.read_client(workspace, ByClient::Name(name.to_owned()))).await
+        Box::pin(self.read_stranger(workspace, name)).await
+    }
+
+    async fn read_stranger(&self, workspace: WorkspaceId, name: &str) -> Found<Client> {
+        let turn = tokio::time::timeout(PATIENCE, Arc::clone(&self.strangers).acquire_owned()).await;
+        let Ok(Ok(turn)) = turn else {
+            return Err(Outage::Unavailable("too many clients are asked for that are not known here".into()));
+        };
+        self.read_client(InTurn(FindClient { workspace, by: ByClient::Name(name.to_owned()) }, turn)).await
     }
 
     /// A client by its row.
@@ -59,12 +88,12 @@ impl Store {
         if let Some(found) = self.memory.trust().and_then(|memory| memory.client(id)) {
             return Ok(Some(found));
         }
-        Box::pin(self.read_client(workspace, ByClient::Id(id))).await
+        Box::pin(self.read_client(FindClient { workspace, by: ByClient::Id(id) })).await
     }
 
-    async fn read_client(&self, workspace: WorkspaceId, by: ByClient) -> Found<Client> {
+    async fn read_client(&self, step: impl Step<Out = Option<Client>>) -> Found<Client> {
         let at = self.memory.begin();
-        let found = self.read(FindClient { workspace, by }).await?.map(Arc::new);
+        let found = self.read(step).await?.map(Arc::new);
         if let Some(client) = &found {
             self.memory.fill(at, Touched::Client(client.id), |filling| filling.client(client));
         }

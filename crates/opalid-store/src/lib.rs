@@ -23,6 +23,7 @@ pub use engine::sqlite::{Copier, CopyProgress, OnFatal};
 pub use engine::tx::{Row, Step, Tx, Value};
 pub use error::{Outage, StoreError};
 pub use observe::Observer;
+use tokio::sync::Semaphore;
 
 use crate::engine::Surroundings;
 use crate::engine::postgres::Postgres;
@@ -95,6 +96,7 @@ pub struct Store {
     observer: Arc<dyn Observer>,
     steps: AtomicU64,
     reads: AtomicU64,
+    strangers: Arc<Semaphore>,
 }
 
 impl Store {
@@ -114,7 +116,8 @@ impl Store {
             Location::Postgres(address) => Engine::Postgres(Box::new(Postgres::open(*address, surroundings).await?)),
         };
         let (steps, reads) = (AtomicU64::new(0), AtomicU64::new(0));
-        Ok(Self { engine, memory, observer: opening.observer, steps, reads })
+        let strangers = Arc::new(Semaphore::new(find::STRANGERS));
+        Ok(Self { engine, memory, observer: opening.observer, steps, reads, strangers })
     }
 
     /// Runs a step that may write: answers after COMMIT, and after memory has changed. Dropping the future

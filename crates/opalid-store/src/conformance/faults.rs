@@ -14,6 +14,7 @@ use crate::StoreError;
 use crate::engine::postgres::LOCK_KEY;
 use crate::memory::BootTime;
 use crate::steps::evidence::LoadEvidence;
+use crate::steps::request::CountWaiting;
 use crate::steps::revoke::Revoked;
 
 /// So that a test that hangs fails; nothing is said of how fast it is.
@@ -162,6 +163,41 @@ async fn a_database_that_stands_still_is_an_outage_and_memory_learns_what_became
         check_after(&world, &answered, &unknown).await;
     }
     world.store.close().await;
+}
+
+#[tokio::test]
+async fn however_many_unknown_clients_are_asked_for_others_are_read_and_known_clients_answered() {
+    let place = Place::postgres().await;
+    let world = World::new(&place).await;
+    let known = world.store.find_client_by_id(world.workspace, world.client).await.unwrap().unwrap();
+    // No client can be read now.
+    let (blocker, connection) = tokio_postgres::connect(&place.url(), NoTls).await.unwrap();
+    tokio::spawn(connection);
+    blocker.batch_execute("BEGIN; LOCK TABLE client IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let ask = |n| {
+        let (store, workspace) = (Arc::clone(&world.store), world.workspace);
+        tokio::spawn(async move { store.find_client(workspace, &format!("nobody-{n}")).await })
+    };
+    let flood: Vec<_> = (0..64).map(ask).collect();
+    // Some have hung up; what they asked for is still under way.
+    flood[..16].iter().for_each(tokio::task::JoinHandle::abort);
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(world.store.read(CountWaiting).await.unwrap(), 0, "a reader is left");
+    let found = world.store.find_client(world.workspace, &known.client_id).await.unwrap();
+    assert_eq!(found.map(|client| client.id), Some(world.client), "memory knows it");
+    blocker.batch_execute("ROLLBACK").await.unwrap();
+    for asked in flood {
+        match asked.await {
+            Ok(Ok(found)) => assert!(found.is_none()),
+            Ok(Err(outage)) => assert!(matches!(outage, StoreError::Unavailable(_)), "{outage:?}"),
+            Err(hung_up) => assert!(hung_up.is_cancelled()),
+        }
+    }
+    assert!(world.store.find_client(world.workspace, "nobody").await.unwrap().is_none());
+    world.store.close().await;
+    place.remove().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
