@@ -50,9 +50,15 @@ impl Location {
     }
 
     /// Makes a store there of the copy `from`, with `step` taken in it; refused where there is one, or a server.
-    pub fn restore_from(&self, from: &Path, step: &Restore) -> Result<Restored, StoreError> {
+    /// `copied` hears of progress.
+    pub fn restore_from(
+        &self,
+        from: &Path,
+        step: &Restore,
+        copied: &mut dyn FnMut(CopyProgress),
+    ) -> Result<Restored, StoreError> {
         match self {
-            Self::Sqlite(path) => engine::sqlite::restore(from, path, step),
+            Self::Sqlite(path) => engine::sqlite::restore(from, path, (step, copied)),
             Self::Postgres(_) => Err(StoreError::Refused("a PostgreSQL database is put back by pg_restore".into())),
         }
     }

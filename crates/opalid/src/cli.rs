@@ -8,6 +8,7 @@ mod events;
 mod fields;
 mod inspect;
 mod output;
+mod progress;
 mod reach;
 mod resource;
 mod restore;

@@ -10,6 +10,7 @@ pub mod backup;
 pub mod clients;
 pub mod consents;
 pub mod events;
+mod handed;
 pub mod inspect;
 pub mod resources;
 mod revoke;
@@ -32,9 +33,11 @@ use opalid_store::steps::client::ClientEvent;
 use opalid_store::steps::list::Part;
 use opalid_store::steps::user::UserEvent;
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
+use tokio::sync::watch;
 
 use crate::app::{App, IssuerError};
+
+pub use handed::Handed;
 
 /// Who the audit log says it was.
 pub const INITIATOR: &str = "operator";
@@ -111,7 +114,8 @@ pub enum Command {
     Inspect { token: Handed },
     /// What applying a document would change.
     Compare(apply::Declared),
-    /// Applies a document, one change after the other.
+    /// Applies a document, one change after the other; each is told, and waits to be taken, where the way here can
+    /// stay open.
     Apply(apply::Declared),
     /// All that is declared, of the workspace of the request or of every one if it names none.
     Export { users: bool },
@@ -159,12 +163,21 @@ pub enum Reply {
     Events(Page<events::Event>),
     /// What would change.
     Planned(Vec<PlannedChange>),
+    /// A change that is made next, once whoever asked goes on: told where the way here can stay open.
+    Begins(Box<apply::Done>),
+    /// It is made.
+    Made {},
     /// What was changed.
     Applied(Box<apply::Applied>),
     /// What is declared.
     Document(Box<Document>),
     /// A client has a new secret.
     SecretRotated(Box<apply::RotatedClientSecret>),
+    /// How many entries are read.
+    Read {
+        /// So many.
+        entries: u64,
+    },
     /// How far a copy is, in pages.
     Copied {
         /// What is copied.
@@ -182,41 +195,6 @@ pub enum Reply {
 impl Reply {
     pub(crate) const fn done(message: String) -> Self {
         Self::Done { message }
-    }
-}
-
-/// A secret on its way between the command line and the server: sent and never shown.
-#[derive(Clone, Deserialize)]
-#[serde(from = "String")]
-pub struct Handed(Zeroizing<String>);
-
-impl From<String> for Handed {
-    fn from(text: String) -> Self {
-        Self::new(text)
-    }
-}
-
-impl Serialize for Handed {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
-}
-
-impl Handed {
-    /// Takes it over.
-    pub fn new(text: String) -> Self {
-        Self(Zeroizing::new(text))
-    }
-
-    /// The text, for the one call that needs it.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Handed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Handed(…)")
     }
 }
 
@@ -380,9 +358,11 @@ pub async fn handle(app: &App, request: Request) -> Result<Reply, ManageError> {
         Command::RevokeToken { token } => revoke::token(at, &token).await,
         Command::Inspect { token } => inspect::inspect(at, &token).await,
         Command::Compare(declared) => apply::compare(app, &declared).await,
-        Command::Apply(declared) => apply::apply(app, &declared).await,
-        Command::Export { users } => apply::export(at, request.workspace.is_some(), users).await,
-        Command::Change(asked) => apply::one(at, &asked).await,
+        Command::Apply(declared) => Ok(apply::apply(app, declared).await?.finish(app).await),
+        Command::Export { users } => {
+            apply::export(at, (request.workspace.is_some(), users), &watch::Sender::new(0)).await
+        }
+        Command::Change(asked) => Ok(apply::one(at, &asked).await?.finish(app).await),
         Command::RotateSecret { client_id, secret, overlap } => {
             apply::rotate(at, &client_id, secret.as_ref(), overlap).await
         }

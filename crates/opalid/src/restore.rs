@@ -13,7 +13,7 @@ use opalid_core::ids::{EventId, uuid_v7};
 use opalid_core::wrap::MasterKey;
 use opalid_store::memory::Capacity;
 use opalid_store::steps::restore::{Restore, Restored};
-use opalid_store::{Location, Opening, Store};
+use opalid_store::{CopyProgress, Location, Opening, Store};
 
 use crate::clock::{self, Clock};
 use crate::manage::INITIATOR;
@@ -32,8 +32,11 @@ pub struct Restoring {
     pub file: Option<PathBuf>,
 }
 
-/// Puts it back.
-pub async fn put_back(restoring: Restoring) -> anyhow::Result<Vec<String>> {
+/// Puts it back; `copied` hears how far the file is.
+pub async fn put_back(
+    restoring: Restoring,
+    copied: &mut (dyn FnMut(CopyProgress) + Send),
+) -> anyhow::Result<Vec<String>> {
     let Restoring { data, location, master_key, file } = restoring;
     let found = match (&file, &location) {
         (Some(file), _) if !file.exists() => bail!("there is no file {}", file.display()),
@@ -58,7 +61,7 @@ pub async fn put_back(restoring: Restoring) -> anyhow::Result<Vec<String>> {
                 .mode(0o700)
                 .create(&data)
                 .with_context(|| format!("cannot make the data folder {}", data.display()))?;
-            Location::Sqlite(data.join("opalid.db")).restore_from(&file, &step)?
+            Location::Sqlite(data.join("opalid.db")).restore_from(&file, &step, copied)?
         }
         (None, Some(location)) => declare(location, step).await?,
         (None, None) => bail!("there is nothing to put back"),

@@ -116,11 +116,13 @@ async fn a_copy_is_one_moment_of_a_store_that_is_written_to_meanwhile() {
     assert!(matches!(&again, Err(StoreError::Refused(why)) if why.contains("is there already")), "{again:?}");
 
     let at = Location::Sqlite(restored.clone());
-    let names = at.restore_from(&to, &step()).unwrap().workspaces;
+    let mut told = Vec::new();
+    let names = at.restore_from(&to, &step(), &mut |at| told.push((at.done, at.total))).unwrap().workspaces;
+    assert!(told.len() > 2 && told.last().is_some_and(|(done, total)| done == total), "{told:?}");
     assert!(names.len() == 31 && !names.iter().any(|name| name.starts_with("late")), "{names:?}");
-    let again = at.restore_from(&to, &step());
+    let again = at.restore_from(&to, &step(), &mut |_| {});
     assert!(matches!(&again, Err(StoreError::Refused(why)) if why.contains("is there already")), "{again:?}");
-    let running = Location::Sqlite(path.clone()).restore_from(&to, &step());
+    let running = Location::Sqlite(path.clone()).restore_from(&to, &step(), &mut |_| {});
     assert!(matches!(&running, Err(StoreError::Refused(why)) if why.contains("another server")), "{running:?}");
     place.remove().await;
 }
@@ -135,7 +137,7 @@ async fn a_copy_that_is_given_up_or_is_none_leaves_nothing_behind() {
     assert!(matches!(given_up, Err(StoreError::Unavailable(_))));
     std::fs::write(&to, "not a store".repeat(1000)).unwrap();
     let restored = path.with_file_name("restored.db");
-    assert!(Location::Sqlite(restored).restore_from(&to, &step()).is_err());
+    assert!(Location::Sqlite(restored).restore_from(&to, &step(), &mut |_| {}).is_err());
     let left: Vec<_> = std::fs::read_dir(path.parent().unwrap()).unwrap().map(|e| e.unwrap().file_name()).collect();
     let unexpected = |name: &str| name.contains(".part") || name.starts_with("restored.db");
     assert!(!left.iter().any(|name| unexpected(name.to_str().unwrap())), "{left:?}");

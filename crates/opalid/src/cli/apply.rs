@@ -1,5 +1,7 @@
 //! `opalid apply`, `diff` and `export`: what is declared, and what is.
 
+pub mod making;
+
 use std::collections::HashMap;
 use std::fs;
 use std::io::{Read, stdin};
@@ -11,7 +13,10 @@ use clap::Args;
 use opalid_core::apply::{Document, PlannedChange, SecretSource, Verb};
 use serde_json::Value;
 
+pub use making::Making;
+
 use super::output::{Format, Output, plain, plain_lines, write};
+use super::progress::Progress;
 use super::reach::{Reaching, Server};
 use crate::config::process_environment;
 use crate::manage::apply::{Applied, Declared, FoundSecrets, RotatedClientSecret};
@@ -53,20 +58,7 @@ pub struct ExportCommand {
 
 impl Reaching for ApplyCommand {
     fn run(self, server: &Server) -> anyhow::Result<()> {
-        let reply = server.ask(Command::Apply(declared(&self.file, self.prune)?))?;
-        finish(server, &reply)
-    }
-}
-
-/// Prints what was done; an error if it stopped before the end.
-pub(super) fn finish(server: &Server, reply: &Reply) -> anyhow::Result<()> {
-    server.output.print(reply)?;
-    match reply {
-        Reply::Applied(applied) if applied.stopped.is_some() => {
-            let (done, left) = (applied.done.len(), applied.left.len());
-            bail!("stopped: {done} of {} changes were made; running it again goes on from there", done + left)
-        }
-        _ => Ok(()),
+        making::run(server, Command::Apply(declared(&self.file, self.prune)?))
     }
 }
 
@@ -94,11 +86,20 @@ impl DiffCommand {
 
 impl Reaching for ExportCommand {
     fn run(self, server: &Server) -> anyhow::Result<()> {
-        let reply = server.ask(Command::Export { users: !self.without_users })?;
-        match (&reply, server.output.format) {
-            (Reply::Document(document), Format::Table) => write(&toml::to_string(document)?),
-            _ => server.output.print(&reply),
+        let mut said = Progress::new("read");
+        for reply in server.stream_in(None, Command::Export { users: !self.without_users })? {
+            match (reply, server.output.format) {
+                (Ok(Reply::Read { entries }), _) => said.count(entries, "entries"),
+                (reply, format) => {
+                    said.end();
+                    return match (reply?, format) {
+                        (Reply::Document(document), Format::Table) => write(&toml::to_string(&document)?),
+                        (reply, _) => server.output.print(&reply),
+                    };
+                }
+            }
         }
+        bail!("the server stopped before all was read")
     }
 }
 
@@ -164,25 +165,9 @@ pub(super) fn plan(changes: &[PlannedChange]) -> String {
 
 /// What was changed, what was drawn, and what is left.
 pub(super) fn applied(applied: &Applied) -> String {
-    if applied.done.is_empty() && applied.stopped.is_none() {
-        return "Nothing to change.\n".into();
-    }
-    let mut text = String::new();
-    for done in &applied.done {
-        text += &shown(&done.change);
-        if let Some(secret) = &done.secret {
-            let client = plain(&done.change.name);
-            text += &format!("  The secret of client {client}, shown this once: {}\n", plain(secret.expose()));
-        }
-    }
-    if let Some(why) = &applied.stopped {
-        text += &format!("\nThis change was not made: {}\n", plain(why));
-        text += &applied.left.iter().take(1).map(shown).collect::<String>();
-        if applied.left.len() > 1 {
-            text += &format!("Nor the {} after it.\n", applied.left.len() - 1);
-        }
-    }
-    text
+    let mut said = Making::new(Format::Table);
+    let done: String = applied.done.iter().map(|done| said.begins(done).unwrap_or_default() + &said.made()).collect();
+    done + &said.end(applied).unwrap_or_default()
 }
 
 /// One change, such as `~ client app`, with a line for each field.

@@ -1,11 +1,11 @@
 //! `opalid backup`.
 
-use std::io::{IsTerminal, Write, stderr};
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::Args;
 
+use super::progress::Progress;
 use super::reach::{Reaching, Server};
 use crate::manage::{Command, Reply};
 
@@ -19,10 +19,10 @@ pub struct BackupCommand {
 impl Reaching for BackupCommand {
     fn run(self, server: &Server) -> anyhow::Result<()> {
         let file = std::path::absolute(&self.file).context("cannot tell where that file lies")?;
-        let mut said = Progress::default();
+        let mut said = Progress::new("copied");
         for reply in server.stream_in(None, Command::Backup { file })? {
             match reply? {
-                Reply::Copied { done, total } => said.say(done, total),
+                Reply::Copied { done, total } => said.part(done, total),
                 reply => {
                     said.end();
                     return server.output.print(&reply);
@@ -30,30 +30,5 @@ impl Reaching for BackupCommand {
             }
         }
         bail!("the server stopped before the copy was whole; nothing was made")
-    }
-}
-
-/// How far it is: on a terminal one line that changes, elsewhere a line for each tenth.
-#[derive(Default)]
-struct Progress {
-    tenth: u64,
-}
-
-impl Progress {
-    fn say(&mut self, done: u64, total: u64) {
-        let percent = done.saturating_mul(100).checked_div(total).unwrap_or(100);
-        let mut to = stderr();
-        if to.is_terminal() {
-            drop(write!(to, "\r{percent:3} % copied"));
-        } else if percent / 10 > self.tenth {
-            drop(writeln!(to, "{percent} % copied"));
-        }
-        self.tenth = percent / 10;
-    }
-
-    fn end(&self) {
-        if self.tenth > 0 && stderr().is_terminal() {
-            drop(writeln!(stderr()));
-        }
     }
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use opalid_core::apply::{Kind, SecretSource, Verb};
 use serde_json::{Map, Value};
 
-use super::apply::{finish, secret_file};
+use super::apply::{making, secret_file};
 use super::reach::Server;
 use crate::manage::apply::OneChange;
 use crate::manage::{Command, Handed};
@@ -218,7 +218,7 @@ pub fn run(server: &Server, change: OneChange) -> anyhow::Result<()> {
     if change.verb == Verb::Update && change.fields.is_empty() {
         bail!("name at least one field to change; see --help");
     }
-    finish(server, &server.ask(Command::Change(change))?)
+    making::run(server, Command::Change(change))
 }
 
 #[cfg(test)]

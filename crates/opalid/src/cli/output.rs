@@ -62,9 +62,12 @@ impl Output {
             Reply::Inspected(inspection) => inspect::text(inspection, self),
             Reply::Events(page) => events::text(page),
             Reply::Planned(changes) => apply::plan(changes),
+            Reply::Begins(next) => apply::Making::new(Format::Table).begins(next).unwrap_or_default(),
+            Reply::Made {} => String::new(),
             Reply::Applied(applied) => apply::applied(applied),
             Reply::Document(document) => apply::document(document),
             Reply::SecretRotated(rotated) => apply::rotated(rotated, self),
+            Reply::Read { entries } => format!("{entries} entries\n"),
             Reply::Copied { done, total } => format!("{done} of {total} pages\n"),
             Reply::Done { message } => format!("{}\n", plain(message)),
         }

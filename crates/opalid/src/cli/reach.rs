@@ -1,10 +1,12 @@
 //! Reaching the running server: where it is, what is asked, how the answer is printed.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
+use zeroize::Zeroizing;
 
 use super::output::{Format, Output};
 use crate::config::{Settings, Sources, process_environment};
@@ -107,24 +109,38 @@ impl Server {
     }
 
     /// Asks for something that has several answers.
-    pub fn stream_in(
-        &self,
-        workspace: Option<String>,
-        command: Command,
-    ) -> anyhow::Result<impl Iterator<Item = anyhow::Result<Reply>> + use<>> {
+    pub fn stream_in(&self, workspace: Option<String>, command: Command) -> anyhow::Result<Answers> {
         let mut stream = connect(&self.data).map_err(|error| unreachable(&self.data, error))?;
         let request = Request { workspace: workspace.or_else(|| self.workspace.clone()), command };
-        let mut line = serde_json::to_vec(&request)?;
+        let mut line = Zeroizing::new(serde_json::to_vec(&request)?);
         line.push(b'\n');
-        stream.write_all(&line).context("the server hung up")?;
-        let mut lines = BufReader::new(stream);
-        Ok(std::iter::from_fn(move || read_line(&mut lines).transpose()))
+        // Not as the cause: that a pipe is closed is forgiven where it is our own output.
+        stream.write_all(&line).map_err(|error| anyhow::anyhow!("the server hung up: {error}"))?;
+        Ok(Answers(BufReader::new(stream)))
+    }
+}
+
+/// What the server answers, one after the other.
+pub struct Answers(BufReader<UnixStream>);
+
+impl Answers {
+    /// Tells the server that what it said last has arrived. If it is gone, the next answer says so.
+    pub fn go_on(&mut self) {
+        drop(self.0.get_mut().write_all(b"\n"));
+    }
+}
+
+impl Iterator for Answers {
+    type Item = anyhow::Result<Reply>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        read_line(&mut self.0).transpose()
     }
 }
 
 fn read_line(lines: &mut impl BufRead) -> anyhow::Result<Option<Reply>> {
     let mut line = Vec::new();
-    lines.take(LINE_MAX).read_until(b'\n', &mut line).context("the server's answer broke off")?;
+    lines.take(LINE_MAX).read_until(b'\n', &mut line).map_err(broke_off)?;
     if line.is_empty() {
         return Ok(None);
     }
@@ -132,6 +148,10 @@ fn read_line(lines: &mut impl BufRead) -> anyhow::Result<Option<Reply>> {
         Line::Ok(reply) => Ok(Some(reply)),
         Line::Error(error) => Err(error.into()),
     }
+}
+
+fn broke_off(error: std::io::Error) -> anyhow::Error {
+    anyhow::anyhow!("the server's answer broke off ({error}); see its log")
 }
 
 /// Says what to do when no server can be reached.

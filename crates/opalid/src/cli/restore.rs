@@ -10,6 +10,7 @@ use opalid_core::wrap::MasterKey;
 use opalid_store::Location;
 
 use super::output::{plain, write};
+use super::progress::Progress;
 use crate::config::{ConfigFlags, Database, Secret, Settings};
 use crate::restore::{Restoring, put_back};
 
@@ -43,7 +44,10 @@ impl RestoreCommand {
         let restoring = Restoring { data: kept.data, location, master_key, file: self.file };
         let runtime =
             tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
-        let said = runtime.block_on(put_back(restoring))?;
+        let mut progress = Progress::new("copied");
+        let said = runtime.block_on(put_back(restoring, &mut |at| progress.part(at.done, at.total)));
+        progress.end();
+        let said = said?;
         write(&format!("{}\n", said.iter().map(|line| plain(line)).collect::<Vec<_>>().join("\n")))
     }
 }

@@ -3,7 +3,8 @@
 //! Takes: a document, and the secrets that the command line found where it says they are.
 //! Gives: what would change, or what was done, up to the first failure.
 //! Holds: every problem is found before anything is done; each change is a step of its own, so that a run
-//! that stopped half-way is gone on with by running it again.
+//! that stopped half-way is gone on with by running it again. A change and the secret that is drawn for it can
+//! be told before it is made: whoever has no use for it any more leaves it.
 
 mod carry_out;
 mod change;
@@ -12,6 +13,7 @@ mod rotate;
 mod state;
 
 use std::collections::BTreeSet;
+use std::vec;
 
 use opalid_core::apply::{
     Document, NewSecret, Plan, PlanOptions, PlannedChange, Problem, SecretSource, Target, Verb, check_client_secret,
@@ -48,7 +50,7 @@ pub struct Declared {
     pub prune: bool,
 }
 
-/// A change that was made.
+/// A change, made or about to be made.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Done {
     /// The change.
@@ -76,28 +78,56 @@ pub(super) async fn compare(app: &App, declared: &Declared) -> Result<Reply, Man
     Ok(Reply::Planned(prepare(app, declared).await?.changes))
 }
 
-/// Applies.
-pub(super) async fn apply(app: &App, declared: &Declared) -> Result<Reply, ManageError> {
-    let plan = prepare(app, declared).await?;
-    Ok(Reply::Applied(Box::new(carry_out(app, plan, &declared.secrets).await)))
+/// Begins to apply.
+pub(super) async fn apply(app: &App, declared: Declared) -> Result<Applying, ManageError> {
+    Ok(Applying::new(prepare(app, &declared).await?, declared.secrets))
 }
 
-/// Carries a plan out, up to the first failure.
-async fn carry_out(app: &App, plan: Plan, secrets: &FoundSecrets) -> Applied {
-    let mut applied = Applied::default();
-    let mut changes = plan.changes.into_iter();
-    for change in changes.by_ref() {
-        match carry_out::one(app, &change, secrets).await {
-            Ok(secret) => applied.done.push(Done { change, secret }),
+/// A plan that is carried out, up to the first failure: first [`Self::next`], then [`Self::make`], over and over.
+pub(super) struct Applying {
+    ahead: vec::IntoIter<PlannedChange>,
+    secrets: FoundSecrets,
+    applied: Applied,
+}
+
+impl Applying {
+    fn new(plan: Plan, secrets: FoundSecrets) -> Self {
+        Self { ahead: plan.changes.into_iter(), secrets, applied: Applied::default() }
+    }
+
+    /// The next change, with the secret that is drawn for it; nothing of it is done yet.
+    pub fn next(&mut self) -> Option<Done> {
+        let change = self.ahead.next()?;
+        let secret = matches!(change.target, Target::Client(_, NewSecret::Draw)).then(rotate::draw);
+        Some(Done { change, secret })
+    }
+
+    /// Makes it; says whether it is made.
+    pub async fn make(&mut self, app: &App, next: Done) -> bool {
+        let made = carry_out::one(app, &next.change, (&self.secrets, next.secret.as_ref())).await;
+        match made {
+            Ok(()) => self.applied.done.push(next),
             Err(error) => {
-                applied.stopped = Some(error.to_string());
-                applied.left.push(change);
-                break;
+                self.applied.stopped = Some(error.to_string());
+                self.applied.left.push(next.change);
+                self.applied.left.extend(self.ahead.by_ref());
             }
         }
+        self.applied.stopped.is_none()
     }
-    applied.left.extend(changes);
-    applied
+
+    /// Makes all that is left.
+    pub async fn finish(mut self, app: &App) -> Reply {
+        while let Some(next) = self.next() {
+            self.make(app, next).await;
+        }
+        Reply::Applied(Box::new(self.applied))
+    }
+
+    /// The end, for whoever was told of each change: why it stopped and what is left.
+    pub fn end(self) -> Reply {
+        Reply::Applied(Box::new(Applied { done: Vec::new(), ..self.applied }))
+    }
 }
 
 /// Plans, and finds every problem.
@@ -175,14 +205,6 @@ fn bad_password(change: &PlannedChange, secrets: &FoundSecrets) -> Option<Proble
     });
     let place = format!("workspace {}, user {}", change.workspace, user.username);
     wrong.err().map(|what| Problem { place, what })
-}
-
-/// The secret that a change gives a client.
-fn given<'s>(secrets: &'s FoundSecrets, secret: &NewSecret) -> Result<Option<&'s str>, ManageError> {
-    match secret {
-        NewSecret::Given(source) => find_secret(secrets, source).map(Some).map_err(ManageError::Refused),
-        NewSecret::Keep | NewSecret::Draw => Ok(None),
-    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,11 @@
 //! The command socket: how commands reach the server of a data folder.
 //!
-//! Takes: one [`Request`] as a line of JSON per connection. Gives: [`Line`]s of JSON, then the end.
+//! Takes: one [`Request`] as a line of JSON per connection. Gives: [`Line`]s of JSON, then the end. After each
+//! [`Reply::Begins`] it takes one byte more, and makes the change only then.
 //! Holds: mode 0600 before anyone can reach it; one server per folder, and a socket is replaced only when its
 //! server is gone; lines, connections and patience are bounded.
+
+mod streams;
 
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io;
@@ -13,7 +16,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use opalid_store::CopyProgress;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -21,8 +23,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 use zeroize::Zeroizing;
 
-use super::events::{Event, Follower};
-use super::{Command, ManageError, Operation, Page, Reply, Request, backup, handle};
+use super::{Command, ManageError, Reply, Request, handle};
 use crate::app::App;
 
 /// The socket's name in the data folder.
@@ -33,8 +34,6 @@ const STAGING: &str = ".command.new";
 pub const REQUEST_MAX: u64 = 16 * 1024 * 1024;
 const CONNECTIONS_MAX: usize = 32;
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How often a follower's news are looked for.
-const POLL: Duration = Duration::from_millis(500);
 /// The longest path that every system takes for a socket.
 const PATH_MAX: usize = 100;
 
@@ -185,14 +184,14 @@ async fn converse(app: &App, stream: UnixStream, stop: watch::Receiver<bool>) ->
         }
     };
     drop(line);
-    if let Command::Backup { file } = request.command {
-        return copy(app, file, (read, write), stop).await;
+    let mut wire = Wire { read, write, stop };
+    match &request.command {
+        Command::Backup { .. } => streams::copy(app, request, wire).await,
+        Command::Apply(_) | Command::Change(_) => streams::apply(app, request, wire).await,
+        Command::Export { .. } => streams::export(app, request, wire).await,
+        Command::Events { follow: true, .. } => streams::follow(app, request, wire).await,
+        _ => wire.send(answer(app, request).await).await,
     }
-    let news = matches!(request.command, Command::Events { follow: true, .. });
-    if news {
-        return follow(app, request, (read, write), stop).await;
-    }
-    send(&mut write, &answer(app, request).await).await
 }
 
 /// One line; `None` if it is too long, is not ended, or takes too long.
@@ -206,67 +205,6 @@ async fn read_request(read: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Opti
     Ok(line.ends_with(b"\n").then_some(line))
 }
 
-/// Sends how far a copy is, then that it is done. It is given up when either side has enough.
-async fn copy(
-    app: &App,
-    file: PathBuf,
-    (mut read, mut write): (BufReader<OwnedReadHalf>, OwnedWriteHalf),
-    mut stop: watch::Receiver<bool>,
-) -> io::Result<()> {
-    let mut copying = match backup::begin(app, file) {
-        Ok(copying) => copying,
-        Err(error) => return send(&mut write, &Line::Error(error)).await,
-    };
-    let mut hung_up = [0];
-    loop {
-        let progress = tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return Ok(()),
-            _ = read.read(&mut hung_up) => return Ok(()),
-            progress = copying.progress.recv() => progress,
-        };
-        let Some(CopyProgress { done, total }) = progress else { break };
-        send(&mut write, &Line::Ok(Reply::Copied { done, total })).await?;
-    }
-    let end = copying.finish().await.map_or_else(Line::Error, Line::Ok);
-    send(&mut write, &end).await
-}
-
-/// Sends the last events, then what happens, until either side has enough.
-async fn follow(
-    app: &App,
-    request: Request,
-    (mut read, mut write): (BufReader<OwnedReadHalf>, OwnedWriteHalf),
-    mut stop: watch::Receiver<bool>,
-) -> io::Result<()> {
-    let workspace = request.workspace.clone();
-    let mut follower = Follower::default();
-    if let Err(error) = news(app, workspace.as_deref(), &mut follower).await {
-        return send(&mut write, &Line::Error(error)).await;
-    }
-    let first = answer(app, request).await;
-    if let Line::Ok(Reply::Events(page)) = &first {
-        follower.has_seen(&page.rows);
-    }
-    send(&mut write, &first).await?;
-    let mut hung_up = [0];
-    loop {
-        tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return Ok(()),
-            _ = read.read(&mut hung_up) => return Ok(()),
-            () = tokio::time::sleep(POLL) => {}
-        }
-        match news(app, workspace.as_deref(), &mut follower).await {
-            Ok(rows) if rows.is_empty() => {}
-            Ok(rows) => send(&mut write, &Line::Ok(Reply::Events(Page { rows, next: None }))).await?,
-            Err(error) => return send(&mut write, &Line::Error(error)).await,
-        }
-    }
-}
-
-async fn news(app: &App, workspace: Option<&str>, follower: &mut Follower) -> Result<Vec<Event>, ManageError> {
-    follower.news(&Operation::begin(app, workspace).await?).await
-}
-
 async fn answer(app: &App, request: Request) -> Line {
     match handle(app, request).await {
         Ok(reply) => Line::Ok(reply),
@@ -275,9 +213,40 @@ async fn answer(app: &App, request: Request) -> Line {
 }
 
 async fn send(write: &mut OwnedWriteHalf, line: &Line) -> io::Result<()> {
-    let mut text = serde_json::to_vec(line)?;
+    let mut text = Zeroizing::new(serde_json::to_vec(line)?);
     text.push(b'\n');
     tokio::time::timeout(PATIENCE, write.write_all(&text)).await.map_err(io::Error::other)?
+}
+
+/// A connection whose request was read: answers go out until either side has enough.
+struct Wire {
+    read: BufReader<OwnedReadHalf>,
+    write: OwnedWriteHalf,
+    stop: watch::Receiver<bool>,
+}
+
+impl Wire {
+    async fn send(&mut self, line: Line) -> io::Result<()> {
+        send(&mut self.write, &line).await
+    }
+
+    /// Waits until the server stops or the command hangs up.
+    async fn over(&mut self) {
+        let mut hung_up = [0];
+        tokio::select! {
+            _ = self.stop.wait_for(|stop| *stop) => {}
+            _ = self.read.read(&mut hung_up) => {}
+        }
+    }
+
+    /// Whether the command has taken what was sent last: it says so with one byte, unless it is gone.
+    async fn is_taken(&mut self) -> bool {
+        tokio::select! {
+            biased;
+            _ = self.stop.wait_for(|stop| *stop) => false,
+            read = tokio::time::timeout(PATIENCE, self.read.read_u8()) => matches!(read, Ok(Ok(_))),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -115,3 +115,46 @@ fn a_first_start_says_how_to_make_the_first_administrator() {
     assert!(done && said.contains("/set-password?token="), "{said}");
     assert!(opalid(data.path(), "user show margarete", "").1.contains("administrator      yes"));
 }
+
+/// What `apply` and `export` do with standard output: apart from what is said beside it.
+fn output_of(data: &Path, words: &str, input: &str) -> (bool, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_opalid"));
+    command.args(words.split(' ')).arg("--data").arg(data).env_clear().stderr(Stdio::null());
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let mut said = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    (child.wait().unwrap().success(), said)
+}
+
+#[test]
+fn what_is_applied_is_shown_or_not_done_and_json_is_one_document() {
+    let data = Folder::new();
+    let _running = paste::start(data.path(), true);
+    let document = r#"{"workspace": [{"name": "demo", "display_name": "Opalid demo",
+        "client": [{"client_id": "one"}, {"client_id": "two"}]}]}"#;
+
+    // Nobody reads what is changed: no secret is drawn for nobody, and that is no success.
+    let mut command = Command::new(env!("CARGO_BIN_EXE_opalid"));
+    command.args(["apply", "-f", "-", "--data"]).arg(data.path()).env_clear();
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    child.stdin.take().unwrap().write_all(document.as_bytes()).unwrap();
+    let ended = child.wait_with_output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert!(!ended.status.success() && said.contains("cannot write what is changed"), "{said}");
+    assert!(said.contains("0 changes were made"), "{said}");
+    assert!(!opalid(data.path(), "client show one", "").0);
+
+    let (done, said) = output_of(data.path(), "apply -f - -o json", document);
+    let applied: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let [one, two] = applied["done"].as_array().unwrap().as_slice() else { panic!("{said}") };
+    assert!(done && one["secret"].is_string() && two["change"]["name"] == "two", "{said}");
+    let (done, said) = output_of(data.path(), "apply -f -", document);
+    assert_eq!((done, &*said), (true, "Nothing to change.\n"));
+    let (done, said) = output_of(data.path(), "client create three", "");
+    assert!(done && said.contains("shown this once: ocs_") && said.ends_with("\n1 change was made.\n"), "{said}");
+    let (done, said) = output_of(data.path(), "export", "");
+    assert!(done && said.starts_with("[[workspace]]\nname = \"demo\"\n"), "{said}");
+    assert_eq!(output_of(data.path(), "apply -f -", &said).1, "Nothing to change.\n");
+}

@@ -58,8 +58,12 @@ impl Copier {
     }
 }
 
-/// Makes a store at `path` of a copy, with `step` committed in it.
-pub(crate) fn restore(from: &Path, path: &Path, step: &Restore) -> Result<Restored, StoreError> {
+/// Makes a store at `path` of a copy, with `step` committed in it; `copied` hears of progress.
+pub(crate) fn restore(
+    from: &Path,
+    path: &Path,
+    (step, copied): (&Restore, &mut dyn FnMut(CopyProgress)),
+) -> Result<Restored, StoreError> {
     let _lock = lock(path)?;
     for suffix in ["", "-wal", "-shm", "-journal"] {
         refuse_existing(&beside(path, suffix))?;
@@ -70,7 +74,12 @@ pub(crate) fn restore(from: &Path, path: &Path, step: &Restore) -> Result<Restor
         drop(fs::remove_file(beside(&part, suffix)));
     }
     let restored = make_new(&part)
-        .and_then(|()| copy_pages(from, &part, &mut |_| true))
+        .and_then(|()| {
+            copy_pages(from, &part, &mut |at| {
+                copied(at);
+                true
+            })
+        })
         .and_then(|()| declare(&part, step))
         .and_then(|restored| fs::rename(&part, path).map(|()| restored).map_err(|error| cannot_write(path, &error)))
         .and_then(|restored| sync_folder_of(path).map(|()| restored));

@@ -60,20 +60,62 @@ fn changes_are_shown_field_by_field() {
     assert_eq!(plan(&gone), "- user ada in w, with everything that hangs from it\n");
 }
 
+fn with_secret(change: PlannedChange) -> Done {
+    Done { change, secret: Some(Handed::new("ocs_x".into())) }
+}
+
 #[test]
 fn a_drawn_secret_is_shown_with_its_client_and_what_is_left_is_told() {
     let mut changes = planned("", AFTER);
     let stopped = changes.split_off(2);
     let client = changes.pop().unwrap();
     assert_eq!(client.name, "app");
-    let text = applied(&Applied {
-        done: vec![Done { change: client, secret: Some(Handed::new("ocs_x".into())) }],
-        stopped: Some("the store is away".into()),
-        left: stopped,
-    });
+    let text =
+        applied(&Applied { done: vec![with_secret(client)], stopped: Some("the store is away".into()), left: stopped });
     assert!(text.contains("The secret of client app, shown this once: ocs_x\n"), "{text}");
     assert!(text.contains("This change was not made: the store is away\n+ client job in w\n"), "{text}");
     assert!(text.ends_with("Nor the 1 after it.\n"), "{text}");
+}
+
+/// What is written of two changes of which the second is not known to be made.
+fn broken_off(format: Format, left: bool) -> String {
+    let changes = planned("", AFTER);
+    let [_, app, job, _] = changes.as_slice() else { panic!("{changes:?}") };
+    let mut said = Making::new(format);
+    let mut text = said.begins(&Done { change: app.clone(), secret: None }).unwrap();
+    text += &said.made();
+    text += &said.begins(&with_secret(job.clone())).unwrap();
+    let left = if left { changes[2..].to_vec() } else { Vec::new() };
+    text += &said.end(&Applied { stopped: Some("why".into()), left, ..Applied::default() }).unwrap();
+    assert_eq!(said.to_string(), "1 change was made");
+    text
+}
+
+#[test]
+fn a_secret_that_was_shown_for_nothing_is_taken_back() {
+    let text = broken_off(Format::Table, true);
+    let end = "shown this once: ocs_x\n\nThis change was not made: why\nThe secret above counts for nothing, unless \
+               the change was made after all.\nNor the 1 after it.\n";
+    assert!(text.ends_with(end), "{text}");
+    let text = broken_off(Format::Table, false);
+    assert!(text.contains("\n\nWhether this change was made is not known: why\nThe secret above counts"), "{text}");
+}
+
+#[test]
+fn json_that_is_written_piece_by_piece_is_one_document_however_it_ends() {
+    let json = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    let broken = json(&broken_off(Format::Json, true));
+    assert_eq!((&broken["done"][0]["change"]["name"], &broken["done"][0]["made"]), (&"app".into(), &Value::Null));
+    assert_eq!((&broken["done"][1]["secret"], &broken["done"][1]["made"]), (&"ocs_x".into(), &false.into()));
+    assert_eq!((&broken["stopped"], broken["left"].as_array().unwrap().len()), (&"why".into(), 2));
+    assert_eq!(json(&broken_off(Format::Json, false))["stopped"], "why");
+    let nothing = Making::new(Format::Json).end(&Applied::default()).unwrap();
+    assert_eq!(nothing, "{\"done\":[]}\n");
+    let mut all = Making::new(Format::Json);
+    let change = planned("", AFTER).remove(0);
+    let text =
+        all.begins(&Done { change, secret: None }).unwrap() + &all.made() + &all.end(&Applied::default()).unwrap();
+    assert_eq!(json(&text)["done"].as_array().unwrap().len(), 1);
 }
 
 #[test]

@@ -18,20 +18,20 @@ use opalid_store::steps::user::{CreateUser, FindCredentials};
 use opalid_store::steps::workspace::CreateWorkspace;
 
 use super::super::{Handed, INITIATOR, ManageError};
-use super::{FoundSecrets, find_secret, given, rotate};
+use super::{FoundSecrets, find_secret, rotate};
 use crate::app::App;
 use crate::issuer::first_keys;
 use crate::passwords::password::{ChosenPassword, Password};
 use crate::random;
 
-/// Carries a change out. Gives the client secret that was drawn for it.
+/// Carries a change out, with the client secret that was drawn for it.
 pub(super) async fn one(
     app: &App,
     change: &PlannedChange,
-    secrets: &FoundSecrets,
-) -> Result<Option<Handed>, ManageError> {
+    (secrets, drawn): (&FoundSecrets, Option<&Handed>),
+) -> Result<(), ManageError> {
     if let (Verb::Create, Target::Workspace(settings)) = (change.verb, &change.target) {
-        return create_workspace(app, &change.name, settings).await.map(|()| None);
+        return create_workspace(app, &change.name, settings).await;
     }
     let record = app.store.find_workspace(&change.workspace).await?.ok_or_else(|| moved(change))?;
     let at = Carrying { app, change, record };
@@ -39,17 +39,22 @@ pub(super) async fn one(
         (Target::Workspace(settings), _) => at.update_workspace(settings).await,
         (Target::Resource(settings), Verb::Create) => at.create_resource(settings).await,
         (Target::Resource(settings), _) => at.update_resource(settings).await,
-        (Target::Client(settings, secret), Verb::Create) => {
-            return at.create_client(settings, (secret, given(secrets, secret)?)).await;
-        }
-        (Target::Client(settings, secret), _) => {
-            return at.update_client(settings, (secret, given(secrets, secret)?)).await;
+        (Target::Client(settings, secret), verb) => {
+            let secret = match secret {
+                NewSecret::Given(source) => Some(find_secret(secrets, source).map_err(ManageError::Refused)?),
+                NewSecret::Draw => drawn.map(Handed::expose),
+                NewSecret::Keep => None,
+            };
+            if verb == Verb::Create {
+                at.create_client(settings, secret).await
+            } else {
+                at.update_client(settings, secret).await
+            }
         }
         (Target::User(user), Verb::Create) => at.create_user(user, secrets).await,
         (Target::User(user), _) => at.update_user(user).await,
         (Target::Gone, _) => at.delete().await,
-    }?;
-    Ok(None)
+    }
 }
 
 /// What a change was planned for is not as it was.
@@ -120,13 +125,7 @@ impl Carrying<'_> {
         self.as_planned(self.app.store.run(step).await?)
     }
 
-    async fn create_client(
-        &self,
-        settings: &ClientSettings,
-        (secret, given): (&NewSecret, Option<&str>),
-    ) -> Result<Option<Handed>, ManageError> {
-        let drawn = (*secret == NewSecret::Draw).then(rotate::draw);
-        let secret = given.or(drawn.as_ref().map(Handed::expose));
+    async fn create_client(&self, settings: &ClientSettings, secret: Option<&str>) -> Result<(), ManageError> {
         let step = CreateClient {
             stamp: self.stamp(),
             id: ClientId::from_bytes(self.app.new_id()),
@@ -134,8 +133,7 @@ impl Carrying<'_> {
             settings: settings.clone(),
             secret: secret.map(|secret| SecretDigest::of(secret.as_bytes())),
         };
-        self.as_planned(self.app.store.run(step).await?)?;
-        Ok(drawn)
+        self.as_planned(self.app.store.run(step).await?)
     }
 
     async fn client(&self) -> Result<opalid_core::client::Client, ManageError> {
@@ -145,14 +143,9 @@ impl Carrying<'_> {
     }
 
     /// The secret first: a run that stops in between finds a client that still has no use for it, and goes on.
-    async fn update_client(
-        &self,
-        settings: &ClientSettings,
-        (secret, given): (&NewSecret, Option<&str>),
-    ) -> Result<Option<Handed>, ManageError> {
+    async fn update_client(&self, settings: &ClientSettings, secret: Option<&str>) -> Result<(), ManageError> {
         let client = self.client().await?;
-        let drawn = (*secret == NewSecret::Draw).then(rotate::draw);
-        if let Some(secret) = given.or(drawn.as_ref().map(Handed::expose)) {
+        if let Some(secret) = secret {
             rotate::store(self.app, self.stamp(), &client, (secret, rotate::OVERLAP)).await?;
         }
         if !self.change.differences.is_empty() {
@@ -160,7 +153,7 @@ impl Carrying<'_> {
             let step = UpdateClient { stamp: self.stamp(), id, settings: settings.clone(), changed };
             self.as_planned(self.app.store.run(step).await?)?;
         }
-        Ok(drawn)
+        Ok(())
     }
 
     async fn create_user(&self, user: &UserEntry, secrets: &FoundSecrets) -> Result<(), ManageError> {

@@ -9,9 +9,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::super::{Handed, ManageError, Operation, Reply};
-use super::refused;
-use super::state::{Select, read};
+use super::super::{Handed, ManageError, Operation};
+use super::state::{Reading, Select, read};
+use super::{Applying, refused};
 
 /// One entry to make, change or delete.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -31,9 +31,8 @@ pub struct OneChange {
     pub secret: Option<(SecretSource, Handed)>,
 }
 
-/// Makes the change.
-pub(in crate::manage) async fn one(operation: &Operation<'_>, asked: &OneChange) -> Result<Reply, ManageError> {
-    let app = operation.app;
+/// Begins to make the change.
+pub(in crate::manage) async fn one(operation: &Operation<'_>, asked: &OneChange) -> Result<Applying, ManageError> {
     let current = current(operation, asked).await?;
     let exists = exists(&current, asked);
     let (kind, name) = (asked.kind.name(), &asked.name);
@@ -50,8 +49,7 @@ pub(in crate::manage) async fn one(operation: &Operation<'_>, asked: &OneChange)
         Verb::Delete => Plan { changes: vec![deletion(workspace, asked.kind, name)] },
         Verb::Create | Verb::Update => planned(&current, asked, workspace)?,
     };
-    let secrets = asked.secret.iter().cloned().collect();
-    Ok(Reply::Applied(Box::new(super::carry_out(app, plan, &secrets).await)))
+    Ok(Applying::new(plan, asked.secret.iter().cloned().collect()))
 }
 
 /// The workspace that the change is in, with the entry it is about.
@@ -60,11 +58,12 @@ async fn current(operation: &Operation<'_>, asked: &OneChange) -> Result<Workspa
     let named = |kind| {
         if asked.kind == kind { Select::Named(vec![asked.name.clone()]) } else { Select::Nothing }
     };
+    let reading = Reading { app, so_far: None };
     if asked.kind != Kind::Workspace {
-        return Ok(read(app, &operation.record.workspace, named(Kind::Client), named(Kind::User)).await?);
+        return Ok(read(reading, &operation.record.workspace, named(Kind::Client), named(Kind::User)).await?);
     }
     match app.store.find_workspace(&asked.name).await? {
-        Some(record) => Ok(read(app, &record.workspace, Select::Nothing, Select::Nothing).await?),
+        Some(record) => Ok(read(reading, &record.workspace, Select::Nothing, Select::Nothing).await?),
         None => Ok(WorkspaceEntry::default()),
     }
 }

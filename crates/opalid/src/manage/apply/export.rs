@@ -2,16 +2,17 @@
 
 use opalid_core::apply::{Document, WorkspaceEntry};
 use opalid_store::steps::workspace::ListWorkspaces;
+use tokio::sync::watch;
 
 use super::super::{ManageError, Operation, Reply};
-use super::state::{Select, read};
+use super::state::{Reading, Select, read};
 
 /// The workspace of the operation, or every one. Secrets and passwords are not in it: what holds them knows
-/// only digests.
+/// only digests. How many entries are read is told to `so_far`.
 pub(in crate::manage) async fn export(
     operation: &Operation<'_>,
-    only: bool,
-    users: bool,
+    (only, users): (bool, bool),
+    so_far: &watch::Sender<u64>,
 ) -> Result<Reply, ManageError> {
     let app = operation.app;
     let mut workspaces: Vec<WorkspaceEntry> = Vec::new();
@@ -20,7 +21,7 @@ pub(in crate::manage) async fn export(
             continue;
         }
         let users = if users { Select::All } else { Select::Nothing };
-        let mut entry = read(app, &workspace, Select::All, users).await?;
+        let mut entry = read(Reading { app, so_far: Some(so_far) }, &workspace, Select::All, users).await?;
         entry.sort();
         workspaces.push(entry);
     }

@@ -11,10 +11,29 @@ use opalid_store::steps::list::{ListClients, ListResources, ListUsers, Part};
 use opalid_store::steps::user::FindCredentials;
 use opalid_store::steps::workspace::ListWorkspaces;
 
+use tokio::sync::watch;
+
 use crate::app::App;
 
 /// Rows of one read.
 const BATCH: u32 = 500;
+
+/// What is read from, and who hears how many entries are read.
+#[derive(Clone, Copy)]
+pub(super) struct Reading<'a> {
+    pub app: &'a App,
+    pub so_far: Option<&'a watch::Sender<u64>>,
+}
+
+impl Reading<'_> {
+    /// Tells how much is read, and lets whoever listens say it: a read may be over without ever having waited.
+    async fn has_read<T>(self, rows: &[T]) {
+        if let Some(so_far) = self.so_far {
+            so_far.send_modify(|count| *count += u64::try_from(rows.len()).unwrap_or(0));
+            tokio::task::yield_now().await;
+        }
+    }
+}
 
 /// Which entries of a kind are read.
 pub(super) enum Select {
@@ -39,6 +58,7 @@ impl Select {
 
 /// As much of what is as a document has to be compared with.
 pub(super) async fn facing(app: &App, declared: &Document, prune: bool) -> Result<Document, StoreError> {
+    let reading = Reading { app, so_far: None };
     let mut workspaces = Vec::new();
     for workspace in app.store.read(ListWorkspaces).await? {
         let entry = declared.listed().iter().find(|entry| entry.name == workspace.name);
@@ -46,7 +66,7 @@ pub(super) async fn facing(app: &App, declared: &Document, prune: bool) -> Resul
             Some(entry) => {
                 let clients = Select::facing(entry.clients.as_ref(), prune, |client| &client.client_id);
                 let users = Select::facing(entry.users.as_ref(), prune, |user| &user.username);
-                read(app, &workspace, clients, users).await?
+                read(reading, &workspace, clients, users).await?
             }
             None => bare(&workspace),
         });
@@ -60,33 +80,34 @@ fn bare(workspace: &Workspace) -> WorkspaceEntry {
 
 /// A workspace with all its resources, and the clients and users that are selected.
 pub(super) async fn read(
-    app: &App,
+    from: Reading<'_>,
     workspace: &Workspace,
     clients: Select,
     users: Select,
 ) -> Result<WorkspaceEntry, StoreError> {
     let id = workspace.id;
     let mut entry = bare(workspace);
-    entry.resources = Some(resources(app, id).await?);
+    entry.resources = Some(resources(from, id).await?);
     entry.clients = match clients {
-        Select::All => Some(all_clients(app, id).await?),
-        Select::Named(names) => Some(named_clients(app, id, names).await?),
+        Select::All => Some(all_clients(from, id).await?),
+        Select::Named(names) => Some(named_clients(from.app, id, names).await?),
         Select::Nothing => None,
     };
     entry.users = match users {
-        Select::All => Some(all_users(app, id).await?),
-        Select::Named(names) => Some(named_users(app, id, names).await?),
+        Select::All => Some(all_users(from, id).await?),
+        Select::Named(names) => Some(named_users(from.app, id, names).await?),
         Select::Nothing => None,
     };
     Ok(entry)
 }
 
-async fn resources(app: &App, workspace: WorkspaceId) -> Result<Vec<ResourceEntry>, StoreError> {
+async fn resources(from: Reading<'_>, workspace: WorkspaceId) -> Result<Vec<ResourceEntry>, StoreError> {
     let mut found = Vec::new();
     let mut before = None;
     loop {
-        let rows = app.store.read(ListResources(Part { workspace, before, limit: BATCH })).await?;
+        let rows = from.app.store.read(ListResources(Part { workspace, before, limit: BATCH })).await?;
         let Some(last) = rows.last() else { break };
+        from.has_read(&rows).await;
         before = Some(last.it.id);
         found.extend(rows.into_iter().map(|row| ResourceEntry { uri: row.it.uri, settings: row.it.settings }));
     }
@@ -98,12 +119,13 @@ fn client_entry(client: Client) -> ClientEntry {
     ClientEntry { client_id: client.client_id, secret: None, settings: client.settings }
 }
 
-async fn all_clients(app: &App, workspace: WorkspaceId) -> Result<Vec<ClientEntry>, StoreError> {
+async fn all_clients(from: Reading<'_>, workspace: WorkspaceId) -> Result<Vec<ClientEntry>, StoreError> {
     let mut found = Vec::new();
     let mut before = None;
     loop {
-        let rows = app.store.read(ListClients(Part { workspace, before, limit: BATCH })).await?;
+        let rows = from.app.store.read(ListClients(Part { workspace, before, limit: BATCH })).await?;
         let Some(last) = rows.last() else { break };
+        from.has_read(&rows).await;
         before = Some(last.it.id);
         found.extend(rows.into_iter().map(|row| client_entry(row.it)));
     }
@@ -124,12 +146,13 @@ fn user_entry(user: User) -> UserEntry {
     UserEntry { username: user.username, password: None, admin: user.admin, claims: user.claims }
 }
 
-async fn all_users(app: &App, workspace: WorkspaceId) -> Result<Vec<UserEntry>, StoreError> {
+async fn all_users(from: Reading<'_>, workspace: WorkspaceId) -> Result<Vec<UserEntry>, StoreError> {
     let mut found = Vec::new();
     let mut before = None;
     loop {
-        let rows = app.store.read(ListUsers(Part { workspace, before, limit: BATCH })).await?;
+        let rows = from.app.store.read(ListUsers(Part { workspace, before, limit: BATCH })).await?;
         let Some(last) = rows.last() else { break };
+        from.has_read(&rows).await;
         before = Some(last.it.id);
         found.extend(rows.into_iter().map(|row| user_entry(row.it)));
     }

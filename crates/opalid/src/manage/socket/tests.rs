@@ -106,6 +106,113 @@ async fn a_follower_gets_what_happens_and_then_the_end() {
     task.await.unwrap();
 }
 
+/// A command that applies three clients and a user, at the socket.
+async fn applying(server: &TestServer) -> BufReader<UnixStream> {
+    let mut stream = BufReader::new(UnixStream::connect(server.data.join(SOCKET)).await.unwrap());
+    let document = serde_json::json!({"workspace": [{
+        "name": "default",
+        "client": [{"client_id": "one"}, {"client_id": "two"}, {"client_id": "three"}],
+        "user": [{"username": "ada"}]}]});
+    let request = serde_json::json!({"command": {"do": "apply", "document": document}});
+    stream.write_all(format!("{request}\n").as_bytes()).await.unwrap();
+    stream
+}
+
+async fn next(stream: &mut BufReader<UnixStream>) -> serde_json::Value {
+    let mut line = String::new();
+    stream.read_line(&mut line).await.unwrap();
+    serde_json::from_str::<serde_json::Value>(&line).unwrap()["ok"].take()
+}
+
+async fn clients(server: &TestServer) -> Vec<String> {
+    let command = Command::ListClients { paging: Default::default() };
+    let Reply::Clients(page) = handle(&server.app, Request { workspace: None, command }).await.unwrap() else {
+        panic!()
+    };
+    let mut clients: Vec<_> = page.rows.into_iter().map(|row| row.client_id).collect();
+    clients.sort();
+    clients
+}
+
+#[tokio::test]
+async fn each_change_is_told_with_its_secret_before_it_is_made_and_made_once_that_is_taken() {
+    let (server, _stopping, _task) = serving().await;
+    let mut stream = applying(&server).await;
+    for made in [vec![], vec!["one"], vec!["one", "two"]] {
+        let told = next(&mut stream).await;
+        assert_eq!(told["reply"], "begins", "{told}");
+        assert!(told["is"]["secret"].as_str().unwrap().starts_with("ocs_"), "{told}");
+        assert_eq!(clients(&server).await, made);
+        stream.write_all(b"\n").await.unwrap();
+        assert_eq!(next(&mut stream).await["reply"], "made");
+    }
+    assert_eq!(clients(&server).await, ["one", "three", "two"]);
+    assert_eq!(next(&mut stream).await["is"]["change"]["name"], "ada");
+    stream.write_all(b"\n").await.unwrap();
+    assert_eq!(next(&mut stream).await["reply"], "made");
+    let end = next(&mut stream).await;
+    assert_eq!(end, serde_json::json!({"reply": "applied", "is": {"done": []}}));
+}
+
+#[tokio::test]
+async fn a_command_that_hangs_up_stops_the_rest_and_the_next_goes_on_from_there() {
+    let (server, stopping, task) = serving().await;
+    let mut stream = applying(&server).await;
+    next(&mut stream).await;
+    stream.write_all(b"\n").await.unwrap();
+    next(&mut stream).await;
+    // It has been told of the second, and is killed before it could show it.
+    assert_eq!(next(&mut stream).await["is"]["change"]["name"], "two");
+    drop(stream);
+    stopping.send_replace(true);
+    task.await.unwrap();
+    assert_eq!(clients(&server).await, ["one"]);
+
+    let socket = CommandSocket::bind(&server.data).unwrap();
+    let (stopping, stop) = watch::channel(false);
+    let task = tokio::spawn(serve(Arc::clone(&server.app), socket, stop));
+    let mut stream = applying(&server).await;
+    let mut begun = Vec::new();
+    loop {
+        let told = next(&mut stream).await;
+        match told["reply"].as_str().unwrap() {
+            "begins" => begun.push(told["is"]["change"]["name"].as_str().unwrap().to_owned()),
+            "made" => continue,
+            _ => break,
+        }
+        stream.write_all(b"\n").await.unwrap();
+    }
+    assert_eq!(begun, ["two", "three", "ada"]);
+    stopping.send_replace(true);
+    task.await.unwrap();
+    assert_eq!(clients(&server).await, ["one", "three", "two"]);
+}
+
+#[tokio::test]
+async fn a_server_that_stops_begins_no_other_change() {
+    let (server, stopping, task) = serving().await;
+    let mut stream = applying(&server).await;
+    next(&mut stream).await;
+    stopping.send_replace(true);
+    task.await.unwrap();
+    let mut rest = String::new();
+    stream.read_to_string(&mut rest).await.unwrap();
+    assert_eq!((rest.as_str(), clients(&server).await), ("", vec![]));
+}
+
+#[tokio::test]
+async fn an_export_says_how_much_is_read_before_the_document() {
+    let (server, _stopping, _task) = serving().await;
+    for name in ["ada", "bob"] {
+        let command = Command::CreateUser { username: name.into(), admin: false, link: false };
+        handle(&server.app, Request { workspace: None, command }).await.unwrap();
+    }
+    let answer = ask(&server.data, "{\"command\":{\"do\":\"export\",\"users\":true}}\n").await;
+    let (read, document) = answer.trim_end().rsplit_once('\n').unwrap();
+    assert_eq!(read, r#"{"ok":{"reply":"read","is":{"entries":2}}}"#);
+    assert!(document.starts_with(r#"{"ok":{"reply":"document""#), "{document}");
+}
+
 #[tokio::test]
 async fn a_request_that_is_too_long_is_refused() {
     let mut endless = BufReader::new(tokio::io::repeat(b' '));
