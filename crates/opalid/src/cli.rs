@@ -26,12 +26,14 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::ConfigFlags;
-use reach::{Alone, Managing};
+use reach::{Alone, Before, Managing};
 
 /// OAuth 2.x authorization server and OpenID Connect provider.
 #[derive(Debug, Parser)]
 #[command(name = "opalid", version)]
 struct Cli {
+    #[command(flatten)]
+    before: Before,
     #[command(subcommand)]
     command: Command,
 }
@@ -85,35 +87,38 @@ enum Command {
 
 /// Runs the command that was given. What goes wrong is said in words for people, without a backtrace.
 pub fn main() -> ExitCode {
-    match run().or_else(forgive_closed_pipe) {
+    let Cli { before, command } = Cli::parse();
+    // To `diff`, 1 says that something differs.
+    let failure = if matches!(command, Command::Diff(_)) { 2 } else { 1 };
+    match run(before, command).or_else(forgive_closed_pipe) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("opalid: {}", output::plain_lines(&format!("{error:#}")));
-            ExitCode::FAILURE
+            ExitCode::from(failure)
         }
     }
 }
 
-fn run() -> anyhow::Result<()> {
-    match Cli::parse().command {
-        Command::Serve { demo, flags } => serve::run(demo, flags),
-        Command::Config(command) => command.run(),
-        Command::Apply(alone) => alone.run(),
-        Command::Diff(alone) => alone.run(),
-        Command::Export(alone) => alone.run(),
-        Command::Backup(alone) => alone.run(),
-        Command::Restore(command) => command.run(),
-        Command::Workspace(managing) => managing.run(),
-        Command::Client(managing) => managing.run(),
-        Command::Resource(managing) => managing.run(),
-        Command::User(managing) => managing.run(),
-        Command::Session(managing) => managing.run(),
-        Command::Grant(managing) => managing.run(),
-        Command::Consent(managing) => managing.run(),
-        Command::Revoke(managing) => managing.run(),
-        Command::Inspect(alone) => alone.run(),
-        Command::Events(alone) => alone.run(),
-        Command::Token(alone) => alone.run(),
+fn run(before: Before, command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Serve { demo, flags } => before.refuse("serve").and_then(|()| serve::run(demo, flags)),
+        Command::Config(command) => before.refuse("config").and_then(|()| command.run()),
+        Command::Restore(command) => before.refuse("restore").and_then(|()| command.run()),
+        Command::Apply(alone) => alone.run(before),
+        Command::Diff(alone) => alone.run(before),
+        Command::Export(alone) => alone.run(before),
+        Command::Backup(alone) => alone.run(before),
+        Command::Workspace(managing) => managing.run(before),
+        Command::Client(managing) => managing.run(before),
+        Command::Resource(managing) => managing.run(before),
+        Command::User(managing) => managing.run(before),
+        Command::Session(managing) => managing.run(before),
+        Command::Grant(managing) => managing.run(before),
+        Command::Consent(managing) => managing.run(before),
+        Command::Revoke(managing) => managing.run(before),
+        Command::Inspect(alone) => alone.run(before),
+        Command::Events(alone) => alone.run(before),
+        Command::Token(alone) => alone.run(before),
     }
 }
 

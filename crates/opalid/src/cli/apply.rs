@@ -15,7 +15,7 @@ use serde_json::Value;
 
 pub use making::Making;
 
-use super::output::{Format, Output, plain, plain_lines, write};
+use super::output::{Format, Output, plain, write};
 use super::progress::Progress;
 use super::reach::{Reaching, Server};
 use crate::config::process_environment;
@@ -24,6 +24,7 @@ use crate::manage::{Command, Handed, Reply};
 
 /// The longest document.
 const LONGEST: u64 = 12 * 1024 * 1024;
+const WHICH: &str = "a document says itself which workspaces it is about";
 
 /// Makes what a document declares be so: workspaces, resources, clients, users. Running it again changes
 /// nothing; nothing is deleted without --prune.
@@ -58,29 +59,20 @@ pub struct ExportCommand {
 
 impl Reaching for ApplyCommand {
     fn run(self, server: &Server) -> anyhow::Result<()> {
+        server.no_workspace(WHICH)?;
         making::run(server, Command::Apply(declared(&self.file, self.prune)?))
     }
 }
 
 impl Reaching for DiffCommand {
     fn run(self, server: &Server) -> anyhow::Result<()> {
-        match self.compare(server) {
-            Ok(true) => Ok(()),
-            Ok(false) => exit(1),
-            Err(error) => {
-                eprintln!("opalid: {}", plain_lines(&format!("{error:#}")));
-                exit(2)
-            }
-        }
-    }
-}
-
-impl DiffCommand {
-    /// Prints what differs; says whether nothing does.
-    fn compare(&self, server: &Server) -> anyhow::Result<bool> {
+        server.no_workspace(WHICH)?;
         let reply = server.ask(Command::Compare(declared(&self.file, self.prune)?))?;
         server.output.print(&reply)?;
-        Ok(matches!(reply, Reply::Planned(changes) if changes.is_empty()))
+        match reply {
+            Reply::Planned(changes) if changes.is_empty() => Ok(()),
+            _ => exit(1),
+        }
     }
 }
 

@@ -18,6 +18,7 @@ pub struct BackupCommand {
 
 impl Reaching for BackupCommand {
     fn run(self, server: &Server) -> anyhow::Result<()> {
+        server.no_workspace("a copy holds all workspaces")?;
         let file = std::path::absolute(&self.file).context("cannot tell where that file lies")?;
         let mut said = Progress::new("copied");
         for reply in server.stream_in(None, Command::Backup { file })? {

@@ -28,9 +28,43 @@ pub struct Reach {
     /// The workspace to work in [default: the root workspace]
     #[arg(short, long, global = true, value_name = "NAME")]
     workspace: Option<String>,
-    /// How to print
-    #[arg(short, long, global = true, value_enum, default_value_t)]
-    output: Format,
+    /// How to print [default: table]
+    #[arg(short, long, global = true, value_enum)]
+    output: Option<Format>,
+}
+
+/// The same, where it stands before the command. Its ids are its own: those of global arguments are shared with what is above.
+#[derive(Debug, Default, Args)]
+pub struct Before {
+    /// The data folder of the running server [default: ./opalid-data, or the setting `data`]
+    #[arg(id = "data before", long = "data", value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The server's configuration file, for its data folder
+    #[arg(id = "config before", long = "config", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The workspace to work in [default: the root workspace]
+    #[arg(id = "workspace before", short, long = "workspace", value_name = "NAME")]
+    workspace: Option<String>,
+    /// How to print [default: table]
+    #[arg(id = "output before", short, long = "output", value_enum)]
+    output: Option<Format>,
+}
+
+impl Before {
+    /// Refuses all of it, before a command that reaches no server.
+    pub fn refuse(&self, command: &str) -> anyhow::Result<()> {
+        if self.workspace.is_some() {
+            bail!("opalid {command} concerns the whole server; leave -w away");
+        }
+        if self.output.is_some() {
+            bail!("opalid {command} prints in one way only; leave -o away");
+        }
+        let flag = [("--data", &self.data), ("--config", &self.config)].into_iter().find(|(_, given)| given.is_some());
+        match flag {
+            Some((flag, _)) => bail!("{flag} stands after the command here: opalid {command} … {flag} …"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// A group of commands that reach the server.
@@ -53,8 +87,8 @@ pub struct Alone<C: Args> {
 
 impl<C: Args + Reaching> Alone<C> {
     /// Runs the command.
-    pub fn run(self) -> anyhow::Result<()> {
-        self.command.run(&self.reach.server()?)
+    pub fn run(self, before: Before) -> anyhow::Result<()> {
+        self.command.run(&self.reach.server(before)?)
     }
 }
 
@@ -66,20 +100,31 @@ pub trait Reaching {
 
 impl<C: Subcommand + Reaching> Managing<C> {
     /// Runs the command.
-    pub fn run(self) -> anyhow::Result<()> {
-        self.command.run(&self.reach.server()?)
+    pub fn run(self, before: Before) -> anyhow::Result<()> {
+        self.command.run(&self.reach.server(before)?)
     }
 }
 
 impl Reach {
     /// The server there.
-    pub fn server(self) -> anyhow::Result<Server> {
-        let data = match self.data {
+    pub fn server(self, before: Before) -> anyhow::Result<Server> {
+        let config = once("--config", before.config, self.config)?;
+        let data = match once("--data", before.data, self.data)? {
             Some(data) => data,
-            None => Settings::new(Sources::read(self.config, process_environment(), [].into(), false)?).data()?,
+            None => Settings::new(Sources::read(config, process_environment(), [].into(), false)?).data()?,
         };
-        Ok(Server { data, workspace: self.workspace, output: Output::new(self.output) })
+        let workspace = once("-w", before.workspace, self.workspace)?;
+        let output = once("-o", before.output, self.output)?.unwrap_or_default();
+        Ok(Server { data, workspace, output: Output::new(output) })
     }
+}
+
+/// What stands before the command or after it, not both.
+fn once<T>(flag: &str, before: Option<T>, after: Option<T>) -> anyhow::Result<Option<T>> {
+    if before.is_some() && after.is_some() {
+        bail!("{flag} stands before the command and after it; which one is meant?");
+    }
+    Ok(before.or(after))
 }
 
 /// The server of a data folder, and where its answers are printed.
@@ -106,6 +151,22 @@ impl Server {
         self.stream_in(workspace, command)?
             .next()
             .unwrap_or_else(|| bail!("the server hung up without an answer; see its log"))
+    }
+
+    /// Refuses `-w` with a command that names its workspace itself, unless it is the same.
+    pub fn names(&self, name: &str) -> anyhow::Result<()> {
+        match &self.workspace {
+            Some(other) if other != name => bail!("-w {other} and workspace {name}: which one is meant? Leave -w away"),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses `-w` with a command that concerns all workspaces, or those that `why` says.
+    pub fn no_workspace(&self, why: &str) -> anyhow::Result<()> {
+        match &self.workspace {
+            Some(name) => bail!("{why}; leave -w {name} away"),
+            None => Ok(()),
+        }
     }
 
     /// Asks for something that has several answers.

@@ -45,6 +45,7 @@ impl Reaching for RevokeCommand {
     fn run(self, server: &Server) -> anyhow::Result<()> {
         server.show(match self {
             Self::Workspace { name } => {
+                server.names(&name)?;
                 let reply = server.ask_in(Some(name), Command::RevokeWorkspace {})?;
                 return server.output.print(&reply);
             }

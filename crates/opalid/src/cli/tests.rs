@@ -356,11 +356,70 @@ async fn json_is_the_reply_alone() {
     assert_eq!(json.as_object().unwrap().len(), 1);
 }
 
+/// What a command line says before it reaches any server.
+fn refused(line: &str) -> String {
+    let folder = std::env::temp_dir().join(format!("opalid-refused-{}", std::process::id()));
+    let line = line.replace("DIR", folder.to_str().unwrap());
+    match Cli::try_parse_from(std::iter::once("opalid").chain(line.split(' '))) {
+        Ok(Cli { before, command }) => run(before, command).unwrap_err().to_string(),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn where_and_how_may_stand_before_the_command_as_well_as_after_it() {
+    for line in [
+        "-w acme -o json --data DIR client list",
+        "-w acme client -o json list --data DIR",
+        "client -w acme list -o json --data DIR",
+        "client list -w acme -o json --data DIR",
+        "-w acme -o json user create x --data DIR",
+        "-w acme -o json events --follow --data DIR",
+        "-w acme -o json inspect x --data DIR",
+        "-w acme -o json export --data DIR",
+        "-w acme -o json workspace show --data DIR",
+        "-w acme revoke workspace acme --data DIR",
+        "-o json diff -f Cargo.toml --data DIR",
+        "-o json backup x --data DIR",
+    ] {
+        let said = refused(line);
+        assert!(said.contains("no server runs on") || said.contains("is not a document"), "{line}: {said}");
+    }
+    assert!(refused("-w a client list -w b").starts_with("-w stands before the command and after it"));
+    assert!(refused("-o json client list -o table").starts_with("-o stands before the command and after it"));
+}
+
+#[test]
+fn a_workspace_or_a_format_that_would_be_ignored_is_refused() {
+    for (line, why) in [
+        ("-w acme serve", "opalid serve concerns the whole server; leave -w away"),
+        ("-o json restore x", "opalid restore prints in one way only; leave -o away"),
+        ("-w acme restore x", "opalid restore concerns the whole server; leave -w away"),
+        ("-w acme config show", "opalid config concerns the whole server; leave -w away"),
+        ("--data DIR serve", "--data stands after the command here: opalid serve … --data …"),
+        ("revoke workspace acme -w other", "-w other and workspace acme: which one is meant? Leave -w away"),
+        ("-w other revoke workspace acme", "-w other and workspace acme: which one is meant? Leave -w away"),
+        ("workspace delete acme -w other", "-w other and workspace acme: which one is meant? Leave -w away"),
+        ("workspace update acme -w other --set a=1", "-w other and workspace acme: which one is meant? Leave -w away"),
+        ("workspace show acme -w other", "-w other and workspace acme: which one is meant? Leave -w away"),
+        ("workspace create acme -w other", "the new workspace is named once; leave -w other away"),
+        ("workspace list -w other", "all workspaces are listed; leave -w other away"),
+        ("apply -f x -w other", "a document says itself which workspaces it is about; leave -w other away"),
+        ("diff -f x -w other", "a document says itself which workspaces it is about; leave -w other away"),
+        ("backup x -w other", "a copy holds all workspaces; leave -w other away"),
+    ] {
+        assert_eq!(refused(line), why, "{line}");
+    }
+    for line in ["serve -w acme", "config show -w acme", "config check -o json", "restore x -o json"] {
+        assert!(refused(line).contains("unexpected argument"), "{line}");
+    }
+}
+
 #[test]
 fn without_a_server_it_says_how_to_start_one() {
     let folder = std::env::temp_dir().join(format!("opalid-no-server-{}", std::process::id()));
     let words = ["opalid", "user", "list", "--data", folder.to_str().unwrap()];
     let Command::User(managing) = Cli::try_parse_from(words).unwrap().command else { panic!() };
-    let error = managing.run().unwrap_err().to_string();
+    let error = managing.run(Before::default()).unwrap_err().to_string();
     assert!(error.contains(&format!("start it with: opalid serve --data {}", folder.display())), "{error}");
 }

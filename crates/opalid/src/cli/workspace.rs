@@ -43,6 +43,12 @@ pub enum WorkspaceCommand {
 
 impl Reaching for WorkspaceCommand {
     fn run(self, server: &Server) -> anyhow::Result<()> {
+        match &self {
+            Self::List => server.no_workspace("all workspaces are listed")?,
+            Self::Create { .. } => server.no_workspace("the new workspace is named once")?,
+            Self::Update { name, .. } | Self::Delete { name } => server.names(name)?,
+            Self::Show { name } => name.iter().try_for_each(|name| server.names(name))?,
+        }
         let reply = match self {
             Self::Create { name, fields } => {
                 let change = fields::change(Kind::Workspace, Verb::Create, name);

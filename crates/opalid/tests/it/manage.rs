@@ -158,3 +158,33 @@ fn what_is_applied_is_shown_or_not_done_and_json_is_one_document() {
     assert!(done && said.starts_with("[[workspace]]\nname = \"demo\"\n"), "{said}");
     assert_eq!(output_of(data.path(), "apply -f -", &said).1, "Nothing to change.\n");
 }
+
+#[test]
+fn the_workspace_of_w_is_the_one_that_is_asked() {
+    let data = Folder::new();
+    let _running = paste::start(data.path(), true);
+    let run = |words: &str| opalid(data.path(), words, "");
+    assert!(run("workspace create acme").0);
+    assert!(run("-w acme user create ada").0);
+    for words in ["-w acme user list -o json", "-o json user list -w acme", "user -w acme list --output json"] {
+        let (done, said) = run(words);
+        let page: serde_json::Value = serde_json::from_str(&said).unwrap();
+        assert!(done && page["rows"].as_array().unwrap().len() == 1 && page["rows"][0]["username"] == "ada", "{said}");
+    }
+    let (done, said) = run("user show ada");
+    assert!(!done && said.contains("workspace demo has no user ada"), "{said}");
+    // Nothing of the other is dead, and nothing of this one lives.
+    let token = run_token(data.path());
+    let (done, said) = run("revoke workspace acme -w demo");
+    assert!(!done && said.contains("which one is meant?"), "{said}");
+    assert!(run("revoke workspace acme").0);
+    assert!(opalid(data.path(), "inspect -", &token).1.starts_with("This access token is alive."));
+    assert!(run("-w demo revoke workspace demo").0);
+    assert!(opalid(data.path(), "inspect -", &token).1.starts_with("This access token is dead"));
+    let (done, said) = run("-w nowhere user list");
+    assert!(!done && said.contains("there is no workspace \"nowhere\"; see: opalid workspace list"), "{said}");
+}
+
+fn run_token(data: &Path) -> String {
+    opalid(data, "token --client demo-api --scope read", opalid::demo::RESOURCE_SERVER_SECRET).1
+}
