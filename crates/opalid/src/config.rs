@@ -104,6 +104,12 @@ pub struct ConfigError {
     pub problem: String,
 }
 
+/// All mistakes, as one error for people.
+pub fn mistaken(mistakes: Vec<ConfigError>) -> anyhow::Error {
+    let lines: Vec<String> = mistakes.iter().map(|mistake| format!("  {mistake}")).collect();
+    anyhow::anyhow!("the configuration is not good:\n{}", lines.join("\n"))
+}
+
 /// The variables of this process.
 #[must_use]
 pub fn process_environment() -> HashMap<String, String> {

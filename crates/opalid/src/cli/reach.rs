@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use zeroize::Zeroizing;
 
 use super::output::{Format, Output};
-use crate::config::{Settings, Sources, process_environment};
+use crate::config::{Settings, Sources, mistaken, process_environment};
 use crate::manage::socket::{Line, connect};
 use crate::manage::{Command, Paging, Reply, Request};
 
@@ -109,9 +109,14 @@ impl Reach {
     /// The server there.
     pub fn server(self, before: Before) -> anyhow::Result<Server> {
         let config = once("--config", before.config, self.config)?;
-        let data = match once("--data", before.data, self.data)? {
-            Some(data) => data,
-            None => Settings::new(Sources::read(config, process_environment(), [].into(), false)?).data()?,
+        let data = match (once("--data", before.data, self.data)?, config) {
+            (Some(data), None) => data,
+            (data, config) => {
+                let flags = data.iter().map(|data| ("data", data.display().to_string())).collect();
+                let sources = Sources::read(config, process_environment(), flags, false)?;
+                let named = Settings::new(sources).data().map_err(mistaken)?;
+                data.unwrap_or(named)
+            }
         };
         let workspace = once("-w", before.workspace, self.workspace)?;
         let output = once("-o", before.output, self.output)?.unwrap_or_default();

@@ -11,7 +11,7 @@ use opalid_store::Location;
 
 use super::output::{plain, write};
 use super::progress::Progress;
-use crate::config::{ConfigFlags, Database, Secret, Settings};
+use crate::config::{ConfigFlags, Database, Secret, Settings, mistaken};
 use crate::restore::{Restoring, put_back};
 
 /// Puts a store back from a copy: everyone signs in again, and nothing that was revoked lives again.
@@ -27,7 +27,7 @@ impl RestoreCommand {
     /// Does it.
     pub fn run(self) -> anyhow::Result<()> {
         rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
-        let kept = Settings::new(self.flags.sources(false)?).kept()?;
+        let kept = Settings::new(self.flags.sources(false)?).kept().map_err(mistaken)?;
         let location = match (&kept.database, &self.file) {
             (Database::Sqlite, Some(_)) => None,
             (Database::Sqlite, None) => bail!("which copy? opalid restore FILE --data DIR"),

@@ -9,8 +9,9 @@ use clap::Subcommand;
 use opalid_core::wrap::MasterKey;
 use opalid_store::Location;
 
+use super::output::write;
 use crate::clock::{self, Clock};
-use crate::config::{Config, ConfigFlags, Database, Settings};
+use crate::config::{Config, ConfigFlags, Database, Settings, mistaken};
 use crate::http::tls::TlsSource;
 use crate::passwords::password_hash::HasherSettings;
 use crate::start::{Starting, start, warn_if_others_read};
@@ -52,20 +53,21 @@ impl ConfigCommand {
         match self {
             Self::Check { flags } => {
                 effective(&Settings::new(flags.sources(false)?))?;
-                println!("The configuration is good.");
+                write("The configuration is good.\n")?;
             }
-            Self::Show { flags } => print!("{}", Settings::new(flags.sources(false)?).show()),
-            Self::Keys => print!("{}", config::show::describe()),
+            Self::Show { flags } => {
+                let settings = Settings::new(flags.sources(false)?);
+                write(&settings.show())?;
+                settings.known().map_err(mistaken)?;
+            }
+            Self::Keys => write(&config::show::describe())?,
         }
         Ok(())
     }
 }
 
 fn effective(settings: &Settings) -> anyhow::Result<Config> {
-    settings.config().map_err(|mistakes| {
-        let lines: Vec<String> = mistakes.iter().map(|mistake| format!("  {mistake}")).collect();
-        anyhow::anyhow!("the configuration is not good:\n{}", lines.join("\n"))
-    })
+    settings.config().map_err(mistaken)
 }
 
 /// How long answers have to leave before the process ends itself.

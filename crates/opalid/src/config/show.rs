@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use super::keys::{Default, KEYS, Shape};
 use super::layers::{Setting, Settings, Written};
-use super::values::without_password;
+use super::values::{cores, without_password};
 
 impl Settings {
-    /// One line a key, in the form of the file.
+    /// One line a key, in the form of the file: what holds, also where that depends on the machine.
     #[must_use]
     pub fn show(&self) -> String {
         let lines: Vec<_> =
@@ -15,13 +15,25 @@ impl Settings {
         let width = lines.iter().map(|(line, _)| line.chars().count()).max().unwrap_or(0);
         let mut text = String::new();
         for (line, setting) in lines {
-            _ = writeln!(text, "{line:width$}  # {}", setting.origin);
+            _ = writeln!(text, "{line:width$}  # {}{}", setting.origin, why(setting));
         }
         text
     }
 }
 
+/// Whether a key is a number of threads that nobody set.
+fn is_per_core(setting: &Setting) -> bool {
+    setting.key.name == "workers" && setting.written.is_none()
+}
+
+fn why(setting: &Setting) -> &'static str {
+    if is_per_core(setting) { ", one per core" } else { "" }
+}
+
 fn value(setting: &Setting) -> String {
+    if is_per_core(setting) {
+        return cores().to_string();
+    }
     match (&setting.written, setting.key.default) {
         (Some(_), _) if setting.key.shape == Shape::Secret => "(set)".into(),
         (Some(Written::One(text)), _) if setting.key.shape == Shape::Number => text.clone(),

@@ -36,7 +36,10 @@ fn flags_win_over_variables_over_the_file_over_the_default() {
     assert_eq!(config.data, PathBuf::from("/variable"));
     assert_eq!(config.log_format, LogFormat::Json);
     assert_eq!(config.listen, [ListenAddress::Localhost(8080)]);
-    insta::assert_snapshot!(settings.show(), @r#"
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    assert_eq!(config.workers, cores);
+    let shown = settings.show().replace(&format!("workers = {cores} "), "workers = 2 ");
+    insta::assert_snapshot!(shown, @r#"
     issuer = "https://flag.example"                                                        # flag --issuer
     listen = ["localhost:8080"]                                                            # default
     data = "/variable"                                                                     # variable OPALID_DATA
@@ -48,10 +51,28 @@ fn flags_win_over_variables_over_the_file_over_the_default() {
     trusted_proxies = []                                                                   # default
     metrics_listen = "127.0.0.1:9090"                                                      # default
     audit_days = 90                                                                        # default
-    workers = (unset: one per core)                                                        # default
+    workers = 2                                                                            # default, one per core
     log.format = "json"                                                                    # opalid.toml:4
     log.level = "info"                                                                     # default
     "#);
+}
+
+#[test]
+fn the_number_of_threads_is_shown_with_where_it_came_from() {
+    assert!(settings("", &[ISSUER], &[("workers", "3")]).show().contains("\nworkers = 3 "));
+    let shown = settings("\nworkers = 5\n", &[ISSUER], &[]).show();
+    let line = shown.lines().find(|line| line.starts_with("workers = 5 ")).unwrap();
+    assert!(line.ends_with("# opalid.toml:2"), "{line}");
+}
+
+#[test]
+fn commands_that_reach_a_server_refuse_of_a_file_what_the_server_refuses() {
+    let settings = settings("dat = \"/x\"\nworkers = \"four\"\n[log]\ncolour = \"red\"\n", &[ISSUER], &[]);
+    let serve = settings.config().unwrap_err();
+    assert_eq!(serve.len(), 3);
+    assert_eq!(settings.data().unwrap_err(), serve);
+    assert_eq!(settings.kept().err().unwrap(), serve);
+    assert_eq!(settings.known().unwrap_err(), serve);
 }
 
 #[test]

@@ -175,15 +175,16 @@ pub struct Kept {
 }
 
 impl Settings {
-    /// The data folder alone, for commands that reach a running server there.
-    pub fn data(&self) -> Result<PathBuf, ConfigError> {
-        let mut reader = Reader { settings: self, mistakes: Vec::new() };
+    /// The data folder alone, for commands that reach a running server there; refused with what the server refuses
+    /// of names and forms.
+    pub fn data(&self) -> Result<PathBuf, Vec<ConfigError>> {
+        let mut reader = Reader { settings: self, mistakes: self.mistakes.clone() };
         let data = reader.one("data", path).unwrap_or_default();
-        reader.mistakes.pop().map_or(Ok(data), Err)
+        if reader.mistakes.is_empty() { Ok(data) } else { Err(reader.mistakes) }
     }
 
     /// Where the store and its master key are kept, for what needs no server.
-    pub fn kept(&self) -> Result<Kept, ConfigError> {
+    pub fn kept(&self) -> Result<Kept, Vec<ConfigError>> {
         let mut reader = Reader { settings: self, mistakes: self.mistakes.clone() };
         let kept = Kept {
             data: reader.one("data", path).unwrap_or_default(),
@@ -191,7 +192,12 @@ impl Settings {
             database_password: reader.secret("database_password"),
             master_key: reader.secret("master_key"),
         };
-        reader.mistakes.pop().map_or(Ok(kept), Err)
+        if reader.mistakes.is_empty() { Ok(kept) } else { Err(reader.mistakes) }
+    }
+
+    /// Whether every key and variable is known and has the form it should: nothing is said of values.
+    pub fn known(&self) -> Result<(), Vec<ConfigError>> {
+        if self.mistakes.is_empty() { Ok(()) } else { Err(self.mistakes.clone()) }
     }
 
     /// The file that holds a secret, if it lies in one.
@@ -261,7 +267,8 @@ fn worker_count(text: &str) -> Result<usize, String> {
     count.ok_or_else(|| "expected a whole number from 1 to 1024".into())
 }
 
-fn cores() -> usize {
+/// The threads that answer requests unless somebody says how many.
+pub(super) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 

@@ -188,3 +188,23 @@ fn the_workspace_of_w_is_the_one_that_is_asked() {
 fn run_token(data: &Path) -> String {
     opalid(data, "token --client demo-api --scope read", opalid::demo::RESOURCE_SERVER_SECRET).1
 }
+
+#[test]
+fn a_file_with_unknown_keys_is_refused_by_every_command_in_the_same_words() {
+    let data = Folder::new();
+    let _running = paste::start(data.path(), true);
+    let file = data.path().join("opalid.toml");
+    std::fs::write(&file, "issuer = \"https://login.example.com\"\nworkerz = 3\n").unwrap();
+    let config = format!("--config {}", file.display());
+    let expected = format!(
+        "opalid: the configuration is not good:\n  workerz ({}:2): there is no such setting; the nearest is workers\n",
+        file.display()
+    );
+    for words in ["serve", "config check", "user list", "revoke workspace demo", "backup x", "events", "restore x"] {
+        assert_eq!(opalid(data.path(), &format!("{words} {config}"), ""), (false, expected.clone()), "{words}");
+    }
+    let (done, said) = opalid(data.path(), &format!("config show {config}"), "");
+    assert!(!done && said.starts_with("issuer = ") && said.ends_with(&expected), "{said}");
+    std::fs::write(&file, "issuer = \"https://login.example.com\"\n").unwrap();
+    assert!(opalid(data.path(), &format!("user list {config}"), "").0);
+}
