@@ -102,10 +102,13 @@ impl fmt::Display for Reason {
             Self::GrantCut => f.write_str("its grant was cut"),
             Self::GuardDiffers => f.write_str("it does not know its grant's guard"),
             Self::EntitlementUnknown => f.write_str("its grant has no such entitlement"),
+            Self::AncestorSuspended(Ancestor::Session(_)) | Self::AncestorCut(Ancestor::Session(_)) => {
+                f.write_str("its session has ended")
+            }
             Self::AncestorGone(ancestor) => write!(f, "its {} is gone", ancestor.kind()),
             Self::AncestorSuspended(ancestor) => write!(f, "its {} is suspended", ancestor.kind()),
             Self::AncestorCut(ancestor) => write!(f, "everything below its {} was cut", ancestor.kind()),
-            Self::SessionEnded(_) => f.write_str("its session has ended"),
+            Self::SessionEnded(_) => f.write_str("its session has expired"),
             Self::Narrowed => f.write_str("nothing it may do is allowed today"),
             Self::NotForCaller => f.write_str("the caller serves none of its resources"),
         }

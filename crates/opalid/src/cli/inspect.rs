@@ -69,12 +69,15 @@ pub(super) fn text(inspection: &Inspection, output: &Output) -> String {
 }
 
 fn state(ancestor: &AncestorState, output: &Output) -> String {
-    let mut words = Vec::new();
-    match ancestor.today {
-        None => words.push("gone".to_owned()),
-        Some(_) if !ancestor.enabled => words.push("out of service".into()),
-        Some(_) => words.push("in service".into()),
+    let is_session = ancestor.kind == "session";
+    let expired = ancestor.ends_at.filter(|end| *end <= output.now);
+    match (ancestor.today, expired) {
+        (None, _) => return "gone".into(),
+        (Some(_), _) if is_session && !ancestor.enabled => return "ended".into(),
+        (Some(_), Some(end)) => return format!("expired {}", output.time(end)),
+        (Some(_), None) => {}
     }
+    let mut words = vec![if ancestor.enabled { "in service" } else { "out of service" }.to_owned()];
     if ancestor.today.is_some_and(|today| today != ancestor.born_under) {
         words.push("cut since".into());
     }

@@ -59,7 +59,8 @@ pub(super) fn table(page: &Page<SessionEntry>, output: &Output) -> String {
     for row in &page.rows {
         let (signed_in, used, ends) = (row.authentication.auth_time, row.used_at, row.expires_at);
         let [signed_in, used, ends] = [signed_in, used, ends].map(|time| output.time(time));
-        table.row([row.id.to_string(), row.username.clone(), signed_in, used, ends, life(row.dead.as_ref())]);
+        let state = if row.rests { "live, but rests: asks for a sign-in".into() } else { life(row.dead.as_ref()) };
+        table.row([row.id.to_string(), row.username.clone(), signed_in, used, ends, state]);
     }
     table.page(page.next.as_deref())
 }

@@ -204,6 +204,45 @@ async fn what_a_sign_in_leaves_is_listed_with_whether_it_lives() {
     ");
 }
 
+/// What a list of sessions and the inspector say of a session and its token, now.
+async fn of_a_session(server: &TestServer, made: &SignedIn) -> [String; 3] {
+    let output = Output { now: server.app.now(), ..OUTPUT };
+    let sessions = server.ask(Ask::ListSessions { user: None, paging: paging() }).await.unwrap();
+    let sessions = output.text(&sessions);
+    let state = sessions.lines().nth(1).unwrap().rsplit("  ").next().unwrap().to_owned();
+    let inspected = server.ask(Ask::Inspect { token: Handed::new(made.token.clone()) }).await.unwrap();
+    let inspected = output.text(&inspected);
+    let row = inspected.lines().find(|line| line.starts_with("session")).unwrap();
+    [state, inspected.lines().next().unwrap().into(), row.rsplit("  ").next().unwrap().into()]
+}
+
+#[tokio::test]
+async fn a_session_says_that_it_ended_expired_or_rests_and_never_that_it_is_suspended() {
+    let server = server(true).await;
+    let made = server.sign_in().await;
+    server.ask(Ask::RevokeSession { id: made.session.clone() }).await.unwrap();
+    let ended = "dead: it has ended (signed out, revoked, or another person signed in there)";
+    let dead = "This access token is dead: its session has ended.";
+    assert_eq!(of_a_session(&server, &made).await, [ended, dead, "ended"]);
+
+    let server = self::server(true).await;
+    let made = server.sign_in().await;
+    let idle =
+        serde_json::json!({"kind": "workspace", "verb": "update", "name": "demo", "fields": {"session_idle": 300}});
+    server.ask(Ask::Change(serde_json::from_value(idle).unwrap())).await.unwrap();
+    server.app.clock.advance(301);
+    let [state, token, row] = of_a_session(&server, &made).await;
+    assert_eq!((&*state, &*token), ("live, but rests: asks for a sign-in", "This access token is alive."));
+    assert!(row.starts_with("in service, ends"), "{row}");
+    server.app.clock.advance(700);
+    let dead = "This access token is dead: its session has expired.";
+    let [state, token, row] = of_a_session(&server, &made).await;
+    assert_eq!((&*state, &*token), ("dead: it has expired", dead));
+    assert_eq!(row, "expired 2026-11-23 21:36:43Z (1 second ago)");
+    server.ask(Ask::SuspendUser { username: "alice".into() }).await.unwrap();
+    assert_eq!(of_a_session(&server, &made).await[0], "dead: everything below its user was cut");
+}
+
 #[tokio::test]
 async fn the_inspector_shows_why_the_token_of_a_suspended_user_is_dead() {
     let server = server(true).await;

@@ -1,6 +1,7 @@
 //! Sessions and grants: listed, with whether they live.
 
-use opalid_core::grant::{Authentication, Epoch};
+use opalid_core::alive::Reason;
+use opalid_core::grant::{Ancestor, Authentication, Epoch};
 use opalid_core::ids::{GrantId, SessionId, UserId};
 use opalid_core::time::UnixTime;
 use opalid_store::steps::list::{GrantsOf, ListGrants, ListSessions, ListedGrant};
@@ -19,6 +20,9 @@ pub struct SessionEntry {
     /// Why it is dead; nothing while it lives.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dead: Option<String>,
+    /// Whether it was not used for so long that its browser has to sign in again; what hangs from it lives on.
+    #[serde(default)]
+    pub rests: bool,
     /// Its epoch today.
     pub epoch: Epoch,
     /// How the person was authenticated.
@@ -59,13 +63,16 @@ pub(super) async fn list(operation: &Operation<'_>, user: Option<&str>, paging: 
     };
     let store = &operation.app.store;
     let workspace = operation.workspace();
+    let now = operation.app.now();
+    let idle = operation.record.workspace.settings.session_idle;
     let mut rows = Vec::new();
     for session in store.read(ListSessions { part: operation.part(paging)?, user }).await? {
-        let judged = store.judge_lineage(workspace, &browser::lineage(&session), operation.app.now()).await?;
+        let judged = store.judge_lineage(workspace, &browser::lineage(&session), now).await?;
         rows.push(SessionEntry {
             id: session.id,
             username: username(operation, session.user).await?,
-            dead: judged.err().map(|reason| reason.to_string()),
+            rests: judged.is_ok() && now.since(session.used_at) > idle,
+            dead: judged.err().map(over),
             epoch: session.epoch,
             authentication: session.authentication,
             used_at: session.used_at,
@@ -73,6 +80,17 @@ pub(super) async fn list(operation: &Operation<'_>, user: Option<&str>, paging: 
         });
     }
     Ok(Reply::Sessions(Page::new(rows, paging, |row: &SessionEntry| row.id.to_string())))
+}
+
+/// Why a session is dead, in words about itself.
+fn over(reason: Reason) -> String {
+    match reason {
+        Reason::AncestorSuspended(Ancestor::Session(_)) | Reason::AncestorCut(Ancestor::Session(_)) => {
+            "it has ended (signed out, revoked, or another person signed in there)".into()
+        }
+        Reason::SessionEnded(_) => "it has expired".into(),
+        reason => reason.to_string(),
+    }
 }
 
 pub(super) async fn list_grants(

@@ -217,7 +217,7 @@ async fn everything_that_can_be_revoked_says_why_its_tokens_are_dead() {
         (Box::new(move |_| Command::SuspendUser { username: alice() }), "everything below its user was cut"),
         (Box::new(move |_| Command::RevokeClient { client_id: client() }), "everything below its client was cut"),
         (Box::new(move |_| Command::SuspendClient { client_id: client() }), "everything below its client was cut"),
-        (Box::new(|made| Command::RevokeSession { id: made.session.clone() }), "everything below its session was cut"),
+        (Box::new(|made| Command::RevokeSession { id: made.session.clone() }), "its session has ended"),
         (Box::new(|made| Command::RevokeGrant { id: made.grant.clone() }), "its grant was cut"),
         (Box::new(|made| Command::RevokeToken { token: Handed::new(made.code.clone()) }), "its grant was cut"),
         (Box::new(|made| Command::RevokeToken { token: Handed::new(made.token.clone()) }), "this token was revoked"),
