@@ -87,6 +87,9 @@ pub async fn start(mut starting: Starting) -> anyhow::Result<App> {
     };
     // A start that is refused leaves the store as it was: neither migrated nor taken over.
     let known = opening.location.look().await?;
+    if starting.demo && known.is_none() {
+        refuse_foreign_folder(data)?;
+    }
     let given = known.map(|cell| admit(&cell, &starting, given.take())).transpose()?.or(given);
     let store = Store::open(opening).await?;
     let (master, root) = unlock(&store, &starting, given).await?;
@@ -121,6 +124,44 @@ pub async fn start(mut starting: Starting) -> anyhow::Result<App> {
 async fn hash_for(app: &App, name: &str, password: &str) -> anyhow::Result<String> {
     let password = ChosenPassword::new(Password::new(password.to_owned()), name)?;
     Ok(app.hasher.hash(&password, random::bytes()).await?.to_text())
+}
+
+/// What a start that ended early leaves beside its store, and what lies in an empty folder without anybody's doing.
+const HARMLESS: &[&str] = &[
+    "opalid.db",
+    "opalid.db-wal",
+    "opalid.db-shm",
+    "opalid.db-journal",
+    "opalid.lock",
+    "command.lock",
+    "command.sock",
+    ".command.new",
+    "lost+found",
+    ".DS_Store",
+    ".gitignore",
+    ".gitkeep",
+];
+
+/// A demo is not strewn among somebody's files, hidden ones included, nor made under the master key of a store that
+/// lies elsewhere.
+fn refuse_foreign_folder(data: &Path) -> anyhow::Result<()> {
+    let cannot = || format!("cannot look into {}", data.display());
+    let found = fs::read_dir(data).with_context(cannot)?.collect::<Result<Vec<_>, _>>().with_context(cannot)?;
+    let names = found.iter().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let begun = data.join("opalid.db").exists();
+    let ours = |name: &str| HARMLESS.contains(&name) || (name == MASTER_KEY && begun);
+    let mut foreign: Vec<String> = names.filter(|name| !ours(name)).collect();
+    foreign.sort();
+    let more = if foreign.len() > 3 { ", …" } else { "" };
+    foreign.truncate(3);
+    if foreign.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "{} holds what is not of a demo: {}{more}; name a folder that is empty or not there yet: --demo --data DIR",
+        data.display(),
+        foreign.join(", ")
+    )
 }
 
 /// Refuses a store that this start is not for; gives its master key.

@@ -221,6 +221,33 @@ fn the_demo_is_refused_on_a_folder_with_other_data() {
 }
 
 #[test]
+fn the_demo_is_refused_among_foreign_files_and_under_the_key_of_a_store_elsewhere() {
+    let listen = || format!("localhost:{}", free_port());
+    for foreign in ["notes.txt", ".bashrc", "master.key"] {
+        let data = Folder::new();
+        std::fs::write(data.path().join(foreign), "mine").unwrap();
+        let said = refused(data.path(), &listen());
+        let expected = format!("holds what is not of a demo: {foreign}; name a folder that is empty or not there yet");
+        assert!(said.contains(&expected) && said.contains("--data"), "{said}");
+        assert_eq!(std::fs::read_dir(data.path()).unwrap().count(), 1, "nothing was made");
+    }
+    let many = Folder::new();
+    for name in ["d", "c", "b", "a"] {
+        std::fs::create_dir(many.path().join(name)).unwrap();
+    }
+    let said = refused(many.path(), &listen());
+    assert!(said.contains("a, b, c, …;"), "{said}");
+
+    // A new file system is as good as empty, and an earlier demo may have got company.
+    let data = Folder::new();
+    std::fs::create_dir(data.path().join("lost+found")).unwrap();
+    assert!(start(data.path(), true).terminate().0.success());
+    std::fs::write(data.path().join("notes.txt"), "mine").unwrap();
+    assert!(start(data.path(), true).terminate().0.success());
+    assert!(start(&data.path().join("not/there/yet"), true).terminate().0.success());
+}
+
+#[test]
 fn the_data_of_a_demo_is_refused_without_demo_also_where_it_was_restored() {
     let (data, restored) = (Folder::new(), Folder::new());
     assert!(start(data.path(), true).terminate().0.success());
