@@ -81,7 +81,7 @@ enum Command {
     Inspect(Alone<inspect::InspectCommand>),
     /// Shows what happened, the newest last.
     Events(Alone<events::EventsCommand>),
-    /// Gets an access token for a client, by its secret.
+    /// Gets an access token for a client, with its secret or through the browser.
     Token(Alone<token::TokenCommand>),
 }
 

@@ -18,7 +18,7 @@ mod layers;
 pub mod show;
 mod values;
 
-pub use flags::ConfigFlags;
+pub use flags::{ConfigFlags, StoreFlags};
 pub use layers::{SECRET_FILE, Settings, Source, Sources};
 pub use values::{Database, Issuer, Kept};
 

@@ -281,10 +281,7 @@ impl<'a> Operation<'a> {
             None => app.store.find_workspace_by_id(app.root).await?,
             Some(name) => app.store.find_workspace(name).await?,
         };
-        let record = found.ok_or_else(|| {
-            let name = workspace.unwrap_or("the root");
-            ManageError::Unknown(format!("there is no workspace {name:?}; see: opalid workspace list"))
-        })?;
+        let record = found.ok_or_else(|| no_workspace(workspace.unwrap_or("the root")))?;
         Ok(Self { app, record })
     }
 
@@ -321,6 +318,10 @@ impl<'a> Operation<'a> {
         let elsewhere = if workspace.id == self.app.root { String::new() } else { format!(" -w {}", workspace.name) };
         format!("opalid {words}{elsewhere}")
     }
+}
+
+fn no_workspace(name: &str) -> ManageError {
+    ManageError::Unknown(format!("there is no workspace {name:?}; see: opalid workspace list"))
 }
 
 /// Does what is asked.

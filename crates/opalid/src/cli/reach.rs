@@ -15,21 +15,24 @@ use crate::manage::{Command, Paging, Reply, Request};
 
 /// The longest line of an answer.
 const LINE_MAX: u64 = 256 * 1024 * 1024;
+/// What these options are listed under.
+const SERVER: &str = "Which server, and how to print";
 
 /// Where the server is, and how to print.
 #[derive(Debug, Args)]
 pub struct Reach {
     /// The data folder of the running server [default: ./opalid-data, or the setting `data`]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", help_heading = SERVER)]
     data: Option<PathBuf>,
     /// The server's configuration file, for its data folder
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", help_heading = SERVER)]
     config: Option<PathBuf>,
     /// The workspace to work in [default: the root workspace]
-    #[arg(short, long, global = true, value_name = "NAME")]
+    #[arg(short, long, global = true, value_name = "NAME", help_heading = SERVER)]
     workspace: Option<String>,
-    /// How to print [default: table]
-    #[arg(short, long, global = true, value_enum)]
+    /// How to print: table, for people, or json, for programs [default: table]
+    #[arg(short, long, global = true, value_enum, value_name = "FORMAT", hide_possible_values = true)]
+    #[arg(help_heading = SERVER)]
     output: Option<Format>,
 }
 
@@ -37,16 +40,17 @@ pub struct Reach {
 #[derive(Debug, Default, Args)]
 pub struct Before {
     /// The data folder of the running server [default: ./opalid-data, or the setting `data`]
-    #[arg(id = "data before", long = "data", value_name = "DIR")]
+    #[arg(id = "data before", long = "data", value_name = "DIR", help_heading = SERVER)]
     data: Option<PathBuf>,
     /// The server's configuration file, for its data folder
-    #[arg(id = "config before", long = "config", value_name = "FILE")]
+    #[arg(id = "config before", long = "config", value_name = "FILE", help_heading = SERVER)]
     config: Option<PathBuf>,
     /// The workspace to work in [default: the root workspace]
-    #[arg(id = "workspace before", short, long = "workspace", value_name = "NAME")]
+    #[arg(id = "workspace before", short, long = "workspace", value_name = "NAME", help_heading = SERVER)]
     workspace: Option<String>,
-    /// How to print [default: table]
-    #[arg(id = "output before", short, long = "output", value_enum)]
+    /// How to print: table, for people, or json, for programs [default: table]
+    #[arg(id = "output before", short, long = "output", value_enum, value_name = "FORMAT")]
+    #[arg(hide_possible_values = true, help_heading = SERVER)]
     output: Option<Format>,
 }
 
@@ -242,7 +246,7 @@ pub struct Part {
     #[arg(long, value_name = "ID")]
     after: Option<String>,
     /// How many rows, 1,000 at most
-    #[arg(long, value_name = "COUNT", default_value_t = 50)]
+    #[arg(long, value_name = "COUNT", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: u32,
 }
 

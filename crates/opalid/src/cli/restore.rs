@@ -11,7 +11,7 @@ use opalid_store::Location;
 
 use super::output::{plain, write};
 use super::progress::Progress;
-use crate::config::{ConfigFlags, Database, Secret, Settings, mistaken};
+use crate::config::{Database, Secret, Settings, StoreFlags, mistaken};
 use crate::restore::{Restoring, put_back};
 
 /// Puts a store back from a copy: everyone signs in again, and nothing that was revoked lives again.
@@ -20,14 +20,14 @@ pub struct RestoreCommand {
     /// The copy to make the store of (SQLite). With --database: none; it says that pg_restore is done
     file: Option<PathBuf>,
     #[command(flatten)]
-    flags: ConfigFlags,
+    flags: StoreFlags,
 }
 
 impl RestoreCommand {
     /// Does it.
     pub fn run(self) -> anyhow::Result<()> {
         rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
-        let kept = Settings::new(self.flags.sources(false)?).kept().map_err(mistaken)?;
+        let kept = Settings::new(self.flags.0.sources(false)?).kept().map_err(mistaken)?;
         let location = match (&kept.database, &self.file) {
             (Database::Sqlite, Some(_)) => None,
             (Database::Sqlite, None) => bail!("which copy? opalid restore FILE --data DIR"),

@@ -449,8 +449,22 @@ fn a_workspace_or_a_format_that_would_be_ignored_is_refused() {
     ] {
         assert_eq!(refused(line), why, "{line}");
     }
-    for line in ["serve -w acme", "config show -w acme", "config check -o json", "restore x -o json"] {
+    for line in
+        ["serve -w acme", "config show -w acme", "config check -o json", "restore x -o json", "restore x --issuer y"]
+    {
         assert!(refused(line).contains("unexpected argument"), "{line}");
+    }
+}
+
+#[test]
+fn help_is_short_and_a_number_out_of_range_is_no_other_number() {
+    let mut client = Cli::command();
+    let list = client.find_subcommand_mut("client").unwrap().find_subcommand_mut("create").unwrap();
+    let help = list.render_long_help().to_string();
+    assert!(!help.contains("Possible values") && !help.contains(" before>"), "{help}");
+    for (limit, why) in [("0", "0 is not in 1..=1000"), ("1001", "1001 is not in 1..=1000")] {
+        let said = refused(&format!("client list --limit {limit} --data DIR"));
+        assert!(said.contains(why), "{said}");
     }
 }
 

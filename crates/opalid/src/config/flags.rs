@@ -61,3 +61,29 @@ impl FromArgMatches for ConfigFlags {
         Ok(())
     }
 }
+
+/// The same for commands that open the store alone: no flag that would say nothing there.
+#[derive(Debug, Clone, std::default::Default)]
+pub struct StoreFlags(pub ConfigFlags);
+
+impl Args for StoreFlags {
+    fn augment_args(command: Command) -> Command {
+        let all = ConfigFlags::augment_args(Command::new("all"));
+        let kept = ["config", "data", "database"];
+        command.args(all.get_arguments().filter(|arg| kept.contains(&arg.get_id().as_str())))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for StoreFlags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        ConfigFlags::from_arg_matches(matches).map(Self)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.0.update_from_arg_matches(matches)
+    }
+}

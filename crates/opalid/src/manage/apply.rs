@@ -107,13 +107,16 @@ impl Applying {
         let made = carry_out::one(app, &next.change, (&self.secrets, next.secret.as_ref())).await;
         match made {
             Ok(()) => self.applied.done.push(next),
-            Err(error) => {
-                self.applied.stopped = Some(error.to_string());
-                self.applied.left.push(next.change);
-                self.applied.left.extend(self.ahead.by_ref());
-            }
+            Err(error) => self.leave(next, error.to_string()),
         }
         self.applied.stopped.is_none()
+    }
+
+    /// Leaves it and what comes after it.
+    pub fn leave(&mut self, next: Done, why: String) {
+        self.applied.stopped = Some(why);
+        self.applied.left.push(next.change);
+        self.applied.left.extend(self.ahead.by_ref());
     }
 
     /// Makes all that is left.

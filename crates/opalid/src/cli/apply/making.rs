@@ -33,7 +33,11 @@ pub fn run(server: &Server, command: Command) -> anyhow::Result<()> {
         }
     };
     write(&said.end(&end)?)?;
-    if end.stopped.is_some() { bail!("stopped: {said}; running it again goes on from there") } else { Ok(()) }
+    match end.stopped {
+        None => Ok(()),
+        Some(_) if said.made == 0 && end.left.len() == 1 => bail!("nothing was changed"),
+        Some(_) => bail!("stopped: {said}; running it again goes on from there"),
+    }
 }
 
 /// How far changes are, as they are written.

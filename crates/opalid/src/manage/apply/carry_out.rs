@@ -63,6 +63,10 @@ fn moved(change: &PlannedChange) -> ManageError {
     ManageError::Refused(format!("{kind} {} has changed meanwhile; run it again", change.name))
 }
 
+pub(super) fn root_stays() -> ManageError {
+    ManageError::Refused("the root workspace cannot be deleted: its issuer is the server's own".into())
+}
+
 async fn create_workspace(app: &App, name: &str, settings: &WorkspaceSettings) -> Result<(), ManageError> {
     let id = WorkspaceId::from_bytes(app.new_id());
     let keys = first_keys(id, &app.master).map_err(|error| ManageError::Unavailable(error.to_string()))?;
@@ -208,9 +212,7 @@ impl Carrying<'_> {
         let (store, stamp) = (&self.app.store, self.stamp());
         match self.change.kind {
             Kind::Workspace if self.workspace() == self.app.root => {
-                return Err(ManageError::Refused(
-                    "the root workspace cannot be deleted: its issuer is the server's own".into(),
-                ));
+                return Err(root_stays());
             }
             Kind::Workspace => store.run(DeleteWorkspace { stamp }).await?,
             Kind::Resource => store.run(DeleteResource { stamp, id: self.resource().await? }).await?,

@@ -9,7 +9,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::super::{Handed, ManageError, Operation};
+use super::super::{Handed, ManageError, Operation, no_workspace};
+use super::carry_out::root_stays;
 use super::state::{Reading, Select, read};
 use super::{Applying, refused};
 
@@ -41,8 +42,15 @@ pub(in crate::manage) async fn one(operation: &Operation<'_>, asked: &OneChange)
             let why = format!("there is a {kind} {name} already; to change it: opalid {kind} update {name}");
             return Err(ManageError::Refused(why));
         }
+        (Verb::Update | Verb::Delete, false) if asked.kind == Kind::Workspace => return Err(no_workspace(name)),
         (Verb::Update | Verb::Delete, false) => return Err(operation.unknown(kind, name)),
         _ => {}
+    }
+    if asked.kind == Kind::Workspace && asked.verb == Verb::Delete {
+        let found = operation.app.store.find_workspace(name).await?;
+        if found.is_some_and(|record| record.workspace.id == operation.app.root) {
+            return Err(root_stays());
+        }
     }
     let workspace = if asked.kind == Kind::Workspace { name } else { &operation.record.workspace.name };
     let plan = match asked.verb {

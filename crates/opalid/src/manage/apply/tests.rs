@@ -205,10 +205,13 @@ async fn nothing_is_deleted_without_prune_and_a_name_made_anew_is_another() {
 }
 
 #[tokio::test]
-async fn the_root_workspace_cannot_be_deleted() {
+async fn the_root_workspace_cannot_be_deleted_and_nothing_is_begun() {
     let server = server(false).await;
-    let refused = server.change("workspace", "delete", "default", json!({})).await.unwrap_err();
-    assert!(refused.starts_with("the root workspace cannot be deleted"), "{refused}");
+    let asked = json!({"kind": "workspace", "verb": "delete", "name": "default"});
+    let refused = server.ask(Command::Change(serde_json::from_value(asked).unwrap())).await.unwrap_err();
+    assert!(refused.to_string().starts_with("the root workspace cannot be deleted"), "{refused}");
+    let unknown = server.change("workspace", "delete", "acme", json!({})).await.unwrap_err();
+    assert_eq!(unknown, "there is no workspace \"acme\"; see: opalid workspace list");
 }
 
 #[tokio::test]

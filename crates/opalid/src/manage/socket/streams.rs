@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::super::apply::Applying;
 use super::super::events::{Event, Follower};
 use super::super::{Command, ManageError, Operation, Page, Reply, Request, apply as changes, backup};
-use super::{Line, Wire, answer};
+use super::{Line, PATIENCE, Wire, answer};
 use crate::app::App;
 
 /// How often a follower's news are looked for.
@@ -46,7 +46,10 @@ pub(super) async fn apply(app: &App, request: Request, mut wire: Wire) -> io::Re
     while let Some(next) = applying.next() {
         wire.send(Line::Ok(Reply::Begins(Box::new(next.clone())))).await?;
         if !wire.is_taken().await {
-            return Ok(());
+            // Whoever is only slow, or asks a server that stops, is told.
+            let why = format!("the server stops, or nobody took the change within {PATIENCE:?}");
+            applying.leave(next, why);
+            break;
         }
         if applying.make(app, next).await {
             wire.send(Line::Ok(Reply::Made {})).await?;

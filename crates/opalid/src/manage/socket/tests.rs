@@ -195,9 +195,10 @@ async fn a_server_that_stops_begins_no_other_change() {
     next(&mut stream).await;
     stopping.send_replace(true);
     task.await.unwrap();
-    let mut rest = String::new();
-    stream.read_to_string(&mut rest).await.unwrap();
-    assert_eq!((rest.as_str(), clients(&server).await), ("", vec![]));
+    let end = next(&mut stream).await;
+    assert!(end["is"]["stopped"].as_str().unwrap().starts_with("the server stops"), "{end}");
+    assert_eq!((end["is"]["left"].as_array().unwrap().len(), clients(&server).await), (4, vec![]));
+    assert_eq!(stream.read_line(&mut String::new()).await.unwrap(), 0);
 }
 
 #[tokio::test]
