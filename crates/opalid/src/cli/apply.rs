@@ -1,6 +1,7 @@
 //! `opalid apply`, `diff` and `export`: what is declared, and what is.
 
 pub mod making;
+mod place;
 
 use std::collections::HashMap;
 use std::fs;
@@ -8,7 +9,7 @@ use std::io::{Read, stdin};
 use std::path::{Path, PathBuf};
 use std::process::exit;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use opalid_core::apply::{Document, PlannedChange, SecretSource, Verb};
 use serde_json::Value;
@@ -117,9 +118,16 @@ fn read(file: &Path) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// JSON if it begins with a brace, else TOML; an error names line and column.
+/// JSON if it begins with a brace, else TOML; an error names line and column, or the entry and its field.
 pub(super) fn parse(text: &str) -> anyhow::Result<Document> {
-    if text.trim_start().starts_with('{') { Ok(serde_json::from_str(text)?) } else { Ok(toml::from_str(text)?) }
+    let is_json = text.trim_start().starts_with('{');
+    let read =
+        if is_json { serde_json::from_str(text).map_err(Into::into) } else { toml::from_str(text).map_err(Into::into) };
+    read.map_err(|error: anyhow::Error| {
+        let value = if is_json { serde_json::from_str(text).ok() } else { toml::from_str(text).ok() };
+        let problems = value.as_ref().map(place::problems).unwrap_or_default();
+        if problems.is_empty() { error } else { anyhow!("{}\n{error}", problems.join("\n")) }
+    })
 }
 
 /// The secrets that a document names, as far as they are there; the server says which of the others it needs.

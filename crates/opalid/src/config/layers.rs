@@ -161,6 +161,10 @@ impl Settings {
                     let problem = format!("{in_file} is set too; set one of the two");
                     self.mistake(&plain, Source::Variable(plain.clone()), problem);
                 }
+                // Whatever puts secrets there has failed; without it another would be drawn, or none be sent.
+                (Shape::Secret, None, None) if self.environment.contains_key(&plain) => {
+                    self.mistake(&plain, Source::Variable(plain.clone()), "it is empty; set it or take it away");
+                }
                 (Shape::Secret, Some(_), None) => {
                     self.set(key, Written::InVariable(plain.clone()), Source::Variable(plain.clone()));
                 }

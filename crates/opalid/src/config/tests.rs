@@ -297,3 +297,10 @@ fn secrets_have_no_flag_and_every_other_key_has_one() {
         assert!(show::describe().contains(&format!("\n    Also: {}", key.variable())), "{}", key.name);
     }
 }
+
+#[test]
+fn a_secret_whose_variable_is_empty_is_a_mistake_and_other_empty_variables_are_none() {
+    let told = mistakes(&settings("", &[ISSUER, ("OPALID_MASTER_KEY", "")], &[]));
+    assert!(told.contains("OPALID_MASTER_KEY") && told.contains("it is empty"), "{told}");
+    assert_eq!(mistakes(&settings("", &[ISSUER, ("OPALID_DATA", "")], &[])), "");
+}

@@ -14,8 +14,11 @@ use super::address::Address;
 use crate::engine::tx::{Row, Value};
 use crate::error::StoreError;
 
-/// How long a connection may take to stand.
+/// How long a connection may take to stand while callers wait for it.
 pub(super) const CONNECT_WITHIN: Duration = Duration::from_millis(700);
+/// How long at the start, when nobody waits: a password costs both sides thousands of hashes (SCRAM), and all servers of
+/// a machine may be starting at once.
+const START_WITHIN: Duration = Duration::from_secs(10);
 
 /// What every connection sets for itself, whatever the server or its role says, now or later. Only a database that
 /// its operator lets nobody write to stays so.
@@ -53,9 +56,18 @@ impl Connector {
 
     /// Connects. The caller bounds how long it waits for a place.
     pub async fn open(&self) -> Result<Session, StoreError> {
+        self.open_within(CONNECT_WITHIN).await
+    }
+
+    /// Connects at the start.
+    pub async fn open_at_start(&self) -> Result<Session, StoreError> {
+        self.open_within(START_WITHIN).await
+    }
+
+    async fn open_within(&self, within: Duration) -> Result<Session, StoreError> {
         let closed = |_| StoreError::Unavailable("the store is closed".into());
         let place = Arc::clone(&self.places).acquire_owned().await.map_err(closed)?;
-        let opened = tokio::time::timeout(CONNECT_WITHIN, async {
+        let opened = tokio::time::timeout(within, async {
             let client = self.address.connect(place).await?;
             client.batch_execute(SETTINGS).await?;
             Ok(client)

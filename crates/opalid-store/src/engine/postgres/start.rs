@@ -18,7 +18,7 @@ const LOOK_ALIKES: &[&str] =
 /// Connects, refuses what is not PostgreSQL or not free, and brings the tables up to date. The session
 /// holds the lock.
 pub(super) async fn start(connector: &Connector) -> Result<Session, StoreError> {
-    let mut session = connector.open().await?;
+    let mut session = connector.open_at_start().await?;
     let sql = "SELECT version(), current_setting('server_version_num'), current_setting('server_encoding')";
     let rows = session.query(sql, &[]).await?;
     let row = rows.first().ok_or_else(|| StoreError::Corrupt("no answer to version()".into()))?;
@@ -27,7 +27,7 @@ pub(super) async fn start(connector: &Connector) -> Result<Session, StoreError> 
         return Err(StoreError::Refused(format!("the database's encoding is {}; it has to be UTF8", row.text(2)?)));
     }
     keeper::lock(&mut session).await?;
-    let mut second = connector.open().await?;
+    let mut second = connector.open_at_start().await?;
     if keeper::try_lock(&mut second).await? {
         return Err(StoreError::Refused(
             "this database's advisory locks keep nobody out (a look-alike of PostgreSQL, or a pooler in between)"
@@ -41,7 +41,7 @@ pub(super) async fn start(connector: &Connector) -> Result<Session, StoreError> 
 
 /// What the store in a database says of itself: `None` if there is none yet. Changes nothing.
 pub(crate) async fn look(address: &Address) -> Result<Option<Cell>, StoreError> {
-    let mut session = Connector::new(address.clone(), 1).open().await?;
+    let mut session = Connector::new(address.clone(), 1).open_at_start().await?;
     let rows = session.query("SELECT to_regclass('cell') IS NULL", &[]).await?;
     if rows.first().ok_or_else(|| StoreError::Corrupt("no answer to to_regclass".into()))?.bool(0)? {
         return Ok(None);

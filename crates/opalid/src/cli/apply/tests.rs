@@ -144,3 +144,34 @@ fn secrets_are_found_where_the_document_says() {
     assert_eq!(secret_file(&path).unwrap().as_deref(), Some("of a file"));
     fs::remove_file(&path).unwrap();
 }
+
+#[test]
+fn a_value_of_the_wrong_type_is_named_by_its_entry_and_field() {
+    let document = r#"
+[[workspace]]
+name = "w"
+access_token_lifetime = -1
+[[workspace.client]]
+client_id = "good"
+[[workspace.client]]
+client_id = "app"
+kind = "public"
+first_party = "yes"
+redirect_uris = ["https://b.example/"]
+[[workspace.user]]
+username = "ada"
+nickname = "A"
+"#;
+    let told = parse(document).unwrap_err().to_string();
+    let lines: Vec<_> = told.lines().collect();
+    assert!(lines[0].starts_with(r#"workspace "w": access_token_lifetime: invalid value: integer `-1`"#), "{told}");
+    assert!(lines[1].starts_with(r#"workspace "w", client "app": first_party: invalid type: string "yes""#), "{told}");
+    assert!(lines[2].starts_with(r#"workspace "w", user "ada": nickname: unknown field"#), "{told}");
+    assert!(lines[3].starts_with("TOML parse error"), "{told}");
+    let json = parse(r#"{"workspace":[{"name":"w","client":[{"client_id":5}]}]}"#).unwrap_err().to_string();
+    assert!(json.starts_with(r#"workspace "w", client 5: "#), "{json}");
+    let syntax = parse("[[workspace]]\nname = ").unwrap_err().to_string();
+    assert!(syntax.contains("line 2"), "{syntax}");
+    let beside = parse("[[workspaces]]\nname = 'w'\n").unwrap_err().to_string();
+    assert!(beside.contains("line 1") && beside.contains("unknown field `workspaces`"), "{beside}");
+}
