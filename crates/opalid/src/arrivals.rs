@@ -10,17 +10,21 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use aws_lc_rs::hmac;
 use opalid_core::time::UnixTime;
 
-use crate::http::client_address::subscriber;
+use crate::http::client_address::{site, subscriber};
 use crate::mac;
 
-/// How many a second, and for how many seconds nothing is held back. An office behind one address, and a tool that signs
-/// in as fast as it can, stay far below.
+/// How many of an address a second, and for how many seconds nothing is held back. An office behind one address, and a
+/// tool that signs in as fast as it can, stay far below.
 const A_SECOND: u64 = 5;
-const AHEAD: u64 = 120 * A_SECOND;
+/// So many addresses' worth for a whole IPv6 network: one subscriber may have it, with 65,536 addresses that count.
+const SITE: u64 = 10;
+/// A place counts in so many parts of a second.
+const PARTS: u64 = A_SECOND * SITE;
+const AHEAD: u64 = 120 * PARTS;
 /// Places. Addresses that share one share its allowance.
 const PLACES: usize = 1 << 15;
 
-/// Everybody's allowance. Each place holds the moment, in fifths of a second, at which it is whole again.
+/// Everybody's allowance. Each place holds the moment, in parts of a second, at which it is whole again.
 pub struct Arrivals(Option<(hmac::Key, Box<[AtomicU64]>)>);
 
 impl Arrivals {
@@ -38,22 +42,33 @@ impl Arrivals {
     /// Whether this address may begin one more; if so, that one counts.
     pub fn admit(&self, now: UnixTime, address: IpAddr) -> bool {
         let Some((key, places)) = &self.0 else { return true };
-        let [a, b, ..] = mac::short(key, &[b"arrival", &subscriber(address)]);
-        let Some(place) = places.get(usize::from(u16::from_be_bytes([a, b])) % PLACES) else { return false };
-        let now = u64::try_from(now.0).unwrap_or_default() * A_SECOND;
-        let next = |whole_at: u64| {
-            // No place is ever further ahead than this: the clock has stepped back.
-            let whole_at = if whole_at > now + AHEAD { now } else { whole_at.max(now) };
-            (whole_at < now + AHEAD).then_some(whole_at + 1)
+        let one = |of: &[u8], parts| {
+            let [a, b, ..] = mac::short(key, &[b"arrival", of]);
+            let place = places.get(usize::from(u16::from_be_bytes([a, b])) % PLACES);
+            place.is_some_and(|place| take(place, now, parts))
         };
-        place.fetch_update(Relaxed, Relaxed, next).is_ok()
+        one(&subscriber(address), SITE)
+            && site(address).is_none_or(|site| one(&[b"site".as_slice(), &site].concat(), 1))
     }
+}
+
+/// Takes so much of a place's allowance, if there is some left.
+fn take(place: &AtomicU64, now: UnixTime, parts: u64) -> bool {
+    let now = u64::try_from(now.0).unwrap_or_default() * PARTS;
+    let next = |whole_at: u64| {
+        // No place is ever further ahead than this: the clock has stepped back.
+        let whole_at = if whole_at >= now + AHEAD + parts { now } else { whole_at.max(now) };
+        (whole_at < now + AHEAD).then_some(whole_at + parts)
+    };
+    place.fetch_update(Relaxed, Relaxed, next).is_ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// What one address may begin at once.
+    const FIRST: u64 = 120 * A_SECOND;
     const NOW: UnixTime = UnixTime(2_000_000_000);
 
     fn address(text: &str) -> IpAddr {
@@ -61,35 +76,46 @@ mod tests {
     }
 
     fn admitted(arrivals: &Arrivals, now: i64, from: &str) -> u64 {
-        (0..2 * AHEAD).filter(|_| arrivals.admit(UnixTime(now), address(from))).count() as u64
+        (0..2 * FIRST).filter(|_| arrivals.admit(UnixTime(now), address(from))).count() as u64
     }
 
     #[test]
     fn an_address_has_an_allowance_that_comes_back_and_others_have_their_own() {
         let arrivals = Arrivals::new(&[7; 32]);
-        assert_eq!(admitted(&arrivals, NOW.0, "192.0.2.1"), AHEAD);
-        assert_eq!(admitted(&arrivals, NOW.0, "192.0.2.2"), AHEAD);
+        assert_eq!(admitted(&arrivals, NOW.0, "192.0.2.1"), FIRST);
+        assert_eq!(admitted(&arrivals, NOW.0, "192.0.2.2"), FIRST);
         assert_eq!(admitted(&arrivals, NOW.0 + 1, "192.0.2.1"), A_SECOND);
-        assert_eq!(admitted(&arrivals, NOW.0 + 3600, "192.0.2.1"), AHEAD);
+        assert_eq!(admitted(&arrivals, NOW.0 + 3600, "192.0.2.1"), FIRST);
     }
 
     #[test]
     fn all_addresses_of_one_subscriber_are_one() {
         let arrivals = Arrivals::new(&[7; 32]);
-        assert_eq!(admitted(&arrivals, NOW.0, "2001:db8:1:2::1"), AHEAD);
+        assert_eq!(admitted(&arrivals, NOW.0, "2001:db8:1:2::1"), FIRST);
         assert_eq!(admitted(&arrivals, NOW.0, "2001:db8:1:2:ffff::9"), 0);
-        assert_eq!(admitted(&arrivals, NOW.0, "2001:db8:1:3::1"), AHEAD);
+        assert_eq!(admitted(&arrivals, NOW.0, "2001:db8:1:3::1"), FIRST);
+    }
+
+    #[test]
+    fn a_whole_network_has_the_allowance_of_ten_addresses() {
+        let arrivals = Arrivals::new(&[7; 32]);
+        let admitted_to = |site: &str| -> u64 {
+            (0..20).map(|subnet| admitted(&arrivals, NOW.0, &format!("2001:db8:{site}:{subnet:x}::1"))).sum()
+        };
+        assert_eq!(admitted_to("1"), SITE * FIRST);
+        assert_eq!(admitted(&arrivals, NOW.0, "2001:db8:2::1"), FIRST, "another network");
+        assert_eq!(admitted(&arrivals, NOW.0 + 1, "2001:db8:1:ffff::1"), SITE * A_SECOND);
     }
 
     #[test]
     fn a_clock_that_steps_back_locks_nobody_out() {
         let arrivals = Arrivals::new(&[7; 32]);
-        assert_eq!(admitted(&arrivals, NOW.0, "192.0.2.1"), AHEAD);
-        assert_eq!(admitted(&arrivals, NOW.0 - 7200, "192.0.2.1"), AHEAD);
+        assert_eq!(admitted(&arrivals, NOW.0, "192.0.2.1"), FIRST);
+        assert_eq!(admitted(&arrivals, NOW.0 - 7200, "192.0.2.1"), FIRST);
     }
 
     #[test]
     fn without_a_limit_everybody_may() {
-        assert_eq!(admitted(&Arrivals::off(), NOW.0, "192.0.2.1"), 2 * AHEAD);
+        assert_eq!(admitted(&Arrivals::off(), NOW.0, "192.0.2.1"), 2 * FIRST);
     }
 }

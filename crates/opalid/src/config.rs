@@ -56,6 +56,18 @@ pub struct Config {
     pub log_level: String,
 }
 
+impl Config {
+    /// What is good, and yet hardly meant.
+    #[must_use]
+    pub fn warning(&self) -> Option<&'static str> {
+        let behind_somebody = !self.issuer.is_loopback() && self.tls.is_none();
+        (behind_somebody && self.trusted_proxies.is_empty()).then_some(
+            "the issuer is https, there is no tls here, and trusted_proxies names nobody: everybody who signs in comes \
+             from one address, the proxy's, and shares its limits",
+        )
+    }
+}
+
 /// The files of `tls`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFiles {

@@ -1,6 +1,7 @@
 //! Log lines, and the ids that tie a request's lines together.
 
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::{HeaderName, HeaderValue, StatusCode, header};
@@ -12,7 +13,6 @@ use tracing_subscriber::{EnvFilter, fmt as lines};
 
 use crate::config::LogFormat;
 use crate::http::reply::Reply;
-use crate::random;
 
 /// Why log lines cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -106,25 +106,22 @@ impl fmt::Display for RequestId {
     }
 }
 
-/// Gives each request an id that no other request of this process has. Unguessable they need not be, so it costs no
-/// randomness per request: a count from a random start, its bits mixed by a bijection.
+/// Gives each request an id of its own: a count under a keyed hash (SipHash), which costs no randomness per request, and
+/// two of which do not tell how many requests came in between.
 #[derive(Debug)]
-pub struct RequestIds(AtomicU64);
+pub struct RequestIds(AtomicU64, RandomState);
 
 impl RequestIds {
     /// A new series.
     #[must_use]
     pub fn new() -> Self {
-        Self(AtomicU64::new(u64::from_le_bytes(random::bytes())))
+        Self(AtomicU64::new(0), RandomState::new())
     }
 
     /// The next id.
     #[must_use]
     pub fn next(&self) -> RequestId {
-        let count = self.0.fetch_add(1, Ordering::Relaxed);
-        // Odd factors and xor-shifts can be undone, so two counts never mix into one id.
-        let mixed = (count ^ (count >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
-        RequestId((mixed ^ (mixed >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93))
+        RequestId(self.1.hash_one(self.0.fetch_add(1, Ordering::Relaxed)))
     }
 }
 

@@ -52,8 +52,9 @@ impl ConfigCommand {
     pub fn run(self) -> anyhow::Result<()> {
         match self {
             Self::Check { flags } => {
-                effective(&Settings::new(flags.sources(false)?))?;
-                write("The configuration is good.\n")?;
+                let config = effective(&Settings::new(flags.sources(false)?))?;
+                let but = config.warning().map(|warning| format!("But: {warning}.\n")).unwrap_or_default();
+                write(&format!("The configuration is good.\n{but}"))?;
             }
             Self::Show { flags } => {
                 let settings = Settings::new(flags.sources(false)?);
@@ -78,6 +79,9 @@ fn serve_with(config: Config, demo: bool) -> anyhow::Result<()> {
         && !(config.issuer.is_loopback() && config.listen.iter().all(crate::http::listen::ListenAddress::is_loopback))
     {
         bail!("--demo is for this machine alone: its issuer and every listen address must be loopback");
+    }
+    if let Some(warning) = config.warning() {
+        tracing::warn!("{warning}");
     }
     // For housekeeping, commands and accepting; what is accepted goes to threads of its own.
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -304,3 +304,13 @@ fn a_secret_whose_variable_is_empty_is_a_mistake_and_other_empty_variables_are_n
     assert!(told.contains("OPALID_MASTER_KEY") && told.contains("it is empty"), "{told}");
     assert_eq!(mistakes(&settings("", &[ISSUER, ("OPALID_DATA", "")], &[])), "");
 }
+
+#[test]
+fn a_proxy_that_is_not_named_is_warned_of() {
+    let warning = |more: &[(&str, &str)]| settings("", &[&[ISSUER], more].concat(), &[]).config().unwrap().warning();
+    assert!(warning(&[]).is_some_and(|told| told.contains("trusted_proxies")));
+    assert_eq!(warning(&[("OPALID_TRUSTED_PROXIES", "10.0.0.0/8")]), None);
+    assert_eq!(warning(&[("OPALID_TLS_CERTIFICATE", "/c"), ("OPALID_TLS_KEY", "/k")]), None);
+    let local = settings("", &[("OPALID_ISSUER", "http://localhost:8080")], &[]).config().unwrap();
+    assert_eq!(local.warning(), None);
+}

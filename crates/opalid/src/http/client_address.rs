@@ -3,7 +3,7 @@
 //! Holds: a header counts only when the peer is a trusted proxy, and then only as far as trusted proxies wrote it.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 use http::{HeaderMap, HeaderName};
@@ -91,12 +91,28 @@ fn parse_hop(hop: &str) -> Option<IpAddr> {
 
 /// What counts as one address: an IPv4 address, an IPv6 /64 (each subscriber has at least that many).
 pub fn subscriber(address: IpAddr) -> [u8; 9] {
-    let (kind, bytes) = match address.to_canonical() {
-        IpAddr::V4(v4) => (4, u64::from(v4.to_bits())),
-        IpAddr::V6(v6) => (6, (v6.to_bits() >> 64) as u64),
-    };
+    match address.to_canonical() {
+        IpAddr::V4(v4) => kept(4, u64::from(v4.to_bits())),
+        IpAddr::V6(v6) => kept(6, first_half(v6)),
+    }
+}
+
+/// What counts as one network: an IPv6 /48, which one subscriber may have whole, and where others may be thousands.
+/// IPv4 addresses are too dear for one to take many of.
+pub fn site(address: IpAddr) -> Option<[u8; 9]> {
+    match address.to_canonical() {
+        IpAddr::V4(_) => None,
+        IpAddr::V6(v6) => Some(kept(6, first_half(v6) & !0xffff)),
+    }
+}
+
+const fn first_half(address: Ipv6Addr) -> u64 {
+    (address.to_bits() >> 64) as u64
+}
+
+fn kept(kind: u8, bits: u64) -> [u8; 9] {
     let mut out = [kind; 9];
-    for (to, from) in out.iter_mut().skip(1).zip(bytes.to_be_bytes()) {
+    for (to, from) in out.iter_mut().skip(1).zip(bits.to_be_bytes()) {
         *to = from;
     }
     out

@@ -7,7 +7,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// Descriptors kept for everything that is not a client's connection: the store, files, logs.
 const OTHER_DESCRIPTORS: u64 = 256;
 
-/// What connections may take. Memory for one is bounded by `head_size`, one body and TLS; the number of them by `most`.
+/// What connections may take. Memory for one is bounded by `head_size`, TLS and as many bodies as it has `streams` (one
+/// without HTTP/2); the number of them by `most`.
 #[derive(Debug, Clone)]
 pub struct ConnectionLimits {
     /// Connections at once. When they are reached, those that wait for their client longest are closed.
@@ -19,7 +20,7 @@ pub struct ConnectionLimits {
     pub idle_time: Duration,
     /// Bytes of request line and headers; at least 8 KiB. More than 100 headers are refused as well.
     pub head_size: usize,
-    /// Requests at once on one HTTP/2 connection.
+    /// Requests at once on one HTTP/2 connection: each may have a body.
     pub streams: u32,
     /// How long requests under way may take to finish when the server stops.
     pub drain_time: Duration,
@@ -32,7 +33,7 @@ impl Default for ConnectionLimits {
             head_time: Duration::from_secs(10),
             idle_time: Duration::from_secs(75),
             head_size: 16 * 1024,
-            streams: 100,
+            streams: 16,
             drain_time: Duration::from_secs(10),
         }
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, Version, header};
 use hyper::body::Incoming;
 use opalid_core::error::{ErrorCode, OAuthError};
 use opalid_core::workspace::check_workspace_name;
@@ -225,6 +225,9 @@ async fn at_issuer(
     (parts, peer, request_id): (&Parts, SocketAddr, RequestId),
     body: Incoming,
 ) -> Reply {
+    if parts.version == Version::HTTP_11 && parts.headers.get_all(header::HOST).iter().count() != 1 {
+        return reply::empty(StatusCode::BAD_REQUEST);
+    }
     if let Some(endpoint) = endpoint.cors()
         && cors::is_preflight(&parts.method, &parts.headers)
     {

@@ -19,13 +19,16 @@ use opalid_core::time::{Seconds, UnixTime};
 
 use super::device::DeviceId;
 use super::throttle_counters::{Counters, Key, Rule};
-use crate::http::client_address::subscriber;
+use crate::http::client_address::{site, subscriber};
 use crate::mac;
 
 /// Failures of one name: five, then 1, 2, 4 … seconds up to 15 minutes; one is forgotten every hour.
 const ACCOUNT: Rule = Rule { free: 5, forget_one_in: Seconds(3600), at_once: 4 };
 /// Failures of one address, where a whole office may live: fifty; one is forgotten every minute.
 const ADDRESS: Rule = Rule { free: 50, forget_one_in: Seconds(60), at_once: 8 };
+/// Failures of one IPv6 network, which one subscriber may have whole: as of ten addresses; half of the room for those who
+/// are not known.
+const SITE: Rule = Rule { free: 500, forget_one_in: Seconds(6), at_once: 24 };
 /// What is under way for one thing, however it ends: all browsers known for one name, the forms of one link.
 const UNDER_WAY: Rule = Rule { free: u32::MAX, forget_one_in: Seconds(3600), at_once: 4 };
 /// All tries under way from browsers that are not known: fewer than there is room for in the queue of hashes, so that no
@@ -60,6 +63,7 @@ struct Tables {
     key: hmac::Key,
     accounts: Counters,
     addresses: Counters,
+    sites: Counters,
     devices: Counters,
     under_way: Counters,
     unknown: Counters,
@@ -70,6 +74,7 @@ struct Tables {
 struct Counted {
     account: Option<Key>,
     address: Option<Key>,
+    site: Option<Key>,
     device: Option<Key>,
     under_way: Option<Key>,
     unknown: Option<Key>,
@@ -82,6 +87,7 @@ impl Throttle {
             key: hmac::Key::new(hmac::HMAC_SHA256, key),
             accounts: Counters::new(ACCOUNT),
             addresses: Counters::new(ADDRESS),
+            sites: Counters::new(SITE),
             devices: Counters::new(ACCOUNT),
             under_way: Counters::new(UNDER_WAY),
             unknown: Counters::new(UNKNOWN),
@@ -131,6 +137,7 @@ impl Tables {
             None => Counted {
                 account: Some(mac::short(&self.key, &[b"account", workspace, name])),
                 address: Some(mac::short(&self.key, &[b"address", &subscriber(candidate.address)])),
+                site: site(candidate.address).map(|site| mac::short(&self.key, &[b"site", &site])),
                 unknown: Some(EVERYBODY),
                 ..Counted::default()
             },
@@ -139,9 +146,10 @@ impl Tables {
 
     /// The counters of an attempt.
     fn each(&self, counted: Counted) -> impl Iterator<Item = (&Counters, Key)> {
-        let Counted { account, address, device, under_way, unknown } = counted;
+        let Counted { account, address, site, device, under_way, unknown } = counted;
         let tables = [
             (&self.addresses, address),
+            (&self.sites, site),
             (&self.accounts, account),
             (&self.devices, device),
             (&self.under_way, under_way),
@@ -158,8 +166,14 @@ pub struct Attempt(Option<(Arc<Tables>, Counted)>);
 impl Attempt {
     /// The password was wrong, or there is no such user.
     pub fn failed(self, now: UnixTime) {
-        let Some((tables, Counted { account, address, device, .. })) = &self.0 else { return };
-        for (table, key) in [(&tables.accounts, account), (&tables.addresses, address), (&tables.devices, device)] {
+        let Some((tables, Counted { account, address, site, device, .. })) = &self.0 else { return };
+        let counted = [
+            (&tables.accounts, account),
+            (&tables.addresses, address),
+            (&tables.sites, site),
+            (&tables.devices, device),
+        ];
+        for (table, key) in counted {
             key.iter().for_each(|key| table.failed(now, *key));
         }
     }
@@ -244,6 +258,20 @@ mod tests {
         }
         assert_eq!(wait(&throttle, START, &from("alice", "198.51.100.1")), 1);
         assert_eq!(wait(&throttle, START, &from("bob", "198.51.100.1")), 0);
+    }
+
+    #[test]
+    fn a_network_of_many_addresses_waits_and_takes_half_of_the_room_at_most() {
+        let throttle = throttle();
+        let names: Vec<_> = (0..600).map(|n| format!("user {n}")).collect();
+        let one = |n: usize| from(&names[n], &format!("2001:db8:1:{n:x}::1"));
+        let under_way: Vec<_> = (0..60).map_while(|n| throttle.check(START, &one(n)).ok()).collect();
+        assert_eq!(under_way.len(), 24);
+        assert_eq!(wait(&throttle, START, &from("alice", "2001:db8:2::1")), 0, "another network");
+        drop(under_way);
+        (0..500).for_each(|n| fail(&throttle, START, &one(n)));
+        assert_eq!(wait(&throttle, START, &one(599)), 1);
+        assert_eq!(wait(&throttle, START, &from("alice", "2001:db8:2::1")), 0, "another network");
     }
 
     #[test]

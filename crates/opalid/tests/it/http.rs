@@ -131,3 +131,12 @@ async fn too_many_parameters_are_refused() {
     insta::assert_snapshot!(answer.seen(), @r#"400 {"error":"invalid_request","error_description":"more than 100 parameters"}"#);
     assert_eq!(server.form_post_as(DEMO_API, "/token", &fields[1..]).await.status, 200);
 }
+
+#[tokio::test]
+async fn a_request_has_one_host_and_it_counts_for_nothing() {
+    let server = Server::demo().await;
+    let get = |hosts: &str| format!("GET /jwks HTTP/1.1\r\n{hosts}connection: close\r\n\r\n");
+    for (hosts, status) in [("", 400), ("host: a\r\nhost: a\r\n", 400), ("host: evil.example\r\n", 200)] {
+        assert_eq!(raw(server.address, get(hosts).as_bytes()).await.status, status, "{hosts:?}");
+    }
+}
