@@ -16,6 +16,7 @@ mod refused;
 mod request;
 mod restore;
 mod rows;
+mod settings;
 mod standing;
 mod sweep;
 mod tls;

@@ -114,6 +114,9 @@ pub struct PlannedChange {
     /// What carries it out.
     #[serde(skip, default = "gone")]
     pub target: Target,
+    /// The entry it was planned from: nothing is written over another one.
+    #[serde(skip)]
+    pub was: Option<Target>,
 }
 
 const fn gone() -> Target {
@@ -202,6 +205,7 @@ impl Planner<'_> {
             differences,
             secret: in_words(&secret, found.is_some()),
             target: wanted.target(secret),
+            was: found.map(|found| found.target(NewSecret::Keep)),
         });
     }
 
@@ -223,6 +227,7 @@ pub fn deletion(workspace: &str, kind: Kind, name: &str) -> PlannedChange {
         differences: Vec::new(),
         secret: None,
         target: Target::Gone,
+        was: None,
     }
 }
 

@@ -27,6 +27,7 @@ use super::{Handed, ManageError, Reply};
 use crate::app::App;
 use crate::passwords::password::{ChosenPassword, Password};
 
+use carry_out::Found;
 pub use change::OneChange;
 pub(super) use change::one;
 pub(super) use export::export;
@@ -80,31 +81,40 @@ pub(super) async fn compare(app: &App, declared: &Declared) -> Result<Reply, Man
 
 /// Begins to apply.
 pub(super) async fn apply(app: &App, declared: Declared) -> Result<Applying, ManageError> {
-    Ok(Applying::new(prepare(app, &declared).await?, declared.secrets))
+    Applying::begin(app, prepare(app, &declared).await?, declared.secrets).await
 }
 
 /// A plan that is carried out, up to the first failure: first [`Self::next`], then [`Self::make`], over and over.
 pub(super) struct Applying {
-    ahead: vec::IntoIter<PlannedChange>,
+    ahead: vec::IntoIter<(PlannedChange, Option<Found>)>,
+    /// What the change at hand is made to.
+    found: Option<Found>,
     secrets: FoundSecrets,
     applied: Applied,
 }
 
 impl Applying {
-    fn new(plan: Plan, secrets: FoundSecrets) -> Self {
-        Self { ahead: plan.changes.into_iter(), secrets, applied: Applied::default() }
+    /// Finds what the changes are made to: what is made anew under its name meanwhile is another.
+    async fn begin(app: &App, plan: Plan, secrets: FoundSecrets) -> Result<Self, ManageError> {
+        let mut ahead = Vec::with_capacity(plan.changes.len());
+        for change in plan.changes {
+            let found = carry_out::find(app, &change).await?;
+            ahead.push((change, found));
+        }
+        Ok(Self { ahead: ahead.into_iter(), found: None, secrets, applied: Applied::default() })
     }
 
     /// The next change, with the secret that is drawn for it; nothing of it is done yet.
     pub fn next(&mut self) -> Option<Done> {
-        let change = self.ahead.next()?;
+        let change;
+        (change, self.found) = self.ahead.next()?;
         let secret = matches!(change.target, Target::Client(_, NewSecret::Draw)).then(rotate::draw);
         Some(Done { change, secret })
     }
 
     /// Makes it; says whether it is made.
     pub async fn make(&mut self, app: &App, next: Done) -> bool {
-        let made = carry_out::one(app, &next.change, (&self.secrets, next.secret.as_ref())).await;
+        let made = carry_out::one(app, (&next.change, self.found), (&self.secrets, next.secret.as_ref())).await;
         match made {
             Ok(()) => self.applied.done.push(next),
             Err(error) => self.leave(next, error.to_string()),
@@ -116,7 +126,7 @@ impl Applying {
     pub fn leave(&mut self, next: Done, why: String) {
         self.applied.stopped = Some(why);
         self.applied.left.push(next.change);
-        self.applied.left.extend(self.ahead.by_ref());
+        self.applied.left.extend(self.ahead.by_ref().map(|(change, _)| change));
     }
 
     /// Makes all that is left.

@@ -1,19 +1,21 @@
-//! Carrying out one planned change: one step of the store, two when a client also gets a secret.
-
-use std::sync::Arc;
+//! Carrying out one planned change: one step of the store.
+//!
+//! Holds: it is made to the entry that was found when it was planned, as that was, or not at all.
 
 use opalid_core::apply::{Kind, NewSecret, PlannedChange, Target, UserEntry, Verb};
 use opalid_core::client::ClientSettings;
 use opalid_core::ids::{ClientId, ResourceId, UserId, WorkspaceId};
 use opalid_core::resource::ResourceSettings;
 use opalid_core::token::SecretDigest;
-use opalid_core::user::{User, username_key};
+use opalid_core::user::username_key;
 use opalid_core::workspace::WorkspaceSettings;
-use opalid_store::keys::WorkspaceRecord;
 use opalid_store::steps::client::{ByClient, CreateClient, FindClient};
+use opalid_store::steps::client_secret::RotateSecret;
 use opalid_store::steps::delete::{DeleteClient, DeleteResource, DeleteUser, DeleteWorkspace};
 use opalid_store::steps::resource::{ByResource, CreateResource, FindResource};
-use opalid_store::steps::settings::{UpdateClient, UpdateResource, UpdateUser, UpdateWorkspace, UpdatedUser};
+use opalid_store::steps::settings::{
+    Edit, Profile, UpdateClient, UpdateResource, UpdateUser, UpdateWorkspace, UpdatedClient, UpdatedUser,
+};
 use opalid_store::steps::user::{CreateUser, FindCredentials};
 use opalid_store::steps::workspace::CreateWorkspace;
 
@@ -24,37 +26,85 @@ use crate::issuer::first_keys;
 use crate::passwords::password::{ChosenPassword, Password};
 use crate::random;
 
+/// What a change is made to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Found {
+    workspace: WorkspaceId,
+    /// Its row; the workspace's own when the change is to that.
+    id: [u8; 16],
+}
+
+/// Finds what a change is made to; nothing if it makes an entry.
+pub(super) async fn find(app: &App, change: &PlannedChange) -> Result<Option<Found>, ManageError> {
+    if change.verb == Verb::Create {
+        return Ok(None);
+    }
+    let record = app.store.find_workspace(&change.workspace).await?.ok_or_else(|| moved(change))?;
+    let workspace = record.workspace.id;
+    let name = || change.name.clone();
+    let id = match change.kind {
+        Kind::Workspace => Some(*workspace.as_bytes()),
+        Kind::Resource => {
+            let found = app.store.read(FindResource { workspace, by: ByResource::Uri(name()) }).await?;
+            found.map(|resource| *resource.id.as_bytes())
+        }
+        Kind::Client => {
+            let found = app.store.read(FindClient { workspace, by: ByClient::Name(name()) }).await?;
+            found.map(|client| *client.id.as_bytes())
+        }
+        Kind::User => {
+            let username_key = username_key(&change.name).map_err(|_| moved(change))?;
+            let found = app.store.read(FindCredentials { workspace, username_key }).await?;
+            found.map(|credentials| *credentials.user.id.as_bytes())
+        }
+    };
+    id.map(|id| Some(Found { workspace, id })).ok_or_else(|| moved(change))
+}
+
 /// Carries a change out, with the client secret that was drawn for it.
 pub(super) async fn one(
     app: &App,
-    change: &PlannedChange,
+    (change, found): (&PlannedChange, Option<Found>),
     (secrets, drawn): (&FoundSecrets, Option<&Handed>),
 ) -> Result<(), ManageError> {
     if let (Verb::Create, Target::Workspace(settings)) = (change.verb, &change.target) {
         return create_workspace(app, &change.name, settings).await;
     }
-    let record = app.store.find_workspace(&change.workspace).await?.ok_or_else(|| moved(change))?;
-    let at = Carrying { app, change, record };
-    match (&change.target, change.verb) {
-        (Target::Workspace(settings), _) => at.update_workspace(settings).await,
-        (Target::Resource(settings), Verb::Create) => at.create_resource(settings).await,
-        (Target::Resource(settings), _) => at.update_resource(settings).await,
-        (Target::Client(settings, secret), verb) => {
+    let workspace = match found {
+        Some(found) => found.workspace,
+        None => app.store.find_workspace(&change.workspace).await?.ok_or_else(|| moved(change))?.workspace.id,
+    };
+    let at = Carrying { app, change, workspace, id: found.map(|found| found.id).unwrap_or_default() };
+    match (&change.target, &change.was) {
+        (Target::Workspace(to), Some(Target::Workspace(from))) => at.update_workspace(edit(&**from, &**to)).await,
+        (Target::Resource(settings), None) => at.create_resource(settings).await,
+        (Target::Resource(to), Some(Target::Resource(from))) => at.update_resource(edit(from, to)).await,
+        (Target::Client(settings, secret), was) => {
             let secret = match secret {
                 NewSecret::Given(source) => Some(find_secret(secrets, source).map_err(ManageError::Refused)?),
                 NewSecret::Draw => drawn.map(Handed::expose),
                 NewSecret::Keep => None,
             };
-            if verb == Verb::Create {
-                at.create_client(settings, secret).await
-            } else {
-                at.update_client(settings, secret).await
+            match was {
+                None => at.create_client(settings, secret).await,
+                Some(Target::Client(from, _)) => at.update_client(edit(&**from, &**settings), secret).await,
+                Some(_) => Err(moved(change)),
             }
         }
-        (Target::User(user), Verb::Create) => at.create_user(user, secrets).await,
-        (Target::User(user), _) => at.update_user(user).await,
+        (Target::User(user), None) => at.create_user(user, secrets).await,
+        (Target::User(to), Some(Target::User(from))) => at.update_user(edit(&**from, &**to)).await,
         (Target::Gone, _) => at.delete().await,
+        // No plan is made from an entry of another kind.
+        _ => Err(moved(change)),
     }
+}
+
+fn edit<S: Clone>(from: &S, to: &S) -> Edit<S> {
+    Edit { from: from.clone(), to: to.clone() }
+}
+
+fn profile(user: UserEntry) -> Profile {
+    Profile { username: user.username, admin: user.admin, claims: user.claims }
 }
 
 /// What a change was planned for is not as it was.
@@ -82,16 +132,14 @@ async fn create_workspace(app: &App, name: &str, settings: &WorkspaceSettings) -
 struct Carrying<'a> {
     app: &'a App,
     change: &'a PlannedChange,
-    record: Arc<WorkspaceRecord>,
+    workspace: WorkspaceId,
+    /// Of the row that it is made to.
+    id: [u8; 16],
 }
 
 impl Carrying<'_> {
-    fn workspace(&self) -> WorkspaceId {
-        self.record.workspace.id
-    }
-
     fn stamp(&self) -> opalid_store::steps::Stamp {
-        self.app.stamp(self.workspace(), INITIATOR)
+        self.app.stamp(self.workspace, INITIATOR)
     }
 
     /// The fields that change, for the audit log: no values.
@@ -105,8 +153,8 @@ impl Carrying<'_> {
         if done { Ok(()) } else { Err(moved(self.change)) }
     }
 
-    async fn update_workspace(&self, settings: &WorkspaceSettings) -> Result<(), ManageError> {
-        let step = UpdateWorkspace { stamp: self.stamp(), settings: settings.clone(), changed: self.changed() };
+    async fn update_workspace(&self, settings: Edit<WorkspaceSettings>) -> Result<(), ManageError> {
+        let step = UpdateWorkspace { stamp: self.stamp(), settings, changed: self.changed() };
         self.as_planned(self.app.store.run(step).await?)
     }
 
@@ -117,15 +165,9 @@ impl Carrying<'_> {
         self.as_planned(self.app.store.run(step).await?)
     }
 
-    async fn resource(&self) -> Result<ResourceId, ManageError> {
-        let by = ByResource::Uri(self.change.name.clone());
-        let found = self.app.store.read(FindResource { workspace: self.workspace(), by }).await?;
-        found.map(|resource| resource.id).ok_or_else(|| moved(self.change))
-    }
-
-    async fn update_resource(&self, settings: &ResourceSettings) -> Result<(), ManageError> {
-        let id = self.resource().await?;
-        let step = UpdateResource { stamp: self.stamp(), id, settings: settings.clone(), changed: self.changed() };
+    async fn update_resource(&self, settings: Edit<ResourceSettings>) -> Result<(), ManageError> {
+        let id = ResourceId::from_bytes(self.id);
+        let step = UpdateResource { stamp: self.stamp(), id, settings, changed: self.changed() };
         self.as_planned(self.app.store.run(step).await?)
     }
 
@@ -140,24 +182,20 @@ impl Carrying<'_> {
         self.as_planned(self.app.store.run(step).await?)
     }
 
-    async fn client(&self) -> Result<opalid_core::client::Client, ManageError> {
-        let by = ByClient::Name(self.change.name.clone());
-        let found = self.app.store.read(FindClient { workspace: self.workspace(), by }).await?;
-        found.ok_or_else(|| moved(self.change))
-    }
-
-    /// The secret first: a run that stops in between finds a client that still has no use for it, and goes on.
-    async fn update_client(&self, settings: &ClientSettings, secret: Option<&str>) -> Result<(), ManageError> {
-        let client = self.client().await?;
-        if let Some(secret) = secret {
-            rotate::store(self.app, self.stamp(), &client, (secret, rotate::OVERLAP)).await?;
+    async fn update_client(&self, settings: Edit<ClientSettings>, secret: Option<&str>) -> Result<(), ManageError> {
+        let id = ClientId::from_bytes(self.id);
+        let secret = secret.map(|secret| RotateSecret {
+            stamp: self.stamp(),
+            client: id,
+            digest: SecretDigest::of(secret.as_bytes()),
+            overlap: rotate::OVERLAP,
+        });
+        let step = UpdateClient { stamp: self.stamp(), id, settings, changed: self.changed(), secret };
+        match self.app.store.run(step).await? {
+            UpdatedClient::Done => Ok(()),
+            UpdatedClient::Moved => Err(moved(self.change)),
+            UpdatedClient::TooManySecrets => Err(rotate::too_many(&self.change.name)),
         }
-        if !self.change.differences.is_empty() {
-            let (id, changed) = (client.id, self.changed());
-            let step = UpdateClient { stamp: self.stamp(), id, settings: settings.clone(), changed };
-            self.as_planned(self.app.store.run(step).await?)?;
-        }
-        Ok(())
     }
 
     async fn create_user(&self, user: &UserEntry, secrets: &FoundSecrets) -> Result<(), ManageError> {
@@ -184,41 +222,31 @@ impl Carrying<'_> {
         self.as_planned(self.app.store.run(step).await?)
     }
 
-    async fn user(&self) -> Result<User, ManageError> {
-        let username_key = username_key(&self.change.name).map_err(|_| moved(self.change))?;
-        let step = FindCredentials { workspace: self.workspace(), username_key };
-        let found = self.app.store.read(step).await?;
-        found.map(|credentials| credentials.user).ok_or_else(|| moved(self.change))
-    }
-
-    async fn update_user(&self, wanted: &UserEntry) -> Result<(), ManageError> {
-        let mut user = self.user().await?;
-        user.username.clone_from(&wanted.username);
-        user.claims.clone_from(&wanted.claims);
-        user.admin = wanted.admin;
-        let username_key = username_key(&user.username).map_err(|bad| ManageError::Refused(bad.to_string()))?;
-        let step = UpdateUser { stamp: self.stamp(), user, username_key, changed: self.changed() };
+    async fn update_user(&self, Edit { from, to }: Edit<UserEntry>) -> Result<(), ManageError> {
+        let username_key = username_key(&to.username).map_err(|bad| ManageError::Refused(bad.to_string()))?;
+        let taken = format!("there is another user called {}", to.username);
+        let profile = Edit { from: profile(from), to: profile(to) };
+        let id = UserId::from_bytes(self.id);
+        let step = UpdateUser { stamp: self.stamp(), id, profile, username_key, changed: self.changed() };
         match self.app.store.run(step).await? {
             UpdatedUser::Done => Ok(()),
-            UpdatedUser::Unknown => Err(moved(self.change)),
-            UpdatedUser::NameTaken => {
-                Err(ManageError::Refused(format!("there is another user called {}", wanted.username)))
-            }
+            UpdatedUser::Moved => Err(moved(self.change)),
+            UpdatedUser::NameTaken => Err(ManageError::Refused(taken)),
         }
     }
 
-    /// What has gone meanwhile is as it should be.
+    /// What has gone meanwhile may be there again under its name: whoever runs it again is told.
     async fn delete(&self) -> Result<(), ManageError> {
         let (store, stamp) = (&self.app.store, self.stamp());
-        match self.change.kind {
-            Kind::Workspace if self.workspace() == self.app.root => {
+        let done = match self.change.kind {
+            Kind::Workspace if self.workspace == self.app.root => {
                 return Err(root_stays());
             }
             Kind::Workspace => store.run(DeleteWorkspace { stamp }).await?,
-            Kind::Resource => store.run(DeleteResource { stamp, id: self.resource().await? }).await?,
-            Kind::Client => store.run(DeleteClient { stamp, id: self.client().await?.id }).await?,
-            Kind::User => store.run(DeleteUser { stamp, id: self.user().await?.id }).await?,
+            Kind::Resource => store.run(DeleteResource { stamp, id: ResourceId::from_bytes(self.id) }).await?,
+            Kind::Client => store.run(DeleteClient { stamp, id: ClientId::from_bytes(self.id) }).await?,
+            Kind::User => store.run(DeleteUser { stamp, id: UserId::from_bytes(self.id) }).await?,
         };
-        Ok(())
+        self.as_planned(done)
     }
 }

@@ -57,7 +57,7 @@ pub(in crate::manage) async fn one(operation: &Operation<'_>, asked: &OneChange)
         Verb::Delete => Plan { changes: vec![deletion(workspace, asked.kind, name)] },
         Verb::Create | Verb::Update => planned(&current, asked, workspace)?,
     };
-    Ok(Applying::new(plan, asked.secret.iter().cloned().collect()))
+    Applying::begin(operation.app, plan, asked.secret.iter().cloned().collect()).await
 }
 
 /// The workspace that the change is in, with the entry it is about.
@@ -127,11 +127,13 @@ fn planned(current: &WorkspaceEntry, asked: &OneChange, workspace: &str) -> Resu
 /// The plan, with a new name for its user beside whatever else changes.
 fn rename(mut plan: Plan, workspace: &str, mut user: UserEntry, new: String) -> Result<Plan, ManageError> {
     username_key(&new).map_err(|bad| ManageError::Refused(bad.to_string()))?;
+    let was = Target::User(Box::new(user.clone()));
     let old = std::mem::replace(&mut user.username, new.clone());
     let mut change = plan.changes.pop().unwrap_or_else(|| deletion(workspace, Kind::User, &old));
     change.verb = Verb::Update;
     change.differences.push(Difference { field: "username".into(), before: Some(old.into()), after: Some(new.into()) });
     change.target = Target::User(Box::new(user));
+    change.was.get_or_insert(was);
     Ok(Plan { changes: vec![change] })
 }
 

@@ -63,7 +63,7 @@ pub(in crate::manage) async fn rotate(
 }
 
 /// Stores the digest of a client's new secret; says until when the old ones are good.
-pub(super) async fn store(
+async fn store(
     app: &App,
     stamp: Stamp,
     client: &Client,
@@ -73,10 +73,13 @@ pub(super) async fn store(
     match app.store.run(RotateSecret { stamp, client: client.id, digest, overlap }).await? {
         RotatedSecret::Done { old_until } => Ok(old_until),
         RotatedSecret::Unknown => Err(ManageError::Unknown(format!("client {} is gone", client.client_id))),
-        RotatedSecret::TooMany => Err(ManageError::Refused(format!(
-            "{SECRETS_MAX} secrets of client {0} are good already; end them now with: opalid client rotate-secret {0} \
-             --overlap 0",
-            client.client_id
-        ))),
+        RotatedSecret::TooMany => Err(too_many(&client.client_id)),
     }
+}
+
+pub(super) fn too_many(client_id: &str) -> ManageError {
+    ManageError::Refused(format!(
+        "{SECRETS_MAX} secrets of client {client_id} are good already; end them now with: opalid client rotate-secret \
+         {client_id} --overlap 0"
+    ))
 }

@@ -386,7 +386,11 @@ async fn a_run_that_stops_says_what_was_done_and_goes_on_when_run_again() {
     let plan = super::prepare(&server.app, &declared(&acme())).await.unwrap();
     // Somebody makes the same client meanwhile.
     server.change("resource", "create", API, json!({"name": "API", "scopes": "read write"})).await.unwrap();
-    let Reply::Applied(applied) = Applying::new(plan, secrets()).finish(&server.app).await else { panic!() };
+    let Reply::Applied(applied) =
+        Applying::begin(&server.app, plan, secrets()).await.unwrap().finish(&server.app).await
+    else {
+        panic!()
+    };
     assert_eq!(lines(&applied), ["Update workspace default code_lifetime"]);
     assert_eq!(applied.stopped.as_deref(), Some("resource https://api.example/ has changed meanwhile; run it again"));
     assert_eq!(applied.left.len(), 6);

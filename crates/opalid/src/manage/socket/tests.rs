@@ -201,6 +201,72 @@ async fn a_server_that_stops_begins_no_other_change() {
     assert_eq!(stream.read_line(&mut String::new()).await.unwrap(), 0);
 }
 
+fn changing(kind: &str, verb: &str, name: &str, fields: serde_json::Value) -> serde_json::Value {
+    serde_json::json!({"do": "change", "kind": kind, "verb": verb, "name": name, "fields": fields})
+}
+
+/// Makes a change as another operator would, whole.
+async fn change(server: &TestServer, kind: &str, verb: &str, name: &str, fields: serde_json::Value) {
+    let command = serde_json::from_value(changing(kind, verb, name, fields)).unwrap();
+    let Reply::Applied(applied) = handle(&server.app, Request { workspace: None, command }).await.unwrap() else {
+        panic!()
+    };
+    assert_eq!((applied.done.len(), applied.stopped), (1, None), "{verb} {kind} {name}");
+}
+
+async fn exported(server: &TestServer) -> serde_json::Value {
+    let command = Command::Export { users: true };
+    let Reply::Document(document) = handle(&server.app, Request { workspace: None, command }).await.unwrap() else {
+        panic!()
+    };
+    serde_json::to_value(*document).unwrap()["workspace"][0].take()
+}
+
+#[tokio::test]
+async fn a_change_is_not_made_over_what_another_operator_did_while_it_was_told() {
+    const API: &str = "https://api.example/";
+    const URI: &str = "https://app.example/callback";
+    use serde_json::json;
+    let (server, _stopping, _task) = serving().await;
+    change(&server, "resource", "create", API, json!({"scopes": "read write"})).await;
+    let app = json!({"kind": "public", "redirect_uris": [URI, "https://old.example/"]});
+    change(&server, "client", "create", "app", app).await;
+    change(&server, "client", "create", "again", json!({"kind": "public", "redirect_uris": [URI]})).await;
+    change(&server, "user", "create", "ada", json!({"admin": true})).await;
+    let again = json!({"kind": "public", "redirect_uris": ["https://new.example/"]});
+    // What is told; what another does meanwhile; what is there afterwards.
+    let cases = [
+        (("client", "update", "app", json!({"name": "A"})), ("update", json!({"redirect_uris": [URI]}))),
+        (("resource", "update", API, json!({"name": "A"})), ("update", json!({"scopes": "read"}))),
+        (("user", "update", "ada", json!({"claims": {"name": "A"}})), ("update", json!({"admin": false}))),
+        (("user", "update", "ada", json!({"username": "bob"})), ("update", json!({"claims": {"name": "Ada"}}))),
+        (("workspace", "update", "default", json!({"display_name": "A"})), ("update", json!({"code_lifetime": 20}))),
+        (("client", "delete", "again", json!({})), ("delete", json!({}))),
+    ];
+    for ((kind, verb, name, fields), (meanwhile, other)) in cases {
+        let mut stream = BufReader::new(UnixStream::connect(server.data.join(SOCKET)).await.unwrap());
+        let request = json!({"command": changing(kind, verb, name, fields)});
+        stream.write_all(format!("{request}\n").as_bytes()).await.unwrap();
+        assert_eq!(next(&mut stream).await["reply"], "begins");
+        change(&server, kind, meanwhile, name, other).await;
+        if meanwhile == "delete" {
+            change(&server, kind, "create", name, again.clone()).await;
+        }
+        let kept = exported(&server).await;
+        stream.write_all(b"\n").await.unwrap();
+        let end = next(&mut stream).await;
+        let why = format!("{kind} {name} has changed meanwhile; run it again");
+        assert_eq!((&end["reply"], &end["is"]["stopped"]), (&json!("applied"), &json!(why)), "{end}");
+        assert_eq!(exported(&server).await, kept, "{kind}");
+    }
+    let after = exported(&server).await;
+    assert_eq!(
+        (&after["client"][0]["redirect_uris"], &after["client"][1]["redirect_uris"]),
+        (&json!(["https://new.example/"]), &json!([URI]))
+    );
+    assert_eq!((&after["resource"][0]["scopes"], &after["user"][0]["admin"]), (&json!("read"), &json!(null)));
+}
+
 #[tokio::test]
 async fn an_export_says_how_much_is_read_before_the_document() {
     let (server, _stopping, _task) = serving().await;

@@ -26,7 +26,7 @@ use opalid_store::Location;
 use opalid_store::memory::BootTime;
 use opalid_store::steps::client::{ClientEvent, CreateClient, TouchClient};
 use opalid_store::steps::resource::CreateResource;
-use opalid_store::steps::settings::{UpdateClient, UpdateResource};
+use opalid_store::steps::settings::{Edit, UpdateClient, UpdateResource, UpdatedClient};
 use opalid_store::steps::workspace::CreateWorkspace;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -222,8 +222,9 @@ impl Server {
     pub async fn update_client(&self, client_id: &str, settings: ClientSettings) {
         let client = self.app.store.find_client(self.app.root, client_id).await.unwrap().unwrap();
         let stamp = self.app.stamp(self.app.root, "test");
-        let step = UpdateClient { stamp, id: client.id, settings, changed: "test".into() };
-        assert!(self.app.store.run(step).await.unwrap());
+        let settings = Edit { from: client.settings.clone(), to: settings };
+        let step = UpdateClient { stamp, id: client.id, settings, changed: "test".into(), secret: None };
+        assert_eq!(self.app.store.run(step).await.unwrap(), UpdatedClient::Done);
     }
 
     /// Gives a resource of the root workspace other scopes.
@@ -231,6 +232,7 @@ impl Server {
         let resource = self.app.store.find_resource(self.app.root, uri).await.unwrap().unwrap();
         let settings = ResourceSettings { scopes: Scopes::parse(scopes).unwrap(), ..Default::default() };
         let stamp = self.app.stamp(self.app.root, "test");
+        let settings = Edit { from: resource.settings.clone(), to: settings };
         let step = UpdateResource { stamp, id: resource.id, settings, changed: "test".into() };
         assert!(self.app.store.run(step).await.unwrap());
     }
