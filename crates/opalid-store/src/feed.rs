@@ -90,6 +90,9 @@ pub struct Change {
 pub(crate) const TAKE_HEAD: &str =
     "UPDATE feed_head SET n = n + $1 WHERE one = 1 AND owner = $2 RETURNING n, incarnation";
 
+/// Where the feed ends: `$1` who owns the store.
+pub(crate) const SEE_HEAD: &str = "SELECT n FROM feed_head WHERE one = 1 AND owner = $1";
+
 /// Writes one change at its position.
 pub(crate) const INSERT_CHANGE: &str =
     "INSERT INTO feed (n, workspace, kind, id, jti, reason, at) VALUES ($1, $2, $3, $4, $5, $6, $7)";

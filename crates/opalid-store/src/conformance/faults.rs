@@ -15,7 +15,7 @@ use crate::engine::postgres::LOCK_KEY;
 use crate::memory::BootTime;
 use crate::steps::evidence::LoadEvidence;
 use crate::steps::request::CountWaiting;
-use crate::steps::revoke::Revoked;
+use crate::steps::revoke::{CutGrant, Revoked};
 
 /// So that a test that hangs fails; nothing is said of how fast it is.
 const GUARD: Duration = Duration::from_secs(5);
@@ -243,6 +243,32 @@ async fn what_is_missing_in_the_feed_is_not_waited_for() {
     world.store.memory().distrust();
     until(async || world.store.memory().trust().is_some()).await;
     assert_eq!(world.store.memory().position().0, begun + 9);
+    assert_eq!(world.why_dead(&token).await, Some(Reason::GrantCut));
+    world.store.close().await;
+    place.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_revocation_that_another_made_is_not_confirmed_before_memory_knows_of_it() {
+    let place = Place::postgres().await;
+    let world = World::new(&place).await;
+    let (grant, number) = world.interned().await;
+    let token = world.token(grant, number).await;
+    assert_eq!(world.why_dead(&token).await, None);
+    // Committed, and memory has not followed.
+    let sql = "UPDATE grants SET epoch = epoch + 1; UPDATE feed_head SET n = n + 1;
+        INSERT INTO feed (n, workspace, kind, id, reason, at)
+        SELECT feed_head.n, grants.workspace, 7, grants.id, 'test', 0 FROM feed_head, grants";
+    execute(&place.url(), sql).await.unwrap();
+    let of_epoch = Some(token.sealed.epoch);
+    let cut = || world.store.run(CutGrant { stamp: world.stamp(), grant, of_epoch, reason: "a test" });
+    for kill in [false, true] {
+        let done = if kill { world.store.run(world.kill(&token)).await } else { cut().await };
+        assert!(matches!(done, Err(StoreError::Unavailable(_))), "{done:?}");
+    }
+    world.store.memory().distrust();
+    until(async || world.store.memory().trust().is_some()).await;
+    assert_eq!(cut().await.unwrap(), Revoked::Dead);
     assert_eq!(world.why_dead(&token).await, Some(Reason::GrantCut));
     world.store.close().await;
     place.remove().await;

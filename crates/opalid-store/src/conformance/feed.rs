@@ -1,5 +1,6 @@
 //! The feed's order is the order of commits, and memory follows it.
 
+use opalid_core::grant::Epoch;
 use opalid_core::ids::WorkspaceId;
 use opalid_core::token::Jti;
 
@@ -111,8 +112,14 @@ async fn memory_stands_where_the_feed_ends(place: &Place) {
     let tasks = (0..100).map(|_| {
         let mut jti = [0; 12];
         jti.copy_from_slice(&unique_bytes()[..12]);
-        let step =
-            KillToken { stamp: world.stamp(), grant, jti: Jti(jti), expires_at: END, limits: KillLimits::default() };
+        let step = KillToken {
+            stamp: world.stamp(),
+            grant,
+            epoch: Epoch::FIRST,
+            jti: Jti(jti),
+            expires_at: END,
+            limits: KillLimits::default(),
+        };
         let store = world.store.clone();
         tokio::spawn(async move { store.run(step).await.unwrap() })
     });

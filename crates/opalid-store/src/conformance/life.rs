@@ -10,7 +10,7 @@ use super::on_every_engine;
 use super::place::Place;
 use super::world::{END, Token, World};
 use crate::steps::client::ClientEvent;
-use crate::steps::revoke::{KILLED_KEPT, KillLimits, KillToken, Revoked};
+use crate::steps::revoke::{CutGrant, KILLED_KEPT, KillLimits, KillToken, Revoked};
 use crate::steps::sweep::{Aged, SweepAged};
 use crate::steps::user::UserEvent;
 
@@ -19,6 +19,8 @@ on_every_engine! {
     once_a_kill_is_answered_every_check_says_so;
     once_a_cut_is_answered_every_check_says_so;
     a_repeated_revocation_is_dead_again;
+    a_repeated_revocation_writes_nothing;
+    whoever_repeats_a_revocation_is_answered_when_it_is_so;
     suspend_and_resume_revive_nothing;
     every_event_of_a_user_kills_what_it_should;
     a_restart_forgets_nothing_killed;
@@ -89,6 +91,62 @@ async fn a_repeated_revocation_is_dead_again(place: &Place) {
     assert_eq!((twice.0.unwrap(), twice.1.unwrap()), (Revoked::Dead, Revoked::Dead));
     assert_eq!(world.store.run(world.kill(&token)).await.unwrap(), Revoked::Dead);
     assert_eq!((world.cut(grant).await, world.cut(grant).await), (Revoked::Dead, Revoked::Dead));
+}
+
+async fn a_repeated_revocation_writes_nothing(place: &Place) {
+    let world = World::new(place).await;
+    let (grant, number) = world.interned().await;
+    let (token, other) = (world.token(grant, number).await, world.token(grant, number).await);
+    let epoch = token.sealed.epoch;
+    let cut = || CutGrant { stamp: world.stamp(), grant, of_epoch: Some(epoch), reason: "a test" };
+    assert_eq!(world.store.run(world.kill(&token)).await.unwrap(), Revoked::Dead);
+    let after_kill = world.written().await;
+    assert_eq!(world.store.run(world.kill(&token)).await.unwrap(), Revoked::Dead);
+    assert_eq!(world.written().await, after_kill);
+    assert_eq!(world.store.run(cut()).await.unwrap(), Revoked::Dead);
+    let after_cut = world.written().await;
+    assert_eq!(after_cut, (after_kill.0 + 1, after_kill.1 + 1));
+    for _ in 0..3 {
+        assert_eq!(world.store.run(cut()).await.unwrap(), Revoked::Dead);
+        for dead in [&token, &other] {
+            assert_eq!(world.store.run(world.kill(dead)).await.unwrap(), Revoked::Dead);
+            assert!(world.why_dead(dead).await.is_some());
+        }
+    }
+    let stands = world.standing_of(Ancestor::Grant(grant)).await.unwrap().epoch;
+    assert_eq!((world.written().await, stands.0), (after_cut, epoch.0 + 1));
+    // What an operator revokes is the grant as it stands.
+    assert_eq!(world.cut(grant).await, Revoked::Dead);
+    assert_eq!(world.standing_of(Ancestor::Grant(grant)).await.unwrap().epoch.0, epoch.0 + 2);
+}
+
+async fn whoever_repeats_a_revocation_is_answered_when_it_is_so(place: &Place) {
+    let world = World::new(place).await;
+    for round in 0..20 {
+        let (grant, number) = world.interned().await;
+        let token = Arc::new(world.token(grant, number).await);
+        assert_eq!(world.why_dead(&token).await, None);
+        let before = world.written().await;
+        let tasks: Vec<_> = (0..8)
+            .map(|_| {
+                let (world, token) = (world.clone(), Arc::clone(&token));
+                tokio::spawn(async move {
+                    if round % 2 == 0 {
+                        let (stamp, of_epoch) = (world.stamp(), Some(token.sealed.epoch));
+                        let cut = CutGrant { stamp, grant, of_epoch, reason: "a test" };
+                        assert_eq!(world.store.run(cut).await.unwrap(), Revoked::Dead);
+                    } else {
+                        assert_eq!(world.store.run(world.kill(&token)).await.unwrap(), Revoked::Dead);
+                    }
+                    assert!(world.why_dead(&token).await.is_some());
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        assert_eq!(world.written().await, (before.0 + 1, before.1 + 1), "once, round {round}");
+    }
 }
 
 async fn suspend_and_resume_revive_nothing(place: &Place) {

@@ -324,7 +324,7 @@ async fn no_refresh_succeeds_once_a_revocation_has_returned(place: &Place) {
                 }
             })
         };
-        let cut = CutGrant { stamp: stamp(100), grant, reason: "test" };
+        let cut = CutGrant { stamp: stamp(100), grant, of_epoch: None, reason: "test" };
         assert_eq!(store.run(cut).await.unwrap(), Revoked::Dead);
         let stands = {
             let row = store.read(FindChain { workspace: WORKSPACE, id: chain_of(store, grant).await }).await.unwrap();
@@ -359,7 +359,7 @@ async fn a_restart_forgets_nothing(place: &Place) {
     for first in [&kept, &copied, &dead] {
         use_it(&store, refresh_at(first, 100)).await;
     }
-    store.run(CutGrant { stamp: stamp(100), grant: cut, reason: "test" }).await.unwrap();
+    store.run(CutGrant { stamp: stamp(100), grant: cut, of_epoch: None, reason: "test" }).await.unwrap();
     let store = place.reopen(store).await;
     assert_eq!(use_it(&store, refresh_at(&kept, 129)).await.goes_on_with, FIRST_KEY);
     use_it(&store, refresh_at(&next(&kept), 200)).await;

@@ -71,15 +71,21 @@ async fn what_is_not_there_is_not_found(place: &Place) {
     assert!(store.find_user(workspace, UserId::from_bytes([0; 16])).await.unwrap().is_none());
     let grant = GrantId::from_bytes([0; 16]);
     assert_eq!(world.cut(grant).await, Revoked::Unknown);
-    let kill =
-        KillToken { stamp: world.stamp(), grant, jti: Jti([0; 12]), expires_at: END, limits: KillLimits::default() };
+    let kill = KillToken {
+        stamp: world.stamp(),
+        grant,
+        epoch: Epoch::FIRST,
+        jti: Jti([0; 12]),
+        expires_at: END,
+        limits: KillLimits::default(),
+    };
     assert_eq!(store.run(kill).await.unwrap(), Revoked::Unknown);
     let stamp = world.stamp();
     let id = UserId::from_bytes([0; 16]);
     assert!(!store.run(TouchUser { stamp: stamp.clone(), id, event: UserEvent::Revoked }).await.unwrap());
     let id = ClientId::from_bytes([0; 16]);
     assert!(!store.run(TouchClient { stamp: stamp.clone(), id, event: ClientEvent::Revoked }).await.unwrap());
-    let wrong = CutGrant { stamp, grant, reason: "" };
+    let wrong = CutGrant { stamp, grant, of_epoch: None, reason: "" };
     assert_eq!(store.run(wrong).await.unwrap(), Revoked::Unknown);
 }
 

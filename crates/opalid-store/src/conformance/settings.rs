@@ -11,38 +11,26 @@ use opalid_core::workspace::WorkspaceSettings;
 use super::on_every_engine;
 use super::place::Place;
 use super::world::{World, scopes};
+use crate::Step;
 use crate::steps::client_secret::RotateSecret;
 use crate::steps::settings::{
     Edit, Profile, UpdateClient, UpdateResource, UpdateUser, UpdateWorkspace, UpdatedClient, UpdatedUser,
 };
-use crate::{Step, Store, StoreError, Tx};
 
 on_every_engine! {
     a_change_is_made_to_what_it_was_planned_from_or_not_at_all;
     of_many_changes_planned_from_one_entry_one_is_made;
 }
 
-/// How many audit rows there are, and where the feed ends.
-struct Written;
-
-impl Step for Written {
-    type Out = (i64, i64);
-
-    async fn run<T: Tx>(&self, tx: &mut T) -> Result<Self::Out, StoreError> {
-        let audits = tx.run("SELECT count(*) FROM audit", &[]).await?[0].int(0)?;
-        Ok((audits, tx.run("SELECT n FROM feed_head", &[]).await?[0].int(0)?))
-    }
-}
-
 /// Makes a change twice: planned from what is, then again from what is no more.
-async fn twice<S: Step>(store: &Store, step: impl Fn() -> S, (done, moved): (S::Out, S::Out))
+async fn twice<S: Step>(world: &World, step: impl Fn() -> S, (done, moved): (S::Out, S::Out))
 where
     S::Out: PartialEq + Debug,
 {
-    assert_eq!(store.run(step()).await.unwrap(), done);
-    let written = store.read(Written).await.unwrap();
-    assert_eq!(store.run(step()).await.unwrap(), moved);
-    assert_eq!(store.read(Written).await.unwrap(), written);
+    assert_eq!(world.store.run(step()).await.unwrap(), done);
+    let written = world.written().await;
+    assert_eq!(world.store.run(step()).await.unwrap(), moved);
+    assert_eq!(world.written().await, written);
 }
 
 fn client(world: &World, name: &str) -> UpdateClient {
@@ -62,12 +50,12 @@ async fn a_change_is_made_to_what_it_was_planned_from_or_not_at_all(place: &Plac
     let from = world.create_workspace("default").settings;
     let settings = Edit { from, to: WorkspaceSettings::default() };
     let step = || UpdateWorkspace { stamp: world.stamp(), settings: settings.clone(), changed: changed() };
-    twice(store, step, (true, false)).await;
+    twice(&world, step, (true, false)).await;
     let from = world.create_resource("").settings;
     let settings = Edit { to: ResourceSettings { scopes: scopes("read"), ..from.clone() }, from };
     let id = world.resource;
     let step = || UpdateResource { stamp: world.stamp(), id, settings: settings.clone(), changed: changed() };
-    twice(store, step, (true, false)).await;
+    twice(&world, step, (true, false)).await;
     let from = Profile { username: "alice".into(), admin: true, claims: Default::default() };
     let profile = Edit { to: Profile { admin: false, ..from.clone() }, from };
     let (id, key) = (world.user, || "alice".to_owned());
@@ -76,7 +64,7 @@ async fn a_change_is_made_to_what_it_was_planned_from_or_not_at_all(place: &Plac
         let (stamp, profile) = user();
         UpdateUser { stamp, id, profile, username_key: key(), changed: changed() }
     };
-    twice(store, step, (UpdatedUser::Done, UpdatedUser::Moved)).await;
+    twice(&world, step, (UpdatedUser::Done, UpdatedUser::Moved)).await;
     // A client's secret comes with its settings, or not either.
     let secret = |byte| RotateSecret {
         stamp: world.stamp(),
@@ -85,7 +73,7 @@ async fn a_change_is_made_to_what_it_was_planned_from_or_not_at_all(place: &Plac
         overlap: Seconds(60),
     };
     let step = || UpdateClient { secret: Some(secret(9)), ..client(&world, "B") };
-    twice(store, step, (UpdatedClient::Done, UpdatedClient::Moved)).await;
+    twice(&world, step, (UpdatedClient::Done, UpdatedClient::Moved)).await;
     let found = || async { store.find_client(world.workspace, "app").await.unwrap().unwrap() };
     let mut public = UpdateClient { secret: Some(secret(8)), ..client(&world, "A") };
     public.settings.to.kind = ClientKind::Public;

@@ -125,8 +125,9 @@ async fn changes_go_after_a_week_but_none_that_memory_has_still_to_read(place: &
     let mut world = World::new(place).await;
     let (grant, number) = world.interned().await;
     let (killed, alive) = (world.token(grant, number).await, world.token(grant, number).await);
-    for _ in 0..9 {
-        world.store.run(world.kill(&killed)).await.unwrap();
+    world.store.run(world.kill(&killed)).await.unwrap();
+    for _ in 0..8 {
+        world.store.run(world.kill(&world.token(grant, number).await)).await.unwrap();
     }
     let (all, applied) = (count(&world, FEED).await, world.store.memory().position());
     assert!(all >= 9 && applied.0 >= 9);
@@ -157,8 +158,12 @@ async fn audit_rows_go_after_as_long_as_they_are_kept(place: &Place) {
     });
     let (grant, _) = world.interned().await;
     let all = list(&world).await.len();
-    let young =
-        crate::steps::revoke::CutGrant { stamp: Stamp { now: later, ..world.stamp() }, grant, reason: "a test" };
+    let young = crate::steps::revoke::CutGrant {
+        stamp: Stamp { now: later, ..world.stamp() },
+        grant,
+        of_epoch: None,
+        reason: "a test",
+    };
     world.store.run(young).await.unwrap();
     let position = world.store.memory().position();
     assert_eq!(aged(&world, Aged::Audit(kept), 100, NOW.plus(kept)).await, 0);

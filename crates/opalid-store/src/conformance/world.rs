@@ -184,6 +184,7 @@ impl World {
         KillToken {
             stamp: self.stamp(),
             grant: token.sealed.grant,
+            epoch: token.sealed.epoch,
             jti: token.jti,
             expires_at: END,
             limits: KillLimits::default(),
@@ -191,7 +192,7 @@ impl World {
     }
 
     pub async fn cut(&self, grant: GrantId) -> Revoked {
-        self.store.run(CutGrant { stamp: self.stamp(), grant, reason: "a test" }).await.unwrap()
+        self.store.run(CutGrant { stamp: self.stamp(), grant, of_epoch: None, reason: "a test" }).await.unwrap()
     }
 
     pub async fn touch_client(&self, event: ClientEvent) -> bool {
@@ -200,6 +201,11 @@ impl World {
 
     pub async fn touch_user(&self, event: UserEvent) -> bool {
         self.store.run(TouchUser { stamp: self.stamp(), id: self.user, event }).await.unwrap()
+    }
+
+    /// How many audit rows there are, and where the feed ends.
+    pub async fn written(&self) -> (i64, i64) {
+        self.store.read(Written).await.unwrap()
     }
 
     /// How an ancestor stands, asked for by itself.
@@ -245,6 +251,17 @@ impl Step for FindStanding {
 
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<Self::Out, StoreError> {
         crate::steps::evidence::find_standing(tx, self.0, self.1).await
+    }
+}
+
+struct Written;
+
+impl Step for Written {
+    type Out = (i64, i64);
+
+    async fn run<T: Tx>(&self, tx: &mut T) -> Result<Self::Out, StoreError> {
+        let audits = tx.run("SELECT count(*) FROM audit", &[]).await?[0].int(0)?;
+        Ok((audits, tx.run("SELECT n FROM feed_head", &[]).await?[0].int(0)?))
     }
 }
 

@@ -156,6 +156,10 @@ pub trait Tx: Send {
     /// Puts a change into the feed, in this transaction.
     fn change(&mut self, change: Change);
 
+    /// For a step that writes nothing because another has done it: it is answered once memory has followed all that
+    /// was committed before, that other step among it.
+    fn follow_feed(&mut self);
+
     /// Puts a row into the audit log, in this transaction.
     fn audit(&mut self, row: AuditRow);
 

@@ -1,10 +1,14 @@
 //! Revocation: one token, or a grant with everything that hangs from it.
+//!
+//! Holds: what is dead already is not killed again: whoever repeats a revocation gets the same answer, once memory
+//! knows of the first, and nothing is written.
 
+use opalid_core::grant::Epoch;
 use opalid_core::ids::GrantId;
 use opalid_core::time::UnixTime;
 use opalid_core::token::Jti;
 
-use crate::engine::tx::{Step, Tx, Value};
+use crate::engine::tx::{Row, Step, Tx, Value};
 use crate::error::StoreError;
 use crate::feed::Touched;
 use crate::steps::Stamp;
@@ -42,6 +46,8 @@ pub struct KillToken {
     pub stamp: Stamp,
     /// The grant it hangs from.
     pub grant: GrantId,
+    /// The epoch of the grant that it carries; under another one it is dead.
+    pub epoch: Epoch,
     /// Which.
     pub jti: Jti,
     /// When it would have expired.
@@ -57,21 +63,26 @@ impl Step for KillToken {
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<Revoked, StoreError> {
         let workspace = self.stamp.workspace;
         let of_grant: [Value; 2] = [workspace.as_bytes().into(), self.grant.as_bytes().into()];
-        let Some((kills, of_person)) = lock_grant(tx, &of_grant).await? else { return Ok(Revoked::Unknown) };
+        let Some(Locked { epoch, kills, of_person }) = lock_grant(tx, &of_grant).await? else {
+            return Ok(Revoked::Unknown);
+        };
+        if epoch != self.epoch {
+            return Ok(dead_already(tx));
+        }
         let sql = "INSERT INTO killed (workspace, grant_id, jti, expires_at) VALUES ($1, $2, $3, $4)
                    ON CONFLICT DO NOTHING";
         let [first, second] = of_grant.clone();
         let killed =
             tx.write(sql, &[first, second, (&self.jti.0).into(), self.expires_at.plus(KILLED_KEPT).into()]).await?;
-        if killed > 0 {
-            tx.send("UPDATE grants SET kills = kills + 1 WHERE workspace = $1 AND id = $2", &of_grant).await?;
-            if kills >= if of_person { self.limits.of_person } else { self.limits.of_client } {
-                cut(tx, &self.stamp, self.grant, "too many tokens of the grant were revoked one by one").await?;
-            } else {
-                self.stamp.audit(tx, "token.revoked", format!("grant {}", self.grant), format!("token {}", self.jti));
-            }
+        if killed == 0 {
+            return Ok(dead_already(tx));
         }
-        // Entered again when it was there before: who repeats a revocation waits for it like the first.
+        tx.send("UPDATE grants SET kills = kills + 1 WHERE workspace = $1 AND id = $2", &of_grant).await?;
+        if kills >= if of_person { self.limits.of_person } else { self.limits.of_client } {
+            cut(tx, &self.stamp, self.grant, "too many tokens of the grant were revoked one by one").await?;
+        } else {
+            self.stamp.audit(tx, "token.revoked", format!("grant {}", self.grant), format!("token {}", self.jti));
+        }
         self.stamp.change(tx, Touched::Token { grant: self.grant, jti: self.jti }, "token.revoked");
         Ok(Revoked::Dead)
     }
@@ -83,6 +94,9 @@ pub struct CutGrant {
     pub stamp: Stamp,
     /// Which.
     pub grant: GrantId,
+    /// The epoch of the grant that what was presented carries: under another one that is dead, and nothing is
+    /// written. None: it is cut as it stands.
+    pub of_epoch: Option<Epoch>,
     /// Why, for the audit log.
     pub reason: &'static str,
 }
@@ -93,20 +107,35 @@ impl Step for CutGrant {
 
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<Revoked, StoreError> {
         let of_grant = [self.stamp.workspace.as_bytes().into(), self.grant.as_bytes().into()];
-        if lock_grant(tx, &of_grant).await?.is_none() {
-            return Ok(Revoked::Unknown);
+        let Some(locked) = lock_grant(tx, &of_grant).await? else { return Ok(Revoked::Unknown) };
+        if self.of_epoch.is_some_and(|epoch| epoch != locked.epoch) {
+            return Ok(dead_already(tx));
         }
         cut(tx, &self.stamp, self.grant, self.reason).await?;
         Ok(Revoked::Dead)
     }
 }
 
-/// Locks a grant's row, which is what orders refresh, revocation and redemption on one grant. Gives how many tokens
-/// of it are killed, and whether it is a person's.
-async fn lock_grant<T: Tx>(tx: &mut T, of_grant: &[Value; 2]) -> Result<Option<(i64, bool)>, StoreError> {
-    let sql = "SELECT kills, user_id FROM grants WHERE workspace = $1 AND id = $2";
+/// Another step has done it: memory must know of that before anybody is told.
+fn dead_already<T: Tx>(tx: &mut T) -> Revoked {
+    tx.follow_feed();
+    Revoked::Dead
+}
+
+/// A grant whose row is locked.
+struct Locked {
+    epoch: Epoch,
+    /// How many tokens of it are killed.
+    kills: i64,
+    of_person: bool,
+}
+
+/// Locks a grant's row, which is what orders refresh, revocation and redemption on one grant.
+async fn lock_grant<T: Tx>(tx: &mut T, of_grant: &[Value; 2]) -> Result<Option<Locked>, StoreError> {
+    let sql = "SELECT epoch, kills, user_id FROM grants WHERE workspace = $1 AND id = $2";
     let rows = tx.run_locking(sql, of_grant).await?;
-    rows.first().map(|row| Ok((row.int(0)?, !row.is_null(1)))).transpose()
+    let read = |row: &Row| Ok(Locked { epoch: row.epoch(0)?, kills: row.int(1)?, of_person: !row.is_null(2) });
+    rows.first().map(read).transpose()
 }
 
 /// Cuts a grant whose row is locked. A standing grant makes room for a new one.

@@ -76,14 +76,14 @@ async fn access_token(operation: &Operation<'_>, reference: &Reference<Access>) 
     if stamp.now >= sealed.expires_at {
         return Ok(Reply::done("The token had expired; nothing to do.".into()));
     }
-    let (grant, jti, expires_at) = (sealed.grant, reference.jti, sealed.expires_at);
-    let step = KillToken { stamp, grant, jti, expires_at, limits: KillLimits::default() };
+    let (grant, epoch, jti, expires_at) = (sealed.grant, sealed.epoch, reference.jti, sealed.expires_at);
+    let step = KillToken { stamp, grant, epoch, jti, expires_at, limits: KillLimits::default() };
     operation.app.store.run(step).await?;
     Ok(Reply::done(format!("The token is dead; others of grant {} live on.", sealed.grant)))
 }
 
 async fn cut(operation: &Operation<'_>, grant: GrantId, reason: &'static str) -> Result<(), ManageError> {
-    match operation.app.store.run(CutGrant { stamp: operation.stamp(), grant, reason }).await? {
+    match operation.app.store.run(CutGrant { stamp: operation.stamp(), grant, of_epoch: None, reason }).await? {
         Revoked::Dead => Ok(()),
         Revoked::Unknown => Err(operation.unknown("grant", grant)),
     }

@@ -3,7 +3,7 @@
 //! Takes: a token, an optional hint, an authenticated client.
 //! Gives: 200 and an empty body, for unknown tokens too (§2.2).
 //! Holds: once this returns, no answer of this server says `active` for the token; a store that fails is
-//! 503, never "done"; only the client's own tokens.
+//! 503, never "done"; only the client's own tokens; a repeated revocation writes nothing.
 
 use http::StatusCode;
 use opalid_core::error::{ErrorCode, OAuthError};
@@ -63,8 +63,8 @@ async fn access_token(
         return Ok(());
     }
     let stamp = call.app.stamp(workspace, format!("client {}", client.client_id));
-    let (grant, jti, expires_at) = (sealed.grant, reference.jti, sealed.expires_at);
-    let step = KillToken { stamp, grant, jti, expires_at, limits: KillLimits::default() };
+    let (grant, epoch, jti, expires_at) = (sealed.grant, sealed.epoch, reference.jti, sealed.expires_at);
+    let step = KillToken { stamp, grant, epoch, jti, expires_at, limits: KillLimits::default() };
     store.run(step).await.map_err(|error| reply::outage(&error))?;
     call.app.metrics.revocations.count(Revoked::Token);
     Ok(())
@@ -78,7 +78,8 @@ async fn refresh_token(call: &Call<'_>, client: &AuthenticatedClient, id: ChainI
     let Some(chain) = chain else { return Ok(()) };
     not_anothers(client, chain.client)?;
     let stamp = call.app.stamp(workspace, format!("client {}", client.client_id));
-    let step = CutGrant { stamp, grant: chain.grant, reason: "its refresh token was revoked" };
+    let (grant, of_epoch) = (chain.grant, Some(chain.grant_epoch));
+    let step = CutGrant { stamp, grant, of_epoch, reason: "its refresh token was revoked" };
     store.run(step).await.map_err(|error| reply::outage(&error))?;
     call.app.metrics.revocations.count(Revoked::Grant);
     Ok(())

@@ -61,10 +61,13 @@ async fn another_clients_token_is_refused_and_stays_alive() {
 async fn revoking_again_is_fine_and_so_is_revoking_what_has_expired() {
     let server = Server::demo().await;
     let (token, expired) = (server.token_of(DEMO_API).await, server.token_of(DEMO_API).await);
+    let mut entered = Vec::new();
     for _ in 0..3 {
         assert_eq!(revoke(&server, DEMO_API, &token).await.seen(), "200");
         assert!(!server.is_active(DEMO_API, &token).await);
+        entered.push(server.app.store.memory().position());
     }
+    assert!(entered.iter().all(|at| *at == entered[0]), "what is dead is not killed again: {entered:?}");
     server.clock.advance(3_600);
     assert_eq!(revoke(&server, DEMO_API, &expired).await.seen(), "200");
 }

@@ -30,6 +30,8 @@ pub(super) struct PgTx {
     sent: Vec<Sent>,
     pub changes: Vec<Change>,
     pub audits: Vec<AuditRow>,
+    /// Whether memory has to follow the feed before the steps are answered, though they write nothing.
+    follows: bool,
     /// The first statement error: it poisons the step.
     failed: Option<StoreError>,
     /// The server may be gone: what it did is not known.
@@ -39,8 +41,8 @@ pub(super) struct PgTx {
 impl PgTx {
     /// Begins, without waiting.
     pub async fn begin(session: Session, how: &'static str) -> Self {
-        let mut tx =
-            Self { session, sent: Vec::new(), changes: Vec::new(), audits: Vec::new(), failed: None, lost: false };
+        let (sent, changes, audits) = (Vec::new(), Vec::new(), Vec::new());
+        let mut tx = Self { session, sent, changes, audits, follows: false, failed: None, lost: false };
         tx.simple(how).await;
         tx
     }
@@ -146,12 +148,16 @@ impl PgTx {
         self.simple("ROLLBACK TO step").await;
     }
 
-    /// Enters the feed and commits; memory follows. Gives the last position, if anything entered.
+    /// Enters the feed and commits; memory follows. Gives where in the feed it is complete, if anything entered or a
+    /// step found something done already.
     pub async fn finish(&mut self, shared: &Arc<Shared>) -> Result<Option<Position>, StoreError> {
         for row in std::mem::take(&mut self.audits) {
             self.send(feed::INSERT_AUDIT, &row.values()).await?;
         }
         let batch = self.enter_feed(&shared.around.owner).await?;
+        // What enters stands behind all that was committed before.
+        let follows =
+            if self.follows && batch.is_empty() { Some(self.head(&shared.around.owner).await?) } else { None };
         // From here until the answer nobody knows whether it is committed. Dropped on the way, this says so.
         let doubt = (!batch.is_empty()).then(|| Doubt { shared, armed: true });
         let committing = Committing::begin(shared.around.boottime);
@@ -165,7 +171,14 @@ impl PgTx {
         self.check()?;
         committing.end(shared.around.boottime, &*shared.around.observer);
         shared.around.memory.apply(&batch);
-        Ok(batch.last().map(|(position, _)| *position))
+        Ok(batch.last().map(|(position, _)| *position).max(follows))
+    }
+
+    /// Where the feed ends. Not locked: what is under way still was not there when the steps looked.
+    async fn head(&mut self, owner: &[u8; 16]) -> Result<Position, StoreError> {
+        let head = self.query(feed::SEE_HEAD, false, &[owner.into()]).await?;
+        let head = head.first().ok_or(StoreError::NotOwner)?.int(0)?;
+        u64::try_from(head).map(Position).map_err(|_| StoreError::Corrupt("the feed head".into()))
     }
 
     async fn enter_feed(&mut self, owner: &[u8; 16]) -> Result<Vec<(Position, Touched)>, StoreError> {
@@ -277,6 +290,10 @@ impl Tx for PgTx {
 
     fn change(&mut self, change: Change) {
         self.changes.push(change);
+    }
+
+    fn follow_feed(&mut self) {
+        self.follows = true;
     }
 
     fn audit(&mut self, row: AuditRow) {

@@ -119,6 +119,10 @@ impl Tx for SqliteTx<'_> {
         self.changes.push(change);
     }
 
+    fn follow_feed(&mut self) {
+        // The one writer brings memory up to date before it takes the next steps.
+    }
+
     fn audit(&mut self, row: AuditRow) {
         self.audits.push(row);
     }

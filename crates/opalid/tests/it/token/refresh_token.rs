@@ -277,10 +277,13 @@ async fn revoking_any_refresh_token_of_a_sign_in_kills_all_of_its_tokens() {
         let second = text(&next, "refresh_token");
         let revoked = if current { &second } else { &first };
         let hint = ("token_type_hint", "access_token");
-        for _ in 0..2 {
-            let answer = server.form_post("/revoke", &[("token", revoked), hint, ("client_id", SPA.0)]).await;
+        let mut entered = Vec::new();
+        for token in [revoked, revoked, &first, &second] {
+            let answer = server.form_post("/revoke", &[("token", token), hint, ("client_id", SPA.0)]).await;
             assert_eq!(answer.seen(), "200");
+            entered.push(server.app.store.memory().position());
         }
+        assert!(entered.iter().all(|at| *at == entered[0]), "what is dead is not killed again: {entered:?}");
         assert_eq!(refresh(&server, SPA, &second, &[]).await.field("error"), "invalid_grant");
         for token in [text(&tokens, "access_token"), text(&next, "access_token")] {
             assert!(!server.is_active(DEMO_API, &token).await);
