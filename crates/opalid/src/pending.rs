@@ -156,3 +156,38 @@ pub async fn over(call: &Call<'_>) -> Reply {
     let page = Over { workspace: call.issuer.display_name(), client, home: home.as_deref() };
     page::page_with(call, StatusCode::BAD_REQUEST, &page, Forms::StayHere)
 }
+
+#[cfg(test)]
+mod tests {
+    use opalid_core::request::AuthorizeForm;
+
+    use super::*;
+    use crate::signing_out::{Hinted, SigningOut};
+
+    fn longer(before: &impl Waiting, after: &impl Waiting) -> usize {
+        let [before, after] = [serde_json::to_string(before).unwrap(), serde_json::to_string(after).unwrap()];
+        after.len().checked_sub(before.len()).unwrap()
+    }
+
+    #[test]
+    fn what_becomes_of_a_record_fits_beside_the_largest_that_is_begun() {
+        let asked = b"client_id=app&redirect_uri=https%3A%2F%2Fapp.example%2F&response_type=code&scope=openid";
+        let request = AuthorizeForm::parse(asked).unwrap().request().unwrap();
+        let created_at = UnixTime(1_900_000_000);
+        let begun = Pending { id: no_id(), request, created_at, signed_in: None, chosen: None, decision: None };
+        let session = SessionId::from_bytes([255; 16]);
+        let decision = Some((session, Decision::Allow));
+        let all = Pending { signed_in: Some(session), chosen: Some(session), decision, ..begun.clone() };
+        assert!(longer(&begun, &all) <= waiting::GROWTH);
+        let wish = SigningOut {
+            id: no_id(),
+            created_at,
+            client_id: "app".into(),
+            hinted: None::<Hinted>,
+            post_logout_redirect_uri: None,
+            state: None,
+            confirmed: true,
+        };
+        assert!(longer(&wish, &SigningOut { confirmed: false, ..wish.clone() }) <= waiting::GROWTH);
+    }
+}

@@ -20,8 +20,10 @@ use crate::http::routes::Endpoint;
 const UNTOUCHED: Seconds = Seconds(600);
 /// How long it waits in all, once somebody did.
 const KEPT: Seconds = Seconds(3600);
-/// The largest record, in bytes.
+/// The largest record that is begun, in bytes.
 const LARGEST: usize = 16 * 1024;
+/// How much longer a record may become than it began: saving it never fails for its length, after something was done.
+pub(crate) const GROWTH: usize = 512;
 
 /// A kind of record.
 pub trait Waiting: Serialize + DeserializeOwned {
@@ -44,7 +46,7 @@ pub async fn begin<W: Waiting>(call: &Call<'_>, id: RequestId, record: &W) -> Re
         return Err(OAuthError::new(ErrorCode::TooManyRequests, description));
     }
     let expires_at = record.created_at().plus(UNTOUCHED);
-    let document = document(record)?;
+    let document = document(record, LARGEST)?;
     let step = BeginRequest { workspace: call.issuer.id(), id, document, expires_at, most: WAITING_MAX };
     match call.app.store.run(step).await.map_err(|error| reply::outage(&error))? {
         Begun::Kept => Ok(()),
@@ -57,7 +59,7 @@ pub async fn begin<W: Waiting>(call: &Call<'_>, id: RequestId, record: &W) -> Re
 
 /// Keeps what has become of a record. One that is over meanwhile stays over.
 pub async fn go_on<W: Waiting>(call: &Call<'_>, id: RequestId, record: &W) -> Result<(), OAuthError> {
-    let document = document(record)?;
+    let document = document(record, LARGEST + GROWTH)?;
     save(call, (id, record), Some(document)).await.map_err(|error| reply::outage(&error))
 }
 
@@ -76,11 +78,11 @@ async fn save<W: Waiting>(
     call.app.store.run(step).await.map(drop)
 }
 
-fn document<W: Waiting>(record: &W) -> Result<String, OAuthError> {
+fn document<W: Waiting>(record: &W, longest: usize) -> Result<String, OAuthError> {
     let json = serde_json::to_string(record);
     let json = json.map_err(|error| OAuthError::new(ErrorCode::ServerError, "it cannot be kept").because(error))?;
     let document = format!("{} {json}", W::KIND);
-    if document.len() > LARGEST {
+    if document.len() > longest {
         let description = "This request is too long to be kept: at most 16 KiB.";
         return Err(OAuthError::new(ErrorCode::InvalidRequest, description));
     }

@@ -33,6 +33,14 @@ enum Refusal {
     Redirect(Box<Client>, ReturnAddress, ReplyTo, OAuthError),
 }
 
+impl Refusal {
+    const fn error(&self) -> &OAuthError {
+        match self {
+            Self::Page(error) | Self::Redirect(.., error) => error,
+        }
+    }
+}
+
 /// A request whose client and return address are known good.
 struct Asked {
     client: Arc<Client>,
@@ -66,11 +74,20 @@ pub async fn resume(call: &Call<'_>) -> Reply {
     };
     match recheck(call, pending.request.clone()).await {
         Ok(asked) => proceed(call, asked, pending, Stored::Yes).await,
-        Err(refusal) => match pending.end(call).await {
-            Ok(()) => refuse(call, refusal),
-            Err(error) => page::error_page(call, &error, ADVICE),
-        },
+        Err(refusal) => {
+            if is_final(refusal.error())
+                && let Err(error) = pending.end(call).await
+            {
+                return page::error_page(call, &error, ADVICE);
+            }
+            refuse(call, refusal)
+        }
     }
+}
+
+/// Whether a stored request is over with this: what is busy now is not, the person may try again.
+fn is_final(error: &OAuthError) -> bool {
+    error.code != ErrorCode::ServerBusy
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -157,9 +174,8 @@ async fn proceed(call: &Call<'_>, asked: Asked, pending: Pending, stored: Stored
         }
         Err(error) => error,
     };
-    // What is busy now is not over: the person may try again.
     if stored == Stored::Yes
-        && error.code != ErrorCode::ServerBusy
+        && is_final(&error)
         && let Err(error) = pending.end(call).await
     {
         return page::error_page(call, &error, ADVICE);

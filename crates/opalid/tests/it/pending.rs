@@ -22,7 +22,7 @@ fn is_over(landed: Landed) -> bool {
     let answer = landed.answer();
     let page = Page::parse(answer.text());
     answer.status == 400
-        && answer.text().contains("<h1>This sign-in is over</h1>")
+        && answer.text().contains("<h1>This sign&#8209;in is over</h1>")
         && page.attribute("back", "href") == Some("https://app.example/")
 }
 
@@ -121,6 +121,53 @@ async fn a_request_too_long_to_be_kept_is_refused() {
     let answer = browser.post(&server, "/authorize", &too_long.pairs()).await;
     assert_eq!((answer.status, answer.header("location")), (400, None), "{answer:?}");
     assert!(answer.text().contains("at most 16 KiB"));
+}
+
+#[tokio::test]
+async fn the_largest_request_that_is_kept_goes_through_sign_in_and_consent() {
+    let server = Server::with_people().await;
+    let mut browser = Browser::new();
+    let long = |hint: usize| {
+        let ask = Ask::new().with("scope", "openid read").with("resource", API).with("state", &"s".repeat(4_000));
+        ask.with("login_hint", &"l".repeat(8_000)).with("id_token_hint", &"h".repeat(hint))
+    };
+    let (mut fits, mut too_long) = (0, 8_000);
+    while too_long - fits > 1 {
+        let middle = usize::midpoint(fits, too_long);
+        let answer = browser.post(&server, "/authorize", &long(middle).pairs()).await;
+        *(if answer.status == 303 { &mut fits } else { &mut too_long }) = middle;
+    }
+    assert!(fits > 3_000, "{fits}");
+    let answer = browser.post(&server, "/authorize", &long(fits).pairs()).await;
+    let landed = browser.follow(&server, "/authorize", answer).await;
+    let landed = browser.give_password(&server, landed, "alice", &password_of("alice")).await;
+    assert_eq!(landed.path(), "/consent");
+    let (_, parameters) = browser.allow(&server, landed).await.away();
+    assert_eq!(server.tokens(value(&parameters, "code")).await.status, 200);
+}
+
+/// A client's row with this in front of what it holds, or without it.
+struct Spoil(&'static str);
+
+impl Step for Spoil {
+    type Out = ();
+
+    async fn run<T: Tx>(&self, tx: &mut T) -> Result<(), StoreError> {
+        tx.write("UPDATE client SET settings = $1 || REPLACE(settings, '!', '')", &[self.0.into()]).await.map(drop)
+    }
+}
+
+#[tokio::test]
+async fn an_outage_while_a_client_is_read_again_ends_no_request() {
+    let server = Server::with_people().await;
+    let (mut browser, target) = about_to_be_answered(&server).await;
+    let server = server.restart().await;
+    server.app.store.run(Spoil("!")).await.unwrap();
+    let answer = browser.get(&server, &target).await;
+    assert_eq!((answer.status, answer.header("location")), (503, None), "{answer:?}");
+    server.app.store.run(Spoil("")).await.unwrap();
+    let (_, parameters) = browser.open(&server, &target).await.away();
+    assert_eq!(server.tokens(value(&parameters, "code")).await.status, 200);
 }
 
 #[tokio::test]
