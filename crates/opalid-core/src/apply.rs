@@ -11,6 +11,7 @@ mod plan;
 mod secret;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 pub use check::Problem;
 pub use plan::{Difference, Kind, NewSecret, Plan, PlanOptions, PlannedChange, Target, Verb, deletion, plan};
@@ -32,13 +33,14 @@ pub struct Document {
 
 /// A workspace with what is in it. A kind that is not listed is not managed by this document.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "AsWritten")]
 pub struct WorkspaceEntry {
     /// Its name.
     pub name: String,
-    /// Its settings; what is absent has its default.
+    /// Its settings; what is absent has its default. None where nothing is said of any: then a workspace that is there
+    /// keeps those it has, so that a document about one application changes nothing else.
     #[serde(flatten)]
-    pub settings: WorkspaceSettings,
+    pub settings: Option<WorkspaceSettings>,
     /// Its resources.
     #[serde(rename = "resource", default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Vec<ResourceEntry>>,
@@ -48,6 +50,28 @@ pub struct WorkspaceEntry {
     /// Its users.
     #[serde(rename = "user", default, skip_serializing_if = "Option::is_none")]
     pub users: Option<Vec<UserEntry>>,
+}
+
+/// A workspace entry before it is known whether it says anything of its settings.
+#[derive(Deserialize)]
+struct AsWritten {
+    name: String,
+    #[serde(flatten)]
+    settings: Map<String, Value>,
+    resource: Option<Vec<ResourceEntry>>,
+    client: Option<Vec<ClientEntry>>,
+    user: Option<Vec<UserEntry>>,
+}
+
+impl TryFrom<AsWritten> for WorkspaceEntry {
+    type Error = serde_json::Error;
+
+    fn try_from(written: AsWritten) -> Result<Self, serde_json::Error> {
+        let AsWritten { name, settings, resource, client, user } = written;
+        let says = !settings.is_empty();
+        let settings = says.then(|| serde_json::from_value(Value::Object(settings))).transpose()?;
+        Ok(Self { name, settings, resources: resource, clients: client, users: user })
+    }
 }
 
 /// A resource.

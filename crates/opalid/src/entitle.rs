@@ -1,7 +1,7 @@
 //! What a client may have of what it asks for: resources (RFC 8707) and scopes.
 //!
-//! Holds: no `resource` asked: the client's default, else the workspace's, else, with `openid`, none (the
-//! token's audience is the issuer), else `invalid_target`. OpenID scopes belong to the issuer.
+//! Holds: no `resource` asked: the client's default, else the workspace's if the client may ask for that one, else, with
+//! `openid`, none (the token's audience is the issuer), else `invalid_target`. OpenID scopes belong to the issuer.
 
 use opalid_core::client::Client;
 use opalid_core::error::{ErrorCode, OAuthError};
@@ -48,7 +48,9 @@ pub async fn target(
 ) -> Result<Option<Arc<Resource>>, OAuthError> {
     let uri = match asked {
         [] => {
-            match client.settings.default_resource.as_deref().or(call.issuer.settings().default_resource.as_deref()) {
+            let of_all = call.issuer.settings().default_resource.as_deref();
+            let of_all = of_all.filter(|uri| client.settings.access.contains_key(*uri));
+            match client.settings.default_resource.as_deref().or(of_all) {
                 Some(default) => default,
                 None => return Ok(None),
             }

@@ -66,13 +66,16 @@ impl<'d> Checker<'d> {
         if self.found.is_none() {
             self.refuse(check_workspace_name(&workspace.name));
         }
-        self.complain(workspace.settings.wrong());
-        self.displayed("display_name", &workspace.settings.display_name);
+        if let Some(settings) = &workspace.settings {
+            self.complain(settings.wrong());
+            self.displayed("display_name", &settings.display_name);
+        }
         repeated(workspace.resources.as_deref().unwrap_or_default(), &self.place, self.problems);
         repeated(workspace.clients.as_deref().unwrap_or_default(), &self.place, self.problems);
         repeated(workspace.users.as_deref().unwrap_or_default(), &self.place, self.problems);
         let resources = self.resources_after(prune);
-        if let Some(default) = &workspace.settings.default_resource {
+        let after = workspace.settings.as_ref().or_else(|| self.found?.settings.as_ref());
+        if let Some(default) = after.and_then(|settings| settings.default_resource.as_ref()) {
             self.known(&resources, "default_resource", default);
         }
         for resource in workspace.resources.iter().flatten() {

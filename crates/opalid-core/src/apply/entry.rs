@@ -41,11 +41,11 @@ impl Entry for WorkspaceEntry {
     }
 
     fn fields(&self) -> Map<String, Value> {
-        object(&self.settings)
+        object(&self.settings.clone().unwrap_or_default())
     }
 
     fn target(&self, _: NewSecret) -> Target {
-        Target::Workspace(Box::new(self.settings.clone()))
+        Target::Workspace(Box::new(self.settings.clone().unwrap_or_default()))
     }
 }
 

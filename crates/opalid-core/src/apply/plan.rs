@@ -149,7 +149,9 @@ pub fn plan(current: &Document, desired: &Document, options: &PlanOptions) -> Re
     let existing: BTreeMap<&str, &WorkspaceEntry> = current.listed().iter().map(|w| (&*w.name, w)).collect();
     for wanted in desired.listed() {
         let found = existing.get(&*wanted.name).copied();
-        planner.one(&wanted.name, wanted, found, NewSecret::Keep);
+        let settings = wanted.settings.clone().or_else(|| found?.settings.clone());
+        let own = WorkspaceEntry { name: wanted.name.clone(), settings, ..WorkspaceEntry::default() };
+        planner.one(&wanted.name, &own, found, NewSecret::Keep);
         planner.inside(wanted, found.unwrap_or(&nothing));
     }
     if options.prune && desired.workspaces.is_some() {

@@ -260,7 +260,7 @@ fn documents() -> impl Strategy<Value = Document> {
     prop::collection::btree_map(prop::sample::select(vec!["root", "w1", "w2"]), inside, 0..4).prop_map(|all| {
         let entry = |(name, (code_lifetime, resources, clients, users)): (&str, (u32, _, _, _))| WorkspaceEntry {
             name: name.to_owned(),
-            settings: WorkspaceSettings { code_lifetime: Seconds(code_lifetime), ..WorkspaceSettings::default() },
+            settings: Some(WorkspaceSettings { code_lifetime: Seconds(code_lifetime), ..WorkspaceSettings::default() }),
             resources: Some(resources),
             clients: Some(clients),
             users: Some(users),
@@ -288,13 +288,13 @@ fn carry_out(state: &mut Document, change: &PlannedChange) {
         let list = state.workspaces.get_or_insert_default();
         if let (Verb::Update, Target::Workspace(settings)) = (change.verb, &change.target) {
             let found = list.iter_mut().find(|workspace| workspace.name == name).unwrap();
-            found.settings = (**settings).clone();
+            found.settings = Some((**settings).clone());
             return;
         }
         let made = match &change.target {
             Target::Workspace(settings) => Some(WorkspaceEntry {
                 name,
-                settings: (**settings).clone(),
+                settings: Some((**settings).clone()),
                 resources: Some(Vec::new()),
                 clients: Some(Vec::new()),
                 users: Some(Vec::new()),
@@ -353,4 +353,18 @@ proptest! {
         let options = PlanOptions { prune: true, ..PlanOptions::default() };
         prop_assert_eq!(plan(&current, &read, &options).unwrap(), Plan::default());
     }
+}
+
+#[test]
+fn a_workspace_that_is_only_named_keeps_its_settings_and_one_that_says_any_says_all() {
+    let strict =
+        r#"{"workspace":[{"name":"acme","display_name":"Acme","require_pkce":true,"access_token_lifetime":600}]}"#;
+    let only_named = r#"{"workspace":[{"name":"acme","client":[{"client_id":"job"}]}]}"#;
+    assert_eq!(changes(strict, only_named, true), ["Create client job grant_types,kind,name"]);
+    assert_eq!(changes(strict, strict, true), Vec::<String>::new());
+    let one = r#"{"workspace":[{"name":"acme","require_pkce":false}]}"#;
+    assert_eq!(changes(strict, one, false), ["Update workspace acme access_token_lifetime,require_pkce,display_name"]);
+    assert_eq!(changes("{}", r#"{"workspace":[{"name":"new"}]}"#, false).len(), 1, "a new one has the defaults");
+    let written = serde_json::to_string(&document(only_named)).unwrap();
+    assert!(!written.contains("require_pkce"), "{written}");
 }

@@ -49,7 +49,9 @@ struct Facts<'a> {
     sub: &'a str,
     aud: Audience<'a>,
     client_id: &'a str,
-    scope: &'a str,
+    /// Absent if there is none: a scope has at least one name (RFC 6749 §3.3).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<&'a str>,
     exp: i64,
     iat: i64,
     nbf: i64,
@@ -221,7 +223,7 @@ async fn facts(
         sub: subject.as_deref().unwrap_or(&client.client_id),
         aud,
         client_id: &client.client_id,
-        scope: scope.as_str(),
+        scope: Some(scope.as_str()).filter(|scope| !scope.is_empty()),
         exp: of.expires_at.0,
         iat: of.issued_at.0,
         nbf: of.issued_at.0,

@@ -61,5 +61,8 @@ async fn answer(call: &Call<'_>, token: &str) -> Result<Map<String, Value>, OAut
     let user = call.app.store.find_user(workspace, user).await.map_err(outage)?.ok_or_else(invalid)?;
     let mut claims = user.claims.for_scopes(scopes);
     claims.insert("sub".into(), user.id.to_string().into());
+    if scopes.has(OpenIdScope::Profile) && !claims.contains_key("preferred_username") {
+        claims.insert("preferred_username".into(), user.username.as_str().into());
+    }
     Ok(claims)
 }

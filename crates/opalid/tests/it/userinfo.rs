@@ -1,5 +1,7 @@
 //! Userinfo: who may ask, and what it says when not.
 
+use opalid_core::claims::StandardClaims;
+
 use crate::support::Server;
 use crate::support::browser::Browser;
 use crate::support::http::encode;
@@ -98,4 +100,20 @@ async fn scripts_of_other_origins_may_ask_with_a_token_and_nothing_is_stored() {
     assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
     assert_eq!(answer.header("access-control-allow-credentials"), None);
     assert_eq!(answer.header("cache-control"), Some("no-store"));
+}
+
+#[tokio::test]
+async fn the_preferred_user_name_is_the_user_name_unless_another_is_declared() {
+    let (server, mut browser) = (Server::with_people().await, Browser::new());
+    let declared = StandardClaims { preferred_username: Some("Countess".into()), ..StandardClaims::default() };
+    for (name, claims, preferred) in [("ada", StandardClaims::default(), "ada"), ("lovelace", declared, "Countess")] {
+        server.user(name, claims).await;
+        let mut browser = Browser::new();
+        let code = browser.code(&server, &Ask::new().with("scope", "openid profile"), name).await;
+        let token = server.tokens(&code).await.field("access_token");
+        assert_eq!(server.userinfo(&token).await.json()["preferred_username"], preferred);
+    }
+    let code = browser.code(&server, &Ask::new().with("scope", "openid email"), "ada").await;
+    let token = server.tokens(&code).await.field("access_token");
+    assert_eq!(server.userinfo(&token).await.json().get("preferred_username"), None, "only with scope profile");
 }

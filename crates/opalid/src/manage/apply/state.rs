@@ -75,7 +75,11 @@ pub(super) async fn facing(app: &App, declared: &Document, prune: bool) -> Resul
 }
 
 fn bare(workspace: &Workspace) -> WorkspaceEntry {
-    WorkspaceEntry { name: workspace.name.clone(), settings: workspace.settings.clone(), ..WorkspaceEntry::default() }
+    WorkspaceEntry {
+        name: workspace.name.clone(),
+        settings: Some(workspace.settings.clone()),
+        ..WorkspaceEntry::default()
+    }
 }
 
 /// A workspace with all its resources, and the clients and users that are selected.

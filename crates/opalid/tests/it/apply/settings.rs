@@ -1,11 +1,12 @@
 //! What is declared of a workspace takes effect at its endpoints.
 
+use opalid_core::client::ClientSettings;
 use opalid_core::workspace::SEALED_LIFETIME_MAX;
 
 use crate::support::Server;
 use crate::support::browser::Browser;
 use crate::support::http::Answer;
-use crate::support::person::{APP, Ask, CHALLENGE, OTHER_APP, VERIFIER, refusal};
+use crate::support::person::{API, API_SERVER, APP, Ask, CALLBACK, CHALLENGE, OTHER_APP, VERIFIER, refusal, web_app};
 
 async fn refresh(server: &Server, token: &str) -> Answer {
     server.form_post_as(APP, "/token", &[("grant_type", "refresh_token"), ("refresh_token", token)]).await
@@ -182,4 +183,22 @@ async fn a_session_ends_when_it_rests_and_at_the_end_as_declared() {
     assert_eq!(browser.error(&server, &silent).await, "login_required");
     assert!(!server.knows(&tokens.field("access_token")).await, "it hung from the session");
     assert_refused(&refresh(&server, &tokens.field("refresh_token")).await);
+}
+
+#[tokio::test]
+async fn a_default_resource_of_the_workspace_is_for_clients_that_may_ask_for_it_alone() {
+    let (server, mut browser) = (Server::with_people().await, Browser::new());
+    server.settings(&format!("default_resource = {API:?}")).await.unwrap();
+    let nothing = ClientSettings { access: Default::default(), ..web_app("Sign-in alone", &[CALLBACK]) };
+    server.client("sign-in-alone", Some("ocs_sign-in-alone-secret"), nothing).await;
+    let alone = ("sign-in-alone", "ocs_sign-in-alone-secret");
+    let ask = Ask::new().with("client_id", alone.0).with("scope", "openid");
+    let tokens = server.redeem(alone, &browser.code(&server, &ask, "alice").await, &[]).await;
+    let facts = server.introspect(alone, &tokens.field("access_token")).await.json();
+    assert_eq!((&facts["aud"], &facts["scope"]), (&server.issuer.as_str().into(), &"openid".into()));
+
+    let code = Browser::new().code(&server, &Ask::new().with("scope", "openid"), "alice").await;
+    let tokens = server.tokens(&code).await;
+    let facts = server.introspect(API_SERVER, &tokens.field("access_token")).await.json();
+    assert_eq!((&facts["active"], &facts["aud"], facts.get("scope")), (&true.into(), &API.into(), None), "{facts}");
 }
