@@ -6,6 +6,7 @@ pub mod browser;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod data_folder;
 pub mod demo;
 pub mod entitle;
 pub mod home;

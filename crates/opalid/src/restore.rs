@@ -3,8 +3,6 @@
 //! Takes: where the copy is and where the store goes. Gives: what a person has to know now.
 //! Holds: the copy belongs to the master key of the data folder, where there is one; no server runs on it.
 
-use std::fs;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -16,6 +14,7 @@ use opalid_store::steps::restore::{Restore, Restored};
 use opalid_store::{CopyProgress, Location, Opening, Store};
 
 use crate::clock::{self, Clock};
+use crate::data_folder;
 use crate::manage::INITIATOR;
 use crate::random;
 use crate::start::{MASTER_KEY, load_master_key, opens};
@@ -44,6 +43,8 @@ pub async fn put_back(
         (None, Some(location)) => location.look().await?,
         (None, None) => bail!("there is nothing to put back"),
     };
+    // Before its master key is believed.
+    data_folder::refuse_unsafe(&data)?;
     let cell = found.context("what is put back is not a store of Opalid")?;
     let key_path = data.join(MASTER_KEY);
     let elsewhere = master_key.is_some();
@@ -56,11 +57,7 @@ pub async fn put_back(
     let step = step();
     let restored = match (file, location) {
         (Some(file), _) => {
-            fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(&data)
-                .with_context(|| format!("cannot make the data folder {}", data.display()))?;
+            data_folder::make(&data)?;
             Location::Sqlite(data.join("opalid.db")).restore_from(&file, &step, copied)?
         }
         (None, Some(location)) => declare(location, step).await?,

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,6 +20,7 @@ use opalid_store::{Location, OnFatal, Opening, Store};
 use crate::app::App;
 use crate::arrivals::Arrivals;
 use crate::clock::Clock;
+use crate::data_folder;
 use crate::demo;
 use crate::http::Transport;
 use crate::http::client_address::Network;
@@ -69,11 +70,7 @@ const KEY_CHECK: &str = "cell/key-check";
 pub async fn start(mut starting: Starting) -> anyhow::Result<App> {
     let mut given = starting.master_key.take();
     let data = &starting.data;
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(data)
-        .with_context(|| format!("cannot make the data folder {}", data.display()))?;
+    data_folder::make(data)?;
     let location = starting.location.clone().unwrap_or_else(|| Location::Sqlite(data.join("opalid.db")));
     let metrics = Arc::new(Metrics::new(&Endpoint::names(), starting.clock.now()));
     let opening = Opening {

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::output::{Format, Output};
 use crate::config::{Settings, Sources, mistaken, process_environment};
-use crate::manage::socket::{Line, connect};
+use crate::manage::socket::{Line, Named, connect};
 use crate::manage::{Command, Paging, Reply, Request};
 
 /// The longest line of an answer.
@@ -114,12 +114,14 @@ impl Reach {
     pub fn server(self, before: Before) -> anyhow::Result<Server> {
         let config = once("--config", before.config, self.config)?;
         let data = match (once("--data", before.data, self.data)?, config) {
-            (Some(data), None) => data,
+            (Some(data), None) => (data, Named::Explicitly),
             (data, config) => {
                 let flags = data.iter().map(|data| ("data", data.display().to_string())).collect();
                 let sources = Sources::read(config, process_environment(), flags, false)?;
-                let named = Settings::new(sources).data().map_err(mistaken)?;
-                data.unwrap_or(named)
+                let settings = Settings::new(sources);
+                let named = if settings.names_data() { Named::Explicitly } else { Named::ByDefault };
+                let found = settings.data().map_err(mistaken)?;
+                (data.unwrap_or(found), named)
             }
         };
         let workspace = once("-w", before.workspace, self.workspace)?;
@@ -138,7 +140,7 @@ fn once<T>(flag: &str, before: Option<T>, after: Option<T>) -> anyhow::Result<Op
 
 /// The server of a data folder, and where its answers are printed.
 pub struct Server {
-    data: PathBuf,
+    data: (PathBuf, Named),
     workspace: Option<String>,
     /// Where to print.
     pub output: Output,
@@ -180,7 +182,8 @@ impl Server {
 
     /// Asks for something that has several answers.
     pub fn stream_in(&self, workspace: Option<String>, command: Command) -> anyhow::Result<Answers> {
-        let mut stream = connect(&self.data).map_err(|error| unreachable(&self.data, error))?;
+        let (data, named) = &self.data;
+        let mut stream = connect(data, *named).map_err(|error| unreachable(data, error))?;
         let request = Request { workspace: workspace.or_else(|| self.workspace.clone()), command };
         let mut line = Zeroizing::new(serde_json::to_vec(&request)?);
         line.push(b'\n');

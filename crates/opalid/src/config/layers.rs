@@ -135,6 +135,11 @@ impl Settings {
         settings
     }
 
+    /// Whether anything says where the data folder is.
+    pub fn names_data(&self) -> bool {
+        self.get("data").is_some_and(|setting| setting.origin != Source::Default)
+    }
+
     pub(super) fn get(&self, name: &str) -> Option<&Setting> {
         self.all.iter().find(|setting| setting.key.name == name)
     }

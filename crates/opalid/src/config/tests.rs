@@ -314,3 +314,13 @@ fn a_proxy_that_is_not_named_is_warned_of() {
     let local = settings("", &[("OPALID_ISSUER", "http://localhost:8080")], &[]).config().unwrap();
     assert_eq!(local.warning(), None);
 }
+
+#[test]
+fn a_data_folder_is_named_by_whatever_sets_it_but_not_by_default() {
+    let named = |sources| Settings::new(sources).names_data();
+    assert!(!named(Sources::default()));
+    let variable = [("OPALID_DATA".to_owned(), "/variable".to_owned())];
+    assert!(named(Sources { environment: variable.into(), ..Sources::default() }));
+    assert!(named(Sources { file: Some(("f".into(), "data = \"/file\"".into())), ..Sources::default() }));
+    assert!(named(Sources { flags: [("data", "/flag".to_owned())].into(), ..Sources::default() }));
+}

@@ -2,25 +2,28 @@
 //!
 //! Takes: one [`Request`] as a line of JSON per connection. Gives: [`Line`]s of JSON, then the end. After each
 //! [`Reply::Begins`] it takes one byte more, and makes the change only then.
-//! Holds: mode 0600 before anyone can reach it; one server per folder, and a socket is replaced only when its
-//! server is gone; lines, connections and patience are bounded.
+//! Holds: a command says nothing to a server of somebody else's; mode 0600 before anyone can reach it; one server per folder, and a socket is replaced only when its
+//! server is gone; lines, connections and patience are bounded; what goes on for long has places of its own, so that
+//! short commands always find one.
 
 mod streams;
 
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use rustix::net::sockopt::socket_peercred;
+use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use zeroize::Zeroizing;
 
 use super::{Command, ManageError, Reply, Request, handle};
@@ -32,7 +35,14 @@ const LOCK: &str = "command.lock";
 const STAGING: &str = ".command.new";
 /// The longest request: an `apply` of a large file.
 pub const REQUEST_MAX: u64 = 16 * 1024 * 1024;
+/// Connections, those that go on for long among them.
 const CONNECTIONS_MAX: usize = 32;
+/// How many of them follow events.
+const FOLLOWERS_MAX: usize = 8;
+/// How many of them copy or export.
+const COPIES_MAX: usize = 4;
+/// How long a request may take to come, all of it: it is ready before a command connects.
+const REQUEST_WITHIN: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The longest path that every system takes for a socket.
 const PATH_MAX: usize = 100;
@@ -88,7 +98,7 @@ fn refuse_what_answers(data: &Path, path: &Path) -> anyhow::Result<()> {
         }
         Ok(_) => {}
     }
-    match connect(data) {
+    match reach(data) {
         Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound) => Ok(()),
         Err(error) => Err(error).with_context(|| format!("cannot tell whether a server answers at {}", path.display())),
         Ok(_) => bail!("a server answers at {}; stop it first, or use another --data DIR", path.display()),
@@ -109,8 +119,30 @@ fn listen(data: &Path, path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-/// Connects to the server of a data folder.
-pub fn connect(data: &Path) -> io::Result<std::os::unix::net::UnixStream> {
+/// Connects to the server of a data folder. Refused, before anything is sent, if somebody else runs that.
+pub fn connect(data: &Path, named: Named) -> io::Result<std::os::unix::net::UnixStream> {
+    let stream = reach(data)?;
+    let peer = socket_peercred(&stream)?.uid;
+    let is_owner = || fs::metadata(data).is_ok_and(|found| found.uid() == peer.as_raw());
+    if peer == geteuid() || peer.is_root() || (named == Named::Explicitly && is_owner()) {
+        return Ok(stream);
+    }
+    Err(io::Error::other(format!(
+        "user {peer} runs it, who is neither this user nor root, so nothing was sent; if that server is meant, and the \
+         folder is that user's, name the folder: --data DIR"
+    )))
+}
+
+/// Whether anybody said which data folder is meant: then its owner is meant too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Named {
+    /// By `--data`, the variable or the configuration file.
+    Explicitly,
+    /// It is what lies in the current folder.
+    ByDefault,
+}
+
+fn reach(data: &Path) -> io::Result<std::os::unix::net::UnixStream> {
     within(data, std::os::unix::net::UnixStream::connect)
 }
 
@@ -124,22 +156,53 @@ fn within<T>(folder: &Path, call: impl FnOnce(PathBuf) -> io::Result<T>) -> io::
     call(PathBuf::from(format!("/proc/self/fd/{}/{SOCKET}", folder.as_raw_fd())))
 }
 
+/// How many connections there is room for.
+struct Room {
+    all: Arc<Semaphore>,
+    followers: Semaphore,
+    copies: Semaphore,
+}
+
+impl Room {
+    fn new() -> Self {
+        Self {
+            all: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+            followers: Semaphore::new(FOLLOWERS_MAX),
+            copies: Semaphore::new(COPIES_MAX),
+        }
+    }
+
+    /// The place of a command that goes on for long; others need none beside their connection's.
+    fn place_for(&self, command: &Command) -> Result<Option<SemaphorePermit<'_>>, ManageError> {
+        let (places, full) = match command {
+            Command::Events { follow: true, .. } => {
+                (&self.followers, format!("{FOLLOWERS_MAX} commands follow events already; end one of them first"))
+            }
+            Command::Backup { .. } | Command::Export { .. } => {
+                (&self.copies, format!("{COPIES_MAX} copies and exports are under way; try again when one has ended"))
+            }
+            _ => return Ok(None),
+        };
+        places.try_acquire().map(Some).map_err(|_| ManageError::Refused(full))
+    }
+}
+
 /// Answers commands until `stop` is true.
 pub async fn serve(app: Arc<App>, socket: CommandSocket, mut stop: watch::Receiver<bool>) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let room = Arc::new(Room::new());
     let mut under_way = tokio::task::JoinSet::new();
     loop {
         let accepted = tokio::select! {
             _ = stop.wait_for(|stop| *stop) => break,
             Some(_) = under_way.join_next() => continue,
-            accepted = accept(&socket.listener, &room) => accepted,
+            accepted = accept(&socket.listener, &room.all) => accepted,
         };
         match accepted {
             Ok((stream, permit)) => {
-                let (app, stop) = (Arc::clone(&app), stop.clone());
+                let (app, room, stop) = (Arc::clone(&app), Arc::clone(&room), stop.clone());
                 under_way.spawn(async move {
                     let _permit = permit;
-                    if let Err(error) = converse(&app, stream, stop).await {
+                    if let Err(error) = converse((&app, &room), stream, stop).await {
                         tracing::debug!(%error, "a command's connection broke");
                     }
                 });
@@ -163,7 +226,7 @@ async fn accept(
     Ok((stream, permit))
 }
 
-async fn converse(app: &App, stream: UnixStream, stop: watch::Receiver<bool>) -> io::Result<()> {
+async fn converse((app, room): (&App, &Room), stream: UnixStream, stop: watch::Receiver<bool>) -> io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut read = BufReader::new(read);
     let mut stopping = stop.clone();
@@ -172,7 +235,7 @@ async fn converse(app: &App, stream: UnixStream, stop: watch::Receiver<bool>) ->
         line = read_request(&mut read) => line?,
     };
     let Some(line) = line else {
-        let why = format!("expected one line of JSON, at most {REQUEST_MAX} bytes long, within {PATIENCE:?}");
+        let why = format!("expected one line of JSON, at most {REQUEST_MAX} bytes long, within {REQUEST_WITHIN:?}");
         return send(&mut write, &Line::Error(ManageError::NotUnderstood(why))).await;
     };
     let request = match serde_json::from_slice::<Request>(&line) {
@@ -184,6 +247,10 @@ async fn converse(app: &App, stream: UnixStream, stop: watch::Receiver<bool>) ->
         }
     };
     drop(line);
+    let _place = match room.place_for(&request.command) {
+        Ok(place) => place,
+        Err(full) => return send(&mut write, &Line::Error(full)).await,
+    };
     let mut wire = Wire { read, write, stop };
     match &request.command {
         Command::Backup { .. } => streams::copy(app, request, wire).await,
@@ -198,7 +265,7 @@ async fn converse(app: &App, stream: UnixStream, stop: watch::Receiver<bool>) ->
 async fn read_request(read: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
     let mut line = Zeroizing::new(Vec::new());
     let mut limited = read.take(REQUEST_MAX);
-    match tokio::time::timeout(PATIENCE, limited.read_until(b'\n', &mut line)).await {
+    match tokio::time::timeout(REQUEST_WITHIN, limited.read_until(b'\n', &mut line)).await {
         Ok(read) => read?,
         Err(_) => return Ok(None),
     };

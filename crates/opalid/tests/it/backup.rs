@@ -72,3 +72,17 @@ fn a_copy_is_not_put_back_under_another_key_nor_under_a_running_server() {
     let (done, said) = opalid(third.path(), "restore", "");
     assert!(!done && said.contains("opalid restore FILE"), "{said}");
 }
+
+#[test]
+fn neither_a_start_nor_a_restore_uses_a_folder_that_others_may_write_to() {
+    let (old, open) = (Folder::new(), Folder::new());
+    let copy = old.path().join("copy.db");
+    copied(old.path(), &copy);
+    fs::set_permissions(open.path(), fs::Permissions::from_mode(0o770)).unwrap();
+    for words in ["serve --demo", &format!("restore {}", copy.display())] {
+        let (done, said) = opalid(open.path(), words, "");
+        let chmod = format!("close it: chmod 700 {}", open.path().display());
+        assert!(!done && said.contains("(mode 0770)") && said.contains(&chmod), "{said}");
+        assert_eq!(fs::read_dir(open.path()).unwrap().count(), 0, "{words}");
+    }
+}

@@ -1,7 +1,7 @@
 //! Tests of the command socket.
 
 use std::io::{Read, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::chown;
 
 use super::super::tests::{TestServer, folder, server};
 use super::*;
@@ -11,7 +11,7 @@ use crate::manage::Command;
 async fn ask(data: &Path, line: &'static str) -> String {
     let data = data.to_owned();
     let talk = move || {
-        let mut stream = connect(&data).unwrap();
+        let mut stream = connect(&data, Named::ByDefault).unwrap();
         stream.write_all(line.as_bytes()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
@@ -81,7 +81,7 @@ async fn a_folder_with_a_long_name_is_no_obstacle() {
     let data = folder().join("x".repeat(120));
     fs::create_dir_all(&data).unwrap();
     let socket = CommandSocket::bind(&data).unwrap();
-    connect(&data).unwrap();
+    connect(&data, Named::ByDefault).unwrap();
     drop(socket);
     fs::remove_dir_all(data.parent().unwrap()).unwrap();
 }
@@ -104,6 +104,76 @@ async fn a_follower_gets_what_happens_and_then_the_end() {
     stopping.send_replace(true);
     assert_eq!(stream.read_line(&mut String::new()).await.unwrap(), 0);
     task.await.unwrap();
+}
+
+#[tokio::test]
+async fn followers_and_copies_take_no_place_of_a_short_command() {
+    let (server, _stopping, _task) = serving().await;
+    let mut followers = Vec::new();
+    for _ in 0..FOLLOWERS_MAX {
+        let mut stream = BufReader::new(UnixStream::connect(server.data.join(SOCKET)).await.unwrap());
+        stream.write_all(b"{\"command\":{\"do\":\"events\",\"follow\":true,\"paging\":{}}}\n").await.unwrap();
+        assert_eq!(next(&mut stream).await["reply"], "events");
+        followers.push(stream);
+    }
+    for _ in 0..CONNECTIONS_MAX {
+        let refused = ask(&server.data, "{\"command\":{\"do\":\"events\",\"follow\":true,\"paging\":{}}}\n").await;
+        assert!(refused.contains(r#""message":"8 commands follow events already; end one"#), "{refused}");
+    }
+    let answer = ask(&server.data, "{\"command\":{\"do\":\"list_workspaces\"}}\n").await;
+    assert!(answer.starts_with(r#"{"ok":"#), "{answer}");
+    // A place is given back.
+    drop(followers.pop());
+    while ask(&server.data, "{\"command\":{\"do\":\"list_workspaces\"}}\n").await.starts_with("{\"ok") {
+        let mut stream = BufReader::new(UnixStream::connect(server.data.join(SOCKET)).await.unwrap());
+        stream.write_all(b"{\"command\":{\"do\":\"events\",\"follow\":true,\"paging\":{}}}\n").await.unwrap();
+        if next(&mut stream).await["reply"] == "events" {
+            break;
+        }
+    }
+
+    let room = Room::new();
+    let backup = Command::Backup { file: "/copy".into() };
+    let copies: Vec<_> = (0..COPIES_MAX).map(|_| room.place_for(&backup).unwrap()).collect();
+    let full = room.place_for(&Command::Export { users: true }).unwrap_err().to_string();
+    assert_eq!(full, "4 copies and exports are under way; try again when one has ended");
+    assert!(room.place_for(&Command::ListWorkspaces {}).unwrap().is_none());
+    drop(copies);
+    assert!(room.place_for(&backup).unwrap().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_asks_nothing_is_cut_soon() {
+    let begun = tokio::time::Instant::now();
+    let (mut silent, theirs) = tokio::io::duplex(64);
+    silent.write_all(b"{").await.unwrap();
+    assert!(read_request(&mut BufReader::new(theirs)).await.unwrap().is_none());
+    assert_eq!(begun.elapsed(), REQUEST_WITHIN);
+}
+
+/// Only root can try this: a thread that becomes somebody else, and listens.
+#[test]
+fn nothing_is_sent_to_a_server_of_another_user() {
+    let (data, nobody) = (folder(), 65_534);
+    fs::create_dir(&data).unwrap();
+    if chown(&data, Some(nobody), None).is_err() {
+        return fs::remove_dir_all(&data).unwrap();
+    }
+    let path = data.join(SOCKET);
+    let listen = move || {
+        let nobody = rustix::process::Uid::from_raw(nobody);
+        rustix::thread::set_thread_res_uid(nobody, nobody, nobody).unwrap();
+        std::os::unix::net::UnixListener::bind(path).unwrap()
+    };
+    let listener = std::thread::spawn(listen).join().unwrap();
+    let refused = connect(&data, Named::ByDefault).unwrap_err().to_string();
+    assert!(refused.starts_with("user 65534 runs it") && refused.contains("nothing was sent"), "{refused}");
+    drop(connect(&data, Named::Explicitly).unwrap());
+    // A socket in a folder of ours that somebody else put there.
+    chown(&data, Some(0), None).unwrap();
+    assert!(connect(&data, Named::Explicitly).unwrap_err().to_string().contains("nothing was sent"));
+    drop(listener);
+    fs::remove_dir_all(&data).unwrap();
 }
 
 /// A command that applies three clients and a user, at the socket.

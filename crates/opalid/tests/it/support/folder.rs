@@ -1,5 +1,6 @@
 //! A folder of its own for each test, gone when the test is.
 
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,7 +13,7 @@ impl Folder {
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("opalid-it-{}-{number}", std::process::id()));
         drop(std::fs::remove_dir_all(&path));
-        std::fs::create_dir_all(&path).unwrap();
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path).unwrap();
         Self(path)
     }
 
