@@ -1,4 +1,4 @@
-//! The browser in front of us: its session, and the forms that were made for it.
+//! The browser in front of us: its session, and the forms and stored requests that belong to it.
 
 pub mod csrf;
 
@@ -83,40 +83,31 @@ pub fn set(reply: &mut Reply, cookie: Result<HeaderValue, crate::http::cookies::
     }
 }
 
-/// The hidden field of a form for this browser; `finish` also sets the cookie that the field is bound to.
-pub struct FormToken {
-    /// The field's value.
-    pub csrf: String,
-    fresh: Option<HeaderValue>,
+/// What tells this browser from others: the cookie it came with, or a new one that goes with the answer.
+pub fn of<'c>(call: &'c Call<'_>) -> &'c str {
+    known(call).unwrap_or_else(|| call.new_browser.get_or_init(|| browser_value(random::bytes())))
 }
 
-impl FormToken {
-    /// Makes the field of a form for `request`.
-    pub fn new(call: &Call<'_>, purpose: FormPurpose, request: &str) -> Self {
-        let known = call.issuer.cookies.find(&call.parts.headers, CookiePurpose::Browser).map(str::to_owned);
-        let (browser, fresh) = match known {
-            Some(browser) => (browser, None),
-            None => {
-                let browser = browser_value(random::bytes());
-                let cookie = call.issuer.cookies.set(CookiePurpose::Browser, &browser, None).ok();
-                (browser, cookie)
-            }
-        };
-        Self { csrf: call.issuer.forms.token(&browser, purpose, request), fresh }
-    }
+/// What told this browser from others before.
+pub fn known<'c>(call: &'c Call<'_>) -> Option<&'c str> {
+    call.issuer.cookies.find(&call.parts.headers, CookiePurpose::Browser)
+}
 
-    /// Adds the cookie, where the browser has none yet.
-    pub fn finish(self, mut reply: Reply) -> Reply {
-        if let Some(cookie) = self.fresh {
-            reply.headers_mut().append(SET_COOKIE, cookie);
-        }
-        reply
+/// Adds the cookie of a browser that had none, if anything is bound to it.
+pub fn with_cookie(call: &Call<'_>, mut reply: Reply) -> Reply {
+    if let Some(browser) = call.new_browser.get() {
+        set(&mut reply, call.issuer.cookies.set(CookiePurpose::Browser, browser, None));
     }
+    reply
+}
+
+/// The hidden field of a form for this browser and `request`.
+pub fn form_token(call: &Call<'_>, purpose: FormPurpose, request: &str) -> String {
+    call.issuer.forms.token(of(call), purpose, request)
 }
 
 /// Whether a form came from its own page in this browser.
 pub fn check_form(call: &Call<'_>, form: &Form<'_>, purpose: FormPurpose, request: &str) -> Result<(), Forged> {
     call.issuer.forms.check_origin(&call.parts.headers)?;
-    let browser = call.issuer.cookies.find(&call.parts.headers, CookiePurpose::Browser);
-    call.issuer.forms.check(browser, purpose, request, form.one(CSRF_FIELD).unwrap_or_default())
+    call.issuer.forms.check(known(call), purpose, request, form.one(CSRF_FIELD).unwrap_or_default())
 }

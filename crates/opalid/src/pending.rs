@@ -4,7 +4,7 @@
 //! back to [`Pending::continue_url`]. The URL names the client too, so that whoever comes back when the request is over
 //! (answered, or too late) is led to the application and not to a dead end.
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 use opalid_core::client::Client;
 use opalid_core::error::OAuthError;
 use opalid_core::ids::{RequestId, SessionId};
@@ -14,6 +14,8 @@ use opalid_store::Outage;
 use opalid_store::steps::session::SessionRow;
 use serde::{Deserialize, Serialize};
 
+use crate::browser;
+use crate::browser::csrf::Forged;
 use crate::http::call::Call;
 use crate::http::page;
 use crate::http::reply::Reply;
@@ -145,6 +147,10 @@ impl Pending {
 /// The page for a request that does not wait any more. The client is the one that the URL names: nothing but its name and
 /// the way to it are shown, and whoever made the URL could have begun a request of that client.
 pub async fn over(call: &Call<'_>) -> Reply {
+    // A form that comes without a cookie belongs to nothing; how to mend that is what to say.
+    if call.parts.method == Method::POST && browser::known(call).is_none() {
+        return page::start_again(call, Forged.to_string());
+    }
     let named = form_urlencoded::parse(call.query().as_bytes()).find(|(name, _)| name == "client_id");
     let client = match named {
         Some((_, client_id)) => call.app.store.find_client(call.issuer.id(), &client_id).await.ok().flatten(),

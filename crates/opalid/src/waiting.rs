@@ -1,24 +1,30 @@
 //! What waits for a person between two requests: a record in the store, named `request` in a URL.
 //!
-//! Holds: a record of one kind never reads as one of another. Its id is no secret: whoever has it can only do
-//! for it what they can do anyway. Records are bounded in size, in how many wait, and in how many one address may begin;
-//! one that nobody opened goes soon. What is over is never stored again.
+//! Holds: a record of one kind never reads as one of another. It belongs to the first browser that comes with its id, by
+//! the cookie that forms are bound to: for every other it is over, so that the id alone opens nothing. Records are bounded
+//! in size, in how many wait, and in how many one address may begin. One that no browser comes back with goes soon, and
+//! one that no person has answered anything for makes room when there is none. What is over is never stored again.
 
+use http::Method;
 use opalid_core::error::{ErrorCode, OAuthError};
 use opalid_core::ids::RequestId;
 use opalid_core::time::{Seconds, UnixTime};
+use opalid_core::token::SecretDigest;
 use opalid_store::Outage;
-use opalid_store::steps::request::{BeginRequest, Begun, EndRequest, FindRequest, SaveRequest, WAITING_MAX};
+use opalid_store::steps::request::{
+    BeginInstead, BeginRequest, Begun, EndRequest, FindRequest, SaveRequest, WAITING_MAX,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::browser;
 use crate::http::call::Call;
 use crate::http::reply;
 use crate::http::routes::Endpoint;
 
 /// How long a record waits for anybody to come back with it.
 const UNTOUCHED: Seconds = Seconds(600);
-/// How long it waits in all, once somebody did.
+/// How long it waits in all, once a browser did, with its cookie.
 const KEPT: Seconds = Seconds(3600);
 /// The largest record that is begun, in bytes.
 const LARGEST: usize = 16 * 1024;
@@ -48,7 +54,15 @@ pub async fn begin<W: Waiting>(call: &Call<'_>, id: RequestId, record: &W) -> Re
     let expires_at = record.created_at().plus(UNTOUCHED);
     let document = document(record, LARGEST)?;
     let step = BeginRequest { workspace: call.issuer.id(), id, document, expires_at, most: WAITING_MAX };
-    match call.app.store.run(step).await.map_err(|error| reply::outage(&error))? {
+    // With a POST from elsewhere come no cookies: a new one would take the place of one that is there.
+    if call.parts.method == Method::GET {
+        browser::of(call);
+    }
+    let begun = match call.app.store.run(step.clone()).await {
+        Ok(Begun::Full) => call.app.store.run(BeginInstead(step)).await,
+        begun => begun,
+    };
+    match begun.map_err(|error| reply::outage(&error))? {
         Begun::Kept => Ok(()),
         Begun::Full => {
             let description = "Too many people are signing in right now.";
@@ -57,10 +71,11 @@ pub async fn begin<W: Waiting>(call: &Call<'_>, id: RequestId, record: &W) -> Re
     }
 }
 
-/// Keeps what has become of a record. One that is over meanwhile stays over.
+/// Keeps what has become of a record by what a person answered. One that is over meanwhile stays over.
 pub async fn go_on<W: Waiting>(call: &Call<'_>, id: RequestId, record: &W) -> Result<(), OAuthError> {
     let document = document(record, LARGEST + GROWTH)?;
-    save(call, (id, record), Some(document)).await.map_err(|error| reply::outage(&error))
+    let step = SaveRequest { document: Some(document), ..claim(call, id, Some(record.created_at().plus(KEPT))) };
+    call.app.store.run(step).await.map(drop).map_err(|error| reply::outage(&error))
 }
 
 /// Says that a record is over; `false` if it was already.
@@ -69,13 +84,12 @@ pub async fn end(call: &Call<'_>, id: RequestId) -> Result<bool, OAuthError> {
     call.app.store.run(step).await.map_err(|error| reply::outage(&error))
 }
 
-async fn save<W: Waiting>(
-    call: &Call<'_>,
-    (id, record): (RequestId, &W),
-    document: Option<String>,
-) -> Result<(), Outage> {
-    let step = SaveRequest { workspace: call.issuer.id(), id, document, expires_at: record.created_at().plus(KEPT) };
-    call.app.store.run(step).await.map(drop)
+fn claim(call: &Call<'_>, id: RequestId, expires_at: Option<UnixTime>) -> SaveRequest {
+    SaveRequest { workspace: call.issuer.id(), id, browser: digest(browser::of(call)), document: None, expires_at }
+}
+
+fn digest(browser: &str) -> SecretDigest {
+    SecretDigest::of(browser.as_bytes())
 }
 
 fn document<W: Waiting>(record: &W, longest: usize) -> Result<String, OAuthError> {
@@ -89,20 +103,29 @@ fn document<W: Waiting>(record: &W, longest: usize) -> Result<String, OAuthError
     Ok(document)
 }
 
-/// The record named `request` in the query, if it still waits and is of this kind. The first time it is kept longer: a
-/// person works on it.
+/// The record named `request` in the query, if it still waits, is of this kind, and belongs to this browser: from now on,
+/// if to none so far. The first time that the browser's cookie comes with it, it is kept longer: a person works on it.
 pub async fn find<W: Waiting>(call: &Call<'_>) -> Result<Option<(RequestId, W)>, Outage> {
     let named = form_urlencoded::parse(call.query().as_bytes()).find(|(name, _)| name == "request");
     let Some(id) = named.and_then(|(_, value)| value.parse::<RequestId>().ok()) else { return Ok(None) };
     let step = FindRequest { workspace: call.issuer.id(), id, now: call.now };
-    let Some((document, expires_at)) = call.app.store.read(step).await? else { return Ok(None) };
-    let json = document.strip_prefix(W::KIND).and_then(|rest| rest.strip_prefix(' '));
+    let Some(found) = call.app.store.read(step).await? else { return Ok(None) };
+    let json = found.document.strip_prefix(W::KIND).and_then(|rest| rest.strip_prefix(' '));
     let Some(json) = json else { return Ok(None) };
     let record: W = serde_json::from_str(json).map_err(|error| Outage::Corrupt(error.to_string()))?;
-    if expires_at < record.created_at().plus(KEPT) {
-        save(call, (id, &record), None).await?;
+    let known = browser::known(call);
+    let is_own = |owner: &SecretDigest| known.is_some_and(|browser| owner.matches(&digest(browser)));
+    if found.browser.as_ref().is_some_and(|owner| !is_own(owner)) {
+        return Ok(None);
     }
-    Ok(Some((id, record)))
+    let until = known.map(|_| record.created_at().plus(KEPT)).filter(|until| *until > found.expires_at);
+    // Without the cookie a GET alone makes it this browser's: a page follows, and the cookie with it.
+    let is_read_only = call.parts.method == Method::HEAD || (call.parts.method == Method::POST && known.is_none());
+    if is_read_only || (found.browser.is_some() && until.is_none()) {
+        return Ok(Some((id, record)));
+    }
+    let is_own = call.app.store.run(claim(call, id, until)).await?;
+    Ok(is_own.then_some((id, record)))
 }
 
 /// The URL of a page for a record.

@@ -1,21 +1,27 @@
-//! Requests that wait: no more of them than may, whatever happens at once, and counted as they are.
+//! Requests that wait: no more of them than may, whatever happens at once, and counted as they are; each of one browser.
 
 use std::sync::Arc;
 
 use opalid_core::ids::{RequestId, WorkspaceId};
 use opalid_core::time::{Seconds, UnixTime};
+use opalid_core::token::SecretDigest;
 
 use super::on_every_engine;
 use super::place::{Place, unique_bytes};
 use super::world::{END, NOW};
 use crate::Store;
-use crate::steps::request::{BeginRequest, Begun, CountWaiting, EndRequest, FindRequest, PARTS, SaveRequest};
+use crate::steps::request::{
+    BeginInstead, BeginRequest, Begun, CountWaiting, EndRequest, FindRequest, PARTS, SaveRequest,
+};
 use crate::steps::sweep::{Aged, SweepAged};
 
 on_every_engine! {
     no_more_wait_than_may_however_many_come_at_once;
     what_ends_and_is_swept_at_once_is_counted_off_once_and_a_restart_forgets_nothing;
     a_request_that_somebody_works_on_lives_longer_and_one_that_is_over_stays_over;
+    a_request_belongs_to_the_first_browser_however_many_come_at_once;
+    where_all_wait_that_may_the_oldest_makes_room_unless_a_person_answered;
+    room_is_made_once_for_each_that_comes_while_others_end;
 }
 
 const WORKSPACE: WorkspaceId = WorkspaceId::from_bytes([1; 16]);
@@ -30,6 +36,16 @@ fn id(part: u8) -> RequestId {
 
 fn begin(id: RequestId, expires_at: UnixTime) -> BeginRequest {
     BeginRequest { workspace: WORKSPACE, id, document: "as it came".into(), expires_at, most: 4 * PARTS }
+}
+
+/// What a browser saves of a request.
+fn save(id: RequestId, browser: u8, document: Option<&str>) -> SaveRequest {
+    let (browser, document) = (SecretDigest([browser; 32]), document.map(str::to_owned));
+    SaveRequest { workspace: WORKSPACE, id, browser, document, expires_at: None }
+}
+
+async fn is_there(store: &Store, id: RequestId) -> bool {
+    store.read(FindRequest { workspace: WORKSPACE, id, now: NOW }).await.unwrap().is_some()
 }
 
 async fn waiting(store: &Store) -> i64 {
@@ -97,21 +113,118 @@ async fn what_ends_and_is_swept_at_once_is_counted_off_once_and_a_restart_forget
 async fn a_request_that_somebody_works_on_lives_longer_and_one_that_is_over_stays_over(place: &Place) {
     let store = &place.open().await;
     let id = id(0);
-    let find = |now| FindRequest { workspace: WORKSPACE, id, now };
-    let save = |document: Option<&str>, expires_at| SaveRequest {
-        workspace: WORKSPACE,
-        id,
-        document: document.map(str::to_owned),
-        expires_at,
+    let found = || async {
+        let found = store.read(FindRequest { workspace: WORKSPACE, id, now: NOW }).await.unwrap();
+        found.map(|found| (found.document, found.browser.map(|browser| browser.0), found.expires_at))
     };
+    let later = |document| SaveRequest { expires_at: Some(END), ..save(id, 7, document) };
     store.run(begin(id, NOW)).await.unwrap();
-    assert_eq!(store.read(find(NOW)).await.unwrap(), None);
-    assert!(store.run(save(None, END)).await.unwrap());
-    assert_eq!(store.read(find(NOW)).await.unwrap(), Some(("as it came".into(), END)));
-    assert!(store.run(save(Some("as it is now"), END)).await.unwrap());
-    assert_eq!(store.read(find(NOW)).await.unwrap(), Some(("as it is now".into(), END)));
+    assert_eq!(found().await, None);
+    assert!(store.run(later(None)).await.unwrap());
+    assert_eq!(found().await, Some(("as it came".into(), Some([7; 32]), END)));
+    assert!(store.run(save(id, 7, Some("as it is now"))).await.unwrap());
+    assert_eq!(found().await, Some(("as it is now".into(), Some([7; 32]), END)));
+    assert!(!store.run(save(id, 8, Some("as another wants it"))).await.unwrap());
+    assert_eq!(found().await, Some(("as it is now".into(), Some([7; 32]), END)), "nor does another shorten it");
     assert!(store.run(EndRequest { workspace: WORKSPACE, id }).await.unwrap());
-    assert!(!store.run(save(Some("again"), END)).await.unwrap());
+    assert!(!store.run(later(Some("again"))).await.unwrap());
     assert!(!store.run(EndRequest { workspace: WORKSPACE, id }).await.unwrap());
-    assert_eq!((store.read(find(NOW)).await.unwrap(), waiting(store).await), (None, 0));
+    assert_eq!((found().await, waiting(store).await), (None, 0));
+}
+
+async fn a_request_belongs_to_the_first_browser_however_many_come_at_once(place: &Place) {
+    let store = place.open().await;
+    for _ in 0..10 {
+        let id = id(0);
+        store.run(begin(id, END)).await.unwrap();
+        let coming = (0..8).map(|browser| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move { store.run(save(id, browser, None)).await.unwrap().then_some(browser) })
+        });
+        let mut owners = Vec::new();
+        for owner in coming.collect::<Vec<_>>() {
+            owners.extend(owner.await.unwrap());
+        }
+        let found = store.read(FindRequest { workspace: WORKSPACE, id, now: NOW }).await.unwrap().unwrap();
+        let owner = found.browser.unwrap().0;
+        assert_eq!(owners.iter().map(|browser| [*browser; 32]).collect::<Vec<_>>(), [owner]);
+        assert!(store.run(save(id, owner[0], None)).await.unwrap(), "it comes again");
+        assert!(store.run(EndRequest { workspace: WORKSPACE, id }).await.unwrap());
+    }
+}
+
+async fn where_all_wait_that_may_the_oldest_makes_room_unless_a_person_answered(place: &Place) {
+    let store = &place.open().await;
+    let instead = |id| BeginInstead(begin(id, END));
+    assert_eq!(store.run(instead(id(0))).await.unwrap(), Begun::Full, "there is nothing to take");
+    let aged = |age: u8, part: u8| {
+        let mut bytes = *id(part).as_bytes();
+        bytes[0] = age;
+        RequestId::from_bytes(bytes)
+    };
+    let elsewhere = BeginRequest { workspace: OTHER, ..begin(aged(0, 0), END) };
+    let other_part = begin(aged(0, 1), END);
+    let ids = [3, 1, 4, 2].map(|age| aged(age, 0));
+    for (id, minutes) in ids.iter().zip([10, 20, 30, 40]) {
+        let step = begin(*id, NOW.plus(Seconds(60 * minutes)));
+        assert_eq!(store.run(step).await.unwrap(), Begun::Kept);
+    }
+    let there = [(OTHER, elsewhere.id), (WORKSPACE, other_part.id)];
+    store.run(elsewhere).await.unwrap();
+    store.run(other_part).await.unwrap();
+    assert!(store.run(save(ids[1], 7, Some("signed in"))).await.unwrap());
+    assert!(store.run(save(ids[3], 7, None)).await.unwrap(), "coming back alone keeps no place");
+    for (gone, left) in [(ids[3], &ids[..3]), (ids[0], &ids[1..3]), (ids[2], &ids[1..2])] {
+        let new = aged(5, 0);
+        assert_eq!(store.run(instead(new)).await.unwrap(), Begun::Kept);
+        assert!(!is_there(store, gone).await && is_there(store, new).await);
+        for id in left {
+            assert!(is_there(store, *id).await);
+        }
+        assert!(store.run(save(new, 7, Some("signed in"))).await.unwrap());
+        assert_eq!(waiting(store).await, 6, "as many wait as before");
+    }
+    assert_eq!(store.run(instead(id(0))).await.unwrap(), Begun::Full, "a person answered each");
+    for (workspace, id) in there {
+        assert!(store.read(FindRequest { workspace, id, now: NOW }).await.unwrap().is_some());
+    }
+}
+
+async fn room_is_made_once_for_each_that_comes_while_others_end(place: &Place) {
+    let store = place.open().await;
+    let mut there: Vec<RequestId> = (0..4).map(|_| id(0)).collect();
+    for id in &there {
+        store.run(begin(*id, END)).await.unwrap();
+    }
+    for _ in 0..10 {
+        let new: Vec<_> = (0..8).map(|_| id(0)).collect();
+        let coming = new.iter().map(|id| {
+            let (store, step) = (Arc::clone(&store), BeginInstead(begin(*id, END)));
+            tokio::spawn(async move { store.run(step).await.unwrap() == Begun::Kept })
+        });
+        let coming: Vec<_> = coming.collect();
+        let ending = there.iter().take(2).map(|id| {
+            let (store, step) = (Arc::clone(&store), EndRequest { workspace: WORKSPACE, id: *id });
+            tokio::spawn(async move { store.run(step).await.unwrap() })
+        });
+        let (mut kept, mut ended) = (0, 0);
+        for done in ending.collect::<Vec<_>>() {
+            ended += usize::from(done.await.unwrap());
+        }
+        for done in coming {
+            kept += usize::from(done.await.unwrap());
+        }
+        assert_eq!(kept, 8, "there is always one to take");
+        let mut left = Vec::new();
+        for id in there.into_iter().chain(new) {
+            left.extend(is_there(&store, id).await.then_some(id));
+        }
+        assert_eq!((left.len(), waiting(&store).await), (4 - ended, i64::try_from(left.len()).unwrap()));
+        while left.len() < 4 {
+            let id = id(0);
+            assert_eq!(store.run(begin(id, END)).await.unwrap(), Begun::Kept);
+            left.push(id);
+        }
+        there = left;
+    }
 }

@@ -12,6 +12,7 @@ const ALL: &[(u32, &str)] = &[
     (1, include_str!("../migrations/0001_first.sql")),
     (2, include_str!("../migrations/0002_sweeping.sql")),
     (3, include_str!("../migrations/0003_waiting.sql")),
+    (4, include_str!("../migrations/0004_browser.sql")),
 ];
 
 /// What stands for the type tokens of a migration's text.

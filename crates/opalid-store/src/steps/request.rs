@@ -1,13 +1,16 @@
 //! Requests that wait for a person: to sign in, or to sign out.
 //!
 //! Holds: so many wait in a workspace at most, and they are counted in the transactions that begin and end them. Each is
-//! counted in one part of sixteen, by its id, so that not everybody waits for one row. What is over stays over.
+//! counted in one part of sixteen, by its id, so that not everybody waits for one row. What is over stays over. A request
+//! belongs to the first browser that comes with it. When a part is full, the oldest of those that no person
+//! has answered anything for makes room. Ids are in the order of time.
 //! Not here: how many one address may begin.
 
 use std::collections::BTreeMap;
 
 use opalid_core::ids::{RequestId, WorkspaceId};
 use opalid_core::time::UnixTime;
+use opalid_core::token::SecretDigest;
 
 use crate::engine::tx::{Row, Step, Tx, Value};
 use crate::error::StoreError;
@@ -17,7 +20,11 @@ pub const WAITING_MAX: u32 = 100_000;
 /// How many rows count them.
 pub const PARTS: u32 = 16;
 
+/// How often another request is chosen to make room, when somebody else took the one before.
+const ATTEMPTS: u32 = 32;
+
 /// Keeps a request that just came. The document is the caller's.
+#[derive(Debug, Clone)]
 pub struct BeginRequest {
     /// Where.
     pub workspace: WorkspaceId,
@@ -44,42 +51,84 @@ impl Step for BeginRequest {
     type Out = Begun;
 
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<Begun, StoreError> {
-        let workspace: Value = self.workspace.as_bytes().into();
-        let [.., last] = *self.id.as_bytes();
-        let part: Value = (u32::from(last) % PARTS).into();
         let sql = "INSERT INTO waiting (workspace, part, n) VALUES ($1, $2, 1)
                    ON CONFLICT (workspace, part) DO UPDATE SET n = waiting.n + 1 WHERE waiting.n < $3 RETURNING n";
-        let counting = [workspace.clone(), part.clone(), (self.most / PARTS).into()];
+        let counting = [self.workspace.as_bytes().into(), self.part(), (self.most / PARTS).into()];
         if tx.find(sql, &counting).await?.is_none() {
             return Ok(Begun::Full);
         }
-        let sql = "INSERT INTO request (workspace, id, request, expires_at, part) VALUES ($1, $2, $3, $4, $5)";
-        let id = self.id.as_bytes().into();
-        tx.write(sql, &[workspace, id, self.document.as_str().into(), self.expires_at.into(), part]).await?;
+        self.insert(tx).await?;
         Ok(Begun::Kept)
     }
 }
 
-/// Keeps what has become of a request, or only that somebody works on it: `false` if it is over.
+impl BeginRequest {
+    fn part(&self) -> Value {
+        let [.., last] = *self.id.as_bytes();
+        (u32::from(last) % PARTS).into()
+    }
+
+    async fn insert<T: Tx>(&self, tx: &mut T) -> Result<(), StoreError> {
+        let sql = "INSERT INTO request (workspace, id, request, expires_at, part) VALUES ($1, $2, $3, $4, $5)";
+        let (workspace, id) = (self.workspace.as_bytes().into(), self.id.as_bytes().into());
+        let values = [workspace, id, self.document.as_str().into(), self.expires_at.into(), self.part()];
+        tx.write(sql, &values).await.map(drop)
+    }
+}
+
+/// Keeps a request that just came in the place of another, where [`BeginRequest`] found no room. As many wait afterwards
+/// as before, so the row that counts them is not touched: who ends a request holds that before they wait for this.
+pub struct BeginInstead(pub BeginRequest);
+
+impl Step for BeginInstead {
+    type Out = Begun;
+
+    async fn run<T: Tx>(&self, tx: &mut T) -> Result<Begun, StoreError> {
+        let workspace: Value = self.0.workspace.as_bytes().into();
+        let oldest = "SELECT id FROM request WHERE workspace = $1 AND part = $2 AND answered IS NULL
+                      ORDER BY id LIMIT 1";
+        let delete = "DELETE FROM request WHERE workspace = $1 AND id = $2 AND answered IS NULL";
+        for _ in 0..ATTEMPTS {
+            let Some(row) = tx.find(oldest, &[workspace.clone(), self.0.part()]).await? else { break };
+            // None: somebody else ended it, or a person answered it, since it was read.
+            if tx.write(delete, &[workspace.clone(), row.blob(0)?.into()]).await? > 0 {
+                self.0.insert(tx).await?;
+                return Ok(Begun::Kept);
+            }
+        }
+        Ok(Begun::Full)
+    }
+}
+
+/// Keeps what has become of a request, or only whose it is: `false` if it is over, or another browser's.
 pub struct SaveRequest {
     /// Where.
     pub workspace: WorkspaceId,
     /// Its row.
     pub id: RequestId,
-    /// The document, if it is another one now.
+    /// The browser that comes with it.
+    pub browser: SecretDigest,
+    /// The document, if it is another one now: a person has answered something.
     pub document: Option<String>,
-    /// Until when it is kept.
-    pub expires_at: UnixTime,
+    /// Until when it is kept, if longer now.
+    pub expires_at: Option<UnixTime>,
 }
 
 impl Step for SaveRequest {
     type Out = bool;
 
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<bool, StoreError> {
-        let sql =
-            "UPDATE request SET request = COALESCE($1, request), expires_at = $2 WHERE workspace = $3 AND id = $4";
-        let document = self.document.as_deref().into();
-        let values = [document, self.expires_at.into(), self.workspace.as_bytes().into(), self.id.as_bytes().into()];
+        let sql = "UPDATE request SET request = COALESCE($1, request), answered = COALESCE($2, answered),
+                   expires_at = COALESCE($3, expires_at), browser = $4
+                   WHERE workspace = $5 AND id = $6 AND (browser IS NULL OR browser = $4)";
+        let values = [
+            self.document.as_deref().into(),
+            self.document.is_some().then_some(1_i64).into(),
+            self.expires_at.into(),
+            (&self.browser.0).into(),
+            self.workspace.as_bytes().into(),
+            self.id.as_bytes().into(),
+        ];
         Ok(tx.write(sql, &values).await? > 0)
     }
 }
@@ -148,7 +197,18 @@ impl Step for CountWaiting {
     }
 }
 
-/// Reads a request that has not expired, and until when it is kept.
+/// A request that waits.
+#[derive(Debug)]
+pub struct WaitingRow {
+    /// The document.
+    pub document: String,
+    /// The browser that it belongs to, once one came with it.
+    pub browser: Option<SecretDigest>,
+    /// Until when it is kept.
+    pub expires_at: UnixTime,
+}
+
+/// Reads a request that has not expired.
 pub struct FindRequest {
     /// Where.
     pub workspace: WorkspaceId,
@@ -159,12 +219,15 @@ pub struct FindRequest {
 }
 
 impl Step for FindRequest {
-    type Out = Option<(String, UnixTime)>;
+    type Out = Option<WaitingRow>;
 
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<Self::Out, StoreError> {
-        let sql = "SELECT request, expires_at FROM request WHERE workspace = $1 AND id = $2 AND expires_at > $3";
+        let sql =
+            "SELECT request, expires_at, browser FROM request WHERE workspace = $1 AND id = $2 AND expires_at > $3";
         let values = [self.workspace.as_bytes().into(), self.id.as_bytes().into(), self.now.into()];
         let found = tx.find(sql, &values).await?;
-        found.map(|row| Ok((row.text(0)?.to_owned(), row.time(1)?))).transpose()
+        let Some(row) = found else { return Ok(None) };
+        let browser = row.opt(2, Row::bytes)?.map(SecretDigest);
+        Ok(Some(WaitingRow { document: row.text(0)?.to_owned(), browser, expires_at: row.time(1)? }))
     }
 }

@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 
 use super::steps;
 use super::wire::WireError;
-use crate::browser::{self, FormPurpose, FormToken};
+use crate::browser::{self, FormPurpose};
 use crate::http::call::Call;
 use crate::http::cookies::{CookiePurpose, browser_value};
 use crate::http::page;
@@ -157,17 +157,17 @@ fn walk_page(call: &Call<'_>, walk: &Walk, note: Option<&str>) -> Reply {
     };
     let signs_out = step == Some(Step::Discover) || walk.endpoints.end_session.is_some();
     let ahead = step.into_iter().flat_map(Step::ahead).filter(|step| *step != Step::SignOut || signs_out);
-    let token = FormToken::new(call, FormPurpose::Demo, step.map_or("", |step| step.words().name));
+    let csrf = browser::form_token(call, FormPurpose::Demo, step.map_or("", |step| step.words().name));
     let next = step.map(|step| {
         let words = step.words();
-        let csrf = HiddenField { name: CSRF_FIELD, value: &token.csrf };
+        let field = HiddenField { name: CSRF_FIELD, value: &csrf };
         DemoNext {
             title: words.title,
             explain: words.explain,
             label: words.label,
             action_url: Endpoint::Demo.path(),
             method: FormMethod::Post,
-            hidden: vec![csrf, HiddenField { name: STEP_FIELD, value: words.name }],
+            hidden: vec![field, HiddenField { name: STEP_FIELD, value: words.name }],
         }
     });
     let page = Demo {
@@ -180,6 +180,5 @@ fn walk_page(call: &Call<'_>, walk: &Walk, note: Option<&str>) -> Reply {
         restart_url: &format!("{}?{AGAIN}", Endpoint::Demo.path()),
     };
     // The application's forms lead to the server's pages and from there back to the application.
-    let reply = page::page_with(call, StatusCode::OK, &page, Forms::MayEndAtClient);
-    token.finish(reply)
+    page::page_with(call, StatusCode::OK, &page, Forms::MayEndAtClient)
 }

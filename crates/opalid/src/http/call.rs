@@ -1,7 +1,7 @@
 //! One request on its way through: parsed once, handed to its endpoint.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -30,6 +30,8 @@ pub struct Call<'a> {
     pub request_id: RequestId,
     /// Whose request it is, behind trusted proxies too.
     pub address: IpAddr,
+    /// The cookie that tells this browser from others, if it gets one with the answer.
+    pub new_browser: OnceLock<String>,
 }
 
 impl Call<'_> {

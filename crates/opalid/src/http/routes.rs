@@ -4,7 +4,7 @@
 //! issuer are found in all three forms that clients probe (RFC 8414 §3.1, OpenID Discovery §4).
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -25,7 +25,7 @@ use crate::http::reply::{self, Reply};
 use crate::issuer::Issuer;
 use crate::metrics::StoreFailure;
 use crate::telemetry::RequestId;
-use crate::{demo, home, login, oauth, pages, telemetry};
+use crate::{browser, demo, home, login, oauth, pages, telemetry};
 
 macro_rules! endpoints {
     ($($(#[$doc:meta])* $name:ident => $path:literal, $methods:literal, $cors:expr;)*) => {
@@ -245,7 +245,7 @@ async fn at_issuer(
         Bytes::new()
     };
     let address = client_address(peer.ip(), &parts.headers, &app.trusted_proxies);
-    let call = Call { app, issuer, now: app.now(), parts, body, address, request_id };
+    let call = Call { app, issuer, now: app.now(), parts, body, address, request_id, new_browser: OnceLock::new() };
     dispatch(&call, endpoint).await
 }
 
@@ -255,7 +255,7 @@ async fn dispatch(call: &Call<'_>, endpoint: Endpoint) -> Reply {
         Endpoint::Token => oauth::token::endpoint(call).await,
         Endpoint::Userinfo => oauth::userinfo::endpoint(call).await,
         // Boxed, so that what the hot paths keep while they wait stays small.
-        other => Box::pin(others(call, other)).await,
+        other => browser::with_cookie(call, Box::pin(others(call, other)).await),
     }
 }
 

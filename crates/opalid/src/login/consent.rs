@@ -13,8 +13,8 @@ use opalid_store::steps::consent::GiveConsent;
 use opalid_store::steps::session::SessionRow;
 use std::sync::Arc;
 
+use crate::browser;
 use crate::browser::csrf::FormPurpose;
-use crate::browser::{self, FormToken};
 use crate::entitle;
 use crate::http::call::Call;
 use crate::http::page;
@@ -105,12 +105,12 @@ async fn consent_page(call: &Call<'_>, wish: &Wish) -> Result<Reply, OAuthError>
         .map(|(resource, scopes)| ScopeGroup { resource: resource.display_name(), scopes: scopes.iter().collect() });
     let groups = (!account.scopes.is_empty()).then_some(account.clone()).into_iter().chain(apis).collect();
     let offline = wish.entitlement.openid.has(OpenIdScope::OfflineAccess);
-    let token = FormToken::new(call, FormPurpose::Consent, &shown(&wish.pending, &wish.session, &wish.entitlement));
+    let csrf = browser::form_token(call, FormPurpose::Consent, &shown(&wish.pending, &wish.session, &wish.entitlement));
     let action = wish.pending.url(call, Endpoint::Consent);
     let page = Consent {
         workspace: call.issuer.display_name(),
         action: &action,
-        csrf: &token.csrf,
+        csrf: &csrf,
         client: wish.client.display_name(),
         client_host: wish.client.settings.client_uri.as_deref().and_then(host),
         user: user.as_deref().map_or("", |user| &user.username),
@@ -118,8 +118,7 @@ async fn consent_page(call: &Call<'_>, wish: &Wish) -> Result<Reply, OAuthError>
         lasts: if offline { "until you take it back, also while you are away" } else { "until you sign out" },
         remembered: true,
     };
-    let reply = page::page(call, &page, Forms::MayEndAtClient);
-    Ok(token.finish(reply))
+    Ok(page::page(call, &page, Forms::MayEndAtClient))
 }
 
 async fn decide(call: &Call<'_>, wish: Wish) -> Result<Reply, OAuthError> {

@@ -2,8 +2,8 @@
 
 use opalid_store::steps::session::SessionRow;
 
+use crate::browser;
 use crate::browser::csrf::FormPurpose;
-use crate::browser::{self, FormToken};
 use crate::http::call::Call;
 use crate::http::page;
 use crate::http::reply::{self, Reply};
@@ -26,17 +26,16 @@ pub async fn show(call: &Call<'_>) -> Reply {
         Err(error) => return page::error_page(call, &reply::outage(&error), ADVICE),
     };
     let client = call.app.store.find_client(call.issuer.id(), &pending.request.client_id).await.ok().flatten();
-    let token = FormToken::new(call, FormPurpose::SelectAccount, &shown(&pending, &session));
+    let csrf = browser::form_token(call, FormPurpose::SelectAccount, &shown(&pending, &session));
     let action = pending.url(call, Endpoint::SelectAccount);
     let page = SelectAccount {
         workspace: call.issuer.display_name(),
         client: client.as_deref().map(opalid_core::client::Client::display_name),
         action: &action,
-        csrf: &token.csrf,
+        csrf: &csrf,
         user: &user.username,
     };
-    let reply = page::page(call, &page, Forms::MayEndAtClient);
-    token.finish(reply)
+    page::page(call, &page, Forms::MayEndAtClient)
 }
 
 /// POST /sign-in/account.

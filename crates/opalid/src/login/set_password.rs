@@ -14,8 +14,8 @@ use opalid_core::user::username_key;
 use opalid_store::steps::password::{FindPasswordLink, RedeemPasswordLink, RedeemedLink};
 
 use crate::app::App;
+use crate::browser;
 use crate::browser::csrf::FormPurpose;
-use crate::browser::{self, FormToken};
 use crate::http::call::Call;
 use crate::http::page;
 use crate::http::reply::{self, Reply};
@@ -78,17 +78,16 @@ async fn load_link<'q>(call: &Call<'_>, query: &'q Result<Form<'q>, OAuthError>)
 }
 
 fn form_page(call: &Call<'_>, link: &Link<'_>, problem: Option<SetPasswordProblem>) -> Reply {
-    let token = FormToken::new(call, FormPurpose::SetPassword, &link.id.to_string());
+    let csrf = browser::form_token(call, FormPurpose::SetPassword, &link.id.to_string());
     let page = SetPassword {
         workspace: call.issuer.display_name(),
         action: &format!("{}{}?token={}", call.issuer.url, Endpoint::SetPassword.path(), link.token),
-        csrf: &token.csrf,
+        csrf: &csrf,
         login: &link.username,
         shortest: MIN_CHARACTERS,
         problem,
     };
-    let reply = page::page(call, &page, Forms::StayHere);
-    token.finish(reply)
+    page::page(call, &page, Forms::StayHere)
 }
 
 async fn set_password(call: &Call<'_>, link: &Link<'_>) -> Result<Reply, OAuthError> {

@@ -20,8 +20,8 @@ use opalid_store::steps::user::{Credentials, FindCredentials};
 use zeroize::Zeroizing;
 
 use crate::app::App;
+use crate::browser;
 use crate::browser::csrf::FormPurpose;
-use crate::browser::{self, FormToken};
 use crate::http::call::Call;
 use crate::http::cookies::CookiePurpose;
 use crate::http::page;
@@ -71,7 +71,7 @@ pub async fn submit(call: &Call<'_>) -> Reply {
 
 async fn form_page(call: &Call<'_>, pending: &Pending, typed: Option<&str>, problem: Option<SignInProblem>) -> Reply {
     let id = pending.id.to_string();
-    let token = FormToken::new(call, FormPurpose::SignIn, &id);
+    let csrf = browser::form_token(call, FormPurpose::SignIn, &id);
     let client = call.app.store.find_client(call.issuer.id(), &pending.request.client_id).await.ok().flatten();
     let signed_in = match browser::session(call).await {
         Ok(Some(session)) => call.app.store.find_user(call.issuer.id(), session.user).await.ok().flatten(),
@@ -82,20 +82,19 @@ async fn form_page(call: &Call<'_>, pending: &Pending, typed: Option<&str>, prob
         workspace: call.issuer.display_name(),
         client: client.as_deref().map(opalid_core::client::Client::display_name),
         action: &action,
-        csrf: &token.csrf,
+        csrf: &csrf,
         login: typed.or(pending.request.login_hint.as_deref()).unwrap_or_default(),
         signed_in_as: signed_in.as_deref().map(|user| user.username.as_str()),
         problem,
     };
-    let reply = match problem {
+    match problem {
         Some(SignInProblem::TooManyTries { wait }) => {
             let mut reply = page::page_with(call, StatusCode::TOO_MANY_REQUESTS, &page, Forms::MayEndAtClient);
             reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait));
             reply
         }
         Some(SignInProblem::WrongCredentials) | None => page::page(call, &page, Forms::MayEndAtClient),
-    };
-    token.finish(reply)
+    }
 }
 
 async fn sign_in(

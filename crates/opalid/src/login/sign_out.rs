@@ -6,8 +6,8 @@
 use opalid_core::error::OAuthError;
 use opalid_store::steps::session::SessionRow;
 
+use crate::browser;
 use crate::browser::csrf::FormPurpose;
-use crate::browser::{self, FormToken};
 use crate::http::call::Call;
 use crate::http::page;
 use crate::http::reply::{self, Reply};
@@ -64,17 +64,16 @@ async fn ask(call: &Call<'_>) -> Result<Reply, OAuthError> {
     let (wish, session) = found(call).await?;
     let Some(session) = session else { return Ok(onward(call, wish.as_ref())) };
     let user = call.app.store.find_user(call.issuer.id(), session.user).await.map_err(|error| reply::outage(&error))?;
-    let token = FormToken::new(call, FormPurpose::SignOut, &form_of(wish.as_ref(), &session));
+    let csrf = browser::form_token(call, FormPurpose::SignOut, &form_of(wish.as_ref(), &session));
     let action = wish.as_ref().map_or_else(|| url(call, Endpoint::SignOut), |wish| wish.ask_url(call));
     let page = ConfirmSignOut {
         workspace: call.issuer.display_name(),
         action: &action,
-        csrf: &token.csrf,
+        csrf: &csrf,
         user: user.as_deref().map_or("", |user| &user.username),
         stay_url: &format!("{}/", call.issuer.url),
     };
-    let reply = page::page(call, &page, Forms::MayEndAtClient);
-    Ok(token.finish(reply))
+    Ok(page::page(call, &page, Forms::MayEndAtClient))
 }
 
 async fn sign_out(call: &Call<'_>) -> Result<Reply, OAuthError> {

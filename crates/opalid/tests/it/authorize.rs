@@ -276,13 +276,12 @@ async fn get_consumes_nothing_also_without_cookies() {
     let server = Server::with_people().await;
     let target = Ask::new().target();
     for _ in 0..2 {
+        server.get(&target).await;
         let answer = server.get(&target).await;
         assert_eq!(answer.status, 303);
         let page = answer.header("location").unwrap().strip_prefix(&server.issuer).unwrap().to_owned();
         for _ in 0..2 {
-            assert_eq!(server.get(&page).await.status, 200);
-            let going_on = page.replace("/sign-in", "/authorize/continue");
-            assert_eq!(server.get(&going_on).await.status, 303);
+            assert_eq!(server.request("HEAD", &page, &[], b"").await.status, 200);
         }
         // A browser that follows the same link later gets through.
         let mut browser = Browser::new();
@@ -324,6 +323,22 @@ async fn a_request_that_nobody_comes_back_with_waits_ten_minutes() {
     assert_eq!(browser.open(&server, &touched).await.path(), "/sign-in");
     server.clock.advance(1);
     assert_eq!(browser.get(&server, &touched).await.status, 400);
+}
+
+#[tokio::test]
+async fn what_keeps_no_cookies_makes_no_request_wait_longer() {
+    let server = Server::with_people().await;
+    let mut browser = Browser::new();
+    let answer = browser.post(&server, "/authorize", &Ask::new().pairs()).await;
+    let going_on = answer.header("location").unwrap().strip_prefix(&server.issuer).unwrap().to_owned();
+    let page = going_on.replace("/authorize/continue", "/sign-in");
+    let looked_at = server.request("HEAD", &page, &[("cookie", "opalid-default-browser=x")], b"").await;
+    assert_eq!((looked_at.status, server.get(&going_on).await.status), (200, 303));
+    server.clock.advance(599);
+    let again = server.request("HEAD", &page, &[], b"").await.status;
+    assert_eq!((again, server.get(&page).await.status), (400, 400), "it is the one's that had it first");
+    server.clock.advance(1);
+    assert_eq!(browser.get(&server, &page).await.status, 400);
 }
 
 #[tokio::test]

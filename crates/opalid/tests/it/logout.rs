@@ -418,6 +418,23 @@ async fn a_wish_to_sign_out_is_no_authorization_request_and_the_other_way_round(
 }
 
 #[tokio::test]
+async fn whoever_has_another_browsers_wish_to_sign_out_gets_nothing_of_it() {
+    let (server, mut browser, _) = signed_in().await;
+    let fields = [("client_id", SHOP.0), ("post_logout_redirect_uri", BYE), ("state", "hers")];
+    let stored = sent_to(&server.form_post("/logout", &fields).await).to_owned();
+    let (url, page) = asks(browser.open(&server, &stored).await);
+    let mut others = Browser::new();
+    others.tokens_for(&server, BOB, "openid").await;
+    for target in [&stored, &url] {
+        let (_, page) = asks(others.open(&server, target).await);
+        assert!(!page.form("sign-out").action.contains("request="), "it is about their own session");
+    }
+    says_signed_out(Browser::new().open(&server, &stored).await);
+    let landed = browser.submit(&server, &page.form("sign-out")).await;
+    assert!(matches!(&landed, Landed::Away(to) if *to == format!("{BYE}&state=hers")), "{landed:?}");
+}
+
+#[tokio::test]
 async fn metadata_names_the_endpoint_at_each_issuer() {
     let server = demo_with_shop().await;
     server.workspace("acme").await;

@@ -222,19 +222,82 @@ async fn a_person_slower_than_max_age_is_not_asked_again_for_the_same_request() 
     assert_eq!(browser.open(&server, &ask.target()).await.path(), "/sign-in");
 }
 
-/// As many requests wait as may.
-struct Fill(i64);
+#[tokio::test]
+async fn whoever_has_another_browsers_request_gets_nothing_and_that_browser_goes_on() {
+    let server = Server::with_people().await;
+    let mut bobs = Browser::new();
+    bobs.code(&server, &Ask::new(), "bob").await;
+    Browser::new().code(&server, &Ask::new(), "alice").await;
+    let mut alices = Browser::new();
+    // A POST from the application's site: the cookies come with the redirect that follows.
+    let secret = Ask::new().with("state", "alices-own");
+    let answer = Browser::new().post(&server, "/authorize", &secret.pairs()).await;
+    let landed = alices.follow(&server, "/authorize", answer).await;
+    let Landed::Here(url, _) = &landed else { panic!("sent away") };
+    let request = url.split_once("/sign-in").unwrap().1.to_owned();
+    let pages = ["/authorize/continue", "/sign-in", "/sign-in/account", "/consent"];
+    for page in pages {
+        let target = format!("{page}{request}");
+        for browser in [&mut bobs, &mut Browser::new()] {
+            let answer = browser.get(&server, &target).await;
+            assert!(!answer.text().contains("alices-own") && answer.header("location").is_none(), "{page}");
+            assert!(is_over(Landed::Here(target.clone(), answer)), "{page}");
+        }
+        if page != "/authorize/continue" {
+            let answer = bobs.post(&server, &target, &[("login", "bob"), ("account", "continue")]).await;
+            assert!(is_over(Landed::Here(target.clone(), answer)), "{page}");
+        }
+    }
+    let form = landed.page().form("sign-in").with("login", "alice").with("password", &password_of("alice"));
+    let answer = alices.post(&server, &form.action, &form.pairs()).await;
+    let going_on = answer.header("location").unwrap().to_owned();
+    assert!(is_over(bobs.open(&server, &going_on).await), "also when nothing but the code is left to give");
+    let (_, parameters) = alices.open(&server, &going_on).await.away();
+    assert_eq!(value(&parameters, "state"), "alices-own");
+    let tokens = server.tokens(value(&parameters, "code")).await;
+    assert_eq!(server.id_token(&tokens).await.sub, server.find_user("alice").await.id.to_string());
+}
+
+/// As many requests wait as may, or what is written by hand.
+struct Fill(&'static str, i64);
 
 impl Step for Fill {
     type Out = ();
 
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<(), StoreError> {
-        tx.write("UPDATE waiting SET n = n + $1", &[self.0.into()]).await.map(drop)
+        tx.write(self.0, &[self.1.into()]).await.map(drop)
     }
 }
 
+const MORE_WAIT: &str = "UPDATE waiting SET n = n + $1";
+const ANSWERED: &str = "UPDATE request SET answered = $1";
+
 #[tokio::test]
-async fn where_too_many_wait_the_next_is_told_so_and_who_needs_no_page_is_served() {
+async fn where_too_many_wait_who_answered_something_stays_and_the_others_make_room() {
+    let server = Server::with_people().await;
+    let mut alices = Browser::new();
+    let ask = Ask::new().with("scope", "openid read").with("resource", API);
+    let landed = alices.open(&server, &ask.target()).await;
+    let consent = alices.give_password(&server, landed, "alice", &password_of("alice")).await;
+    server.clock.advance(1);
+    for _ in 0..300 {
+        Browser::new().post(&server, "/authorize", &Ask::new().pairs()).await;
+    }
+    server.app.store.run(Fill(MORE_WAIT, i64::from(WAITING_MAX / PARTS))).await.unwrap();
+    let count = || async { server.app.store.read(Count).await.unwrap().0 };
+    assert_eq!(count().await, 301);
+    for _ in 0..100 {
+        let mut browser = Browser::new();
+        let landed = browser.open(&server, &Ask::new().target()).await;
+        browser.sign_in_at(&server, landed, "bob").await.away();
+        assert_eq!(browser.post(&server, "/authorize", &Ask::new().pairs()).await.status, 303);
+    }
+    let (_, parameters) = alices.allow(&server, consent).await.away();
+    assert_eq!(server.tokens(value(&parameters, "code")).await.status, 200);
+}
+
+#[tokio::test]
+async fn where_too_many_wait_who_all_answered_the_next_is_told_so_and_who_needs_no_page_is_served() {
     let server = Server::with_people().await;
     let mut signed_in = Browser::new();
     signed_in.code(&server, &Ask::new(), "alice").await;
@@ -243,7 +306,8 @@ async fn where_too_many_wait_the_next_is_told_so_and_who_needs_no_page_is_served
     for _ in 0..300 {
         first.push(Browser::new().post(&server, "/authorize", &Ask::new().pairs()).await);
     }
-    server.app.store.run(Fill(i64::from(WAITING_MAX / PARTS))).await.unwrap();
+    server.app.store.run(Fill(MORE_WAIT, i64::from(WAITING_MAX / PARTS))).await.unwrap();
+    server.app.store.run(Fill(ANSWERED, 1)).await.unwrap();
     let mut browser = Browser::new();
     for answer in [
         browser.post(&server, "/authorize", &Ask::new().pairs()).await,
@@ -257,7 +321,7 @@ async fn where_too_many_wait_the_next_is_told_so_and_who_needs_no_page_is_served
     let waiting = first[0].header("location").unwrap().to_owned();
     let landed = browser.open(&server, &waiting).await;
     assert_eq!(landed.path(), "/sign-in", "who waits already goes on");
-    server.app.store.run(Fill(-i64::from(WAITING_MAX / PARTS))).await.unwrap();
+    server.app.store.run(Fill(MORE_WAIT, -i64::from(WAITING_MAX / PARTS))).await.unwrap();
     assert_eq!(browser.post(&server, "/authorize", &Ask::new().pairs()).await.status, 303);
 }
 
@@ -287,11 +351,12 @@ async fn one_round_of_sweeping_takes_every_request_that_is_over_and_audit_rows_a
     let metrics = || server.app.metrics.render();
     assert!(metrics().contains("\nopalid_requests_waiting 600\n"), "{}", metrics());
     server.clock.advance(601);
-    let waiting = Browser::new().open(&server, &Ask::new().target()).await.page().form("sign-in");
+    let mut browser = Browser::new();
+    let waiting = browser.open(&server, &Ask::new().target()).await.page().form("sign-in");
     opalid::sweeping::aged(&server.app, &stop).await.unwrap();
     assert_eq!(count().await, (1, audit));
     assert!(metrics().contains("\nopalid_requests_waiting 1\n"), "{}", metrics());
-    assert_eq!(Browser::new().get(&server, &waiting.action).await.status, 200);
+    assert_eq!(browser.get(&server, &waiting.action).await.status, 200);
     server.clock.advance(90 * 24 * 3600);
     opalid::sweeping::aged(&server.app, &stop).await.unwrap();
     assert_eq!(count().await, (0, 0));

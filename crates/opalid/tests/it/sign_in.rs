@@ -12,7 +12,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::support::Server;
-use crate::support::browser::{Browser, Landed};
+use crate::support::browser::Browser;
 use crate::support::html::{Form, Page};
 use crate::support::http::{Answer, encode};
 use crate::support::person::{Ask, between, password_of, slow_hash, until, value};
@@ -406,10 +406,12 @@ async fn a_session_cookie_with_any_character_changed_is_none() {
 async fn cookies_are_for_us_alone_and_hold_no_session_before_a_sign_in() {
     let server = Server::with_people().await;
     let mut browser = Browser::new();
-    let answer = browser.open(&server, &Ask::new().target()).await.answer();
+    let answer = browser.get(&server, &Ask::new().target()).await;
     let [cookie] = answer.all("set-cookie")[..] else { panic!("{answer:?}") };
     let value = browser.cookie(BROWSER).unwrap();
     assert_eq!(cookie, format!("{BROWSER}={value}; Path=/; HttpOnly; SameSite=Lax"));
+    let answer = browser.follow(&server, "", answer).await.answer();
+    assert_eq!(answer.header("set-cookie"), None, "it has one");
     let form = Page::parse(answer.text()).form("sign-in");
     let answer = try_with(&mut browser, &server, &form, ("alice", &password_of("alice"))).await;
     let lines = answer.all("set-cookie");
@@ -548,8 +550,8 @@ async fn what_was_typed_is_escaped_on_the_page() {
 #[tokio::test]
 async fn someone_elses_link_to_the_sign_in_page_sends_nobody_anywhere_but_to_its_client() {
     let server = Server::with_people().await;
-    let landed = Browser::new().open(&server, &Ask::new().with("state", "of another browser").target()).await;
-    let Landed::Here(link, _) = landed else { panic!() };
+    let answer = Browser::new().get(&server, &Ask::new().with("state", "of another browser").target()).await;
+    let link = answer.header("location").unwrap().to_owned();
     let mut browser = Browser::new();
     let landed = browser.open(&server, &link).await;
     let (base, parameters) = browser.sign_in_at(&server, landed, "alice").await.away();

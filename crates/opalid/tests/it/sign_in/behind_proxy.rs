@@ -52,8 +52,9 @@ async fn what_comes_from_elsewhere_waits_whatever_it_says_of_its_address() {
 async fn under_an_https_issuer_cookies_are_bound_to_the_host_and_secure() {
     let server = Server::behind_proxy(&["127.0.0.1"]).await.peopled().await;
     let mut browser = Browser::new();
-    let answer = browser.open(&server, &Ask::new().target()).await.answer();
+    let answer = browser.get(&server, &Ask::new().target()).await;
     let mut lines: Vec<String> = answer.all("set-cookie").into_iter().map(str::to_owned).collect();
+    let answer = browser.follow(&server, "", answer).await.answer();
     let form = Page::parse(answer.text()).form("sign-in");
     assert!(form.action.starts_with("/") || form.action.starts_with(&server.issuer), "{}", form.action);
     let answer = try_with(&mut browser, &server, &form, ("alice", &password_of("alice"))).await;
