@@ -10,23 +10,46 @@ use opalid_core::ids::{ClientId, ResourceId, UserId, WorkspaceId};
 use opalid_core::resource::Resource;
 use opalid_core::user::User;
 
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::engine::tx::{Step, Tx};
 use crate::error::Outage;
 use crate::feed::Touched;
 use crate::keys::WorkspaceRecord;
 use crate::steps::client::{ByClient, FindClient};
+use crate::steps::request::{FindRequest, WaitingRow};
 use crate::steps::resource::{ByResource, FindResource};
 use crate::steps::user::FindUser;
 use crate::steps::workspace::{ByWorkspace, FindWorkspace};
 use crate::{Store, StoreError};
 
-/// How many clients that memory does not know are looked up by name at once. Anybody can ask for names that nobody has;
-/// this leaves readers to everybody else.
-pub(crate) const STRANGERS: usize = 4;
+/// How many clients and workspaces that memory does not know are looked up by name at once. Anybody can ask for names that
+/// nobody has; this leaves readers to everybody else.
+const STRANGERS: usize = 4;
+/// How many stored requests are looked up at once: those are in no memory, and anybody can ask for one that there is not.
+const REQUESTS: usize = 2;
 /// How long one waits for its turn.
 const PATIENCE: Duration = Duration::from_millis(900);
+
+/// The turns of reads that anybody can make us do.
+pub(crate) struct Turns {
+    strangers: Arc<Semaphore>,
+    requests: Arc<Semaphore>,
+}
+
+impl Turns {
+    pub(crate) fn new() -> Self {
+        Self { strangers: Arc::new(Semaphore::new(STRANGERS)), requests: Arc::new(Semaphore::new(REQUESTS)) }
+    }
+}
+
+/// This read when its turn has come, or an outage.
+async fn in_turn<S: Step>(turns: &Arc<Semaphore>, step: S) -> Result<InTurn<S>, Outage> {
+    match tokio::time::timeout(PATIENCE, Arc::clone(turns).acquire_owned()).await {
+        Ok(Ok(turn)) => Ok(InTurn(step, turn)),
+        _ => Err(Outage::Unavailable("too much is asked for that is not known here".into())),
+    }
+}
 
 /// A read that keeps its turn until it has ended, whoever still waits for it.
 struct InTurn<S>(S, #[expect(dead_code, reason = "it is given back by being dropped")] OwnedSemaphorePermit);
@@ -47,7 +70,11 @@ impl Store {
         if let Some(found) = self.memory.trust().and_then(|memory| memory.workspace_called(name)) {
             return Ok(Some(found));
         }
-        Box::pin(self.read_workspace(ByWorkspace::Name(name.to_owned()))).await
+        Box::pin(async {
+            let step = FindWorkspace(ByWorkspace::Name(name.to_owned()));
+            self.read_workspace(in_turn(&self.turns.strangers, step).await?).await
+        })
+        .await
     }
 
     /// A workspace by its row.
@@ -55,12 +82,12 @@ impl Store {
         if let Some(found) = self.memory.trust().and_then(|memory| memory.workspace(id)) {
             return Ok(Some(found));
         }
-        Box::pin(self.read_workspace(ByWorkspace::Id(id))).await
+        Box::pin(self.read_workspace(FindWorkspace(ByWorkspace::Id(id)))).await
     }
 
-    async fn read_workspace(&self, by: ByWorkspace) -> Found<WorkspaceRecord> {
+    async fn read_workspace(&self, step: impl Step<Out = Option<WorkspaceRecord>>) -> Found<WorkspaceRecord> {
         let at = self.memory.begin();
-        let found = self.read(FindWorkspace(by)).await?.map(Arc::new);
+        let found = self.read(step).await?.map(Arc::new);
         if let Some(record) = &found {
             self.memory.fill(at, Touched::Workspace(record.workspace.id), |filling| filling.workspace(record));
         }
@@ -72,15 +99,11 @@ impl Store {
         if let Some(found) = self.memory.trust().and_then(|memory| memory.client_called(workspace, name)) {
             return Ok(Some(found));
         }
-        Box::pin(self.read_stranger(workspace, name)).await
-    }
-
-    async fn read_stranger(&self, workspace: WorkspaceId, name: &str) -> Found<Client> {
-        let turn = tokio::time::timeout(PATIENCE, Arc::clone(&self.strangers).acquire_owned()).await;
-        let Ok(Ok(turn)) = turn else {
-            return Err(Outage::Unavailable("too many clients are asked for that are not known here".into()));
-        };
-        self.read_client(InTurn(FindClient { workspace, by: ByClient::Name(name.to_owned()) }, turn)).await
+        Box::pin(async {
+            let step = FindClient { workspace, by: ByClient::Name(name.to_owned()) };
+            self.read_client(in_turn(&self.turns.strangers, step).await?).await
+        })
+        .await
     }
 
     /// A client by its row.
@@ -123,6 +146,11 @@ impl Store {
             self.memory.fill(at, Touched::Resource(resource.id), |filling| filling.resource(resource));
         }
         Ok(found)
+    }
+
+    /// A stored request that has not expired.
+    pub async fn find_request(&self, step: FindRequest) -> Result<Option<WaitingRow>, Outage> {
+        self.read(in_turn(&self.turns.requests, step).await?).await
     }
 
     /// A user by row.

@@ -23,7 +23,6 @@ pub use engine::sqlite::{Copier, CopyProgress, OnFatal};
 pub use engine::tx::{Row, Step, Tx, Value};
 pub use error::{Outage, StoreError};
 pub use observe::Observer;
-use tokio::sync::Semaphore;
 
 use crate::engine::Surroundings;
 use crate::engine::postgres::Postgres;
@@ -102,7 +101,7 @@ pub struct Store {
     observer: Arc<dyn Observer>,
     steps: AtomicU64,
     reads: AtomicU64,
-    strangers: Arc<Semaphore>,
+    turns: find::Turns,
 }
 
 impl Store {
@@ -122,8 +121,8 @@ impl Store {
             Location::Postgres(address) => Engine::Postgres(Box::new(Postgres::open(*address, surroundings).await?)),
         };
         let (steps, reads) = (AtomicU64::new(0), AtomicU64::new(0));
-        let strangers = Arc::new(Semaphore::new(find::STRANGERS));
-        Ok(Self { engine, memory, observer: opening.observer, steps, reads, strangers })
+        let turns = find::Turns::new();
+        Ok(Self { engine, memory, observer: opening.observer, steps, reads, turns })
     }
 
     /// Runs a step that may write: answers after COMMIT, and after memory has changed. Dropping the future

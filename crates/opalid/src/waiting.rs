@@ -109,7 +109,7 @@ pub async fn find<W: Waiting>(call: &Call<'_>) -> Result<Option<(RequestId, W)>,
     let named = form_urlencoded::parse(call.query().as_bytes()).find(|(name, _)| name == "request");
     let Some(id) = named.and_then(|(_, value)| value.parse::<RequestId>().ok()) else { return Ok(None) };
     let step = FindRequest { workspace: call.issuer.id(), id, now: call.now };
-    let Some(found) = call.app.store.read(step).await? else { return Ok(None) };
+    let Some(found) = call.app.store.find_request(step).await? else { return Ok(None) };
     let json = found.document.strip_prefix(W::KIND).and_then(|rest| rest.strip_prefix(' '));
     let Some(json) = json else { return Ok(None) };
     let record: W = serde_json::from_str(json).map_err(|error| Outage::Corrupt(error.to_string()))?;

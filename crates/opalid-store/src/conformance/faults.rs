@@ -5,16 +5,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use opalid_core::alive::Reason;
+use opalid_core::ids::RequestId;
 use tokio_postgres::NoTls;
 
 use super::cluster::Cluster;
 use super::place::{Place, boottime, execute};
-use super::world::{Token, World};
+use super::world::{NOW, Token, World};
 use crate::StoreError;
 use crate::engine::postgres::LOCK_KEY;
 use crate::memory::BootTime;
 use crate::steps::evidence::LoadEvidence;
-use crate::steps::request::CountWaiting;
+use crate::steps::request::{CountWaiting, FindRequest};
 use crate::steps::revoke::{CutGrant, Revoked};
 
 /// So that a test that hangs fails; nothing is said of how fast it is.
@@ -166,21 +167,30 @@ async fn a_database_that_stands_still_is_an_outage_and_memory_learns_what_became
 }
 
 #[tokio::test]
-async fn however_many_unknown_clients_are_asked_for_others_are_read_and_known_clients_answered() {
+async fn however_many_unknown_names_and_requests_are_asked_for_others_are_read_and_known_clients_answered() {
     let place = Place::postgres().await;
     let world = World::new(&place).await;
     let known = world.store.find_client_by_id(world.workspace, world.client).await.unwrap().unwrap();
-    // No client can be read now.
+    // None of these can be read now.
     let (blocker, connection) = tokio_postgres::connect(&place.url(), NoTls).await.unwrap();
     tokio::spawn(connection);
-    blocker.batch_execute("BEGIN; LOCK TABLE client IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    blocker.batch_execute("BEGIN; LOCK TABLE client, workspace, request IN ACCESS EXCLUSIVE MODE").await.unwrap();
     let ask = |n| {
         let (store, workspace) = (Arc::clone(&world.store), world.workspace);
-        tokio::spawn(async move { store.find_client(workspace, &format!("nobody-{n}")).await })
+        tokio::spawn(async move {
+            match n % 3 {
+                0 => store.find_client(workspace, &format!("nobody-{n}")).await.map(|found| found.is_none()),
+                1 => store.find_workspace(&format!("nowhere-{n}")).await.map(|found| found.is_none()),
+                _ => {
+                    let step = FindRequest { workspace, id: RequestId::from_bytes([n; 16]), now: NOW };
+                    store.find_request(step).await.map(|found| found.is_none())
+                }
+            }
+        })
     };
-    let flood: Vec<_> = (0..64).map(ask).collect();
+    let flood: Vec<_> = (0..192).map(ask).collect();
     // Some have hung up; what they asked for is still under way.
-    flood[..16].iter().for_each(tokio::task::JoinHandle::abort);
+    flood[..48].iter().for_each(tokio::task::JoinHandle::abort);
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
@@ -190,7 +200,7 @@ async fn however_many_unknown_clients_are_asked_for_others_are_read_and_known_cl
     blocker.batch_execute("ROLLBACK").await.unwrap();
     for asked in flood {
         match asked.await {
-            Ok(Ok(found)) => assert!(found.is_none()),
+            Ok(Ok(is_none)) => assert!(is_none),
             Ok(Err(outage)) => assert!(matches!(outage, StoreError::Unavailable(_)), "{outage:?}"),
             Err(hung_up) => assert!(hung_up.is_cancelled()),
         }
