@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::grant::Epoch;
 use crate::ids::{ClientId, WorkspaceId};
-use crate::redirect_uri::{PostLogoutRedirectUris, RedirectUris};
+use crate::redirect_uri::{PostLogoutRedirectUris, RedirectUris, ReturnAddress};
 use crate::request::GrantType;
 use crate::scope::Scopes;
 use crate::time::UnixTime;
@@ -113,6 +113,12 @@ impl Client {
     /// operator registered; nothing of a request is in it.
     pub fn home(&self) -> Option<String> {
         self.settings.client_uri.clone().or_else(|| self.settings.redirect_uris.site())
+    }
+
+    /// Whether an answer sent there reaches it and nobody else: it has to authenticate with what came, or the address is its
+    /// own. Else who asks may be another program, and what a person agreed to before is not taken for agreed (RFC 8252 §8.6).
+    pub fn is_proved_by(&self, address: &ReturnAddress) -> bool {
+        !self.is_public() || address.proves_the_client()
     }
 
     /// Whether it may use this grant type.

@@ -44,7 +44,7 @@ pub async fn run(
     // Before it says that it is ready: from then on a signal has to find somebody who listens to it.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    print_start(&app).await?;
+    print_start(&app, &sockets).await?;
     // They end with this function: what the store runs on them has to outlast it.
     let threads = Arc::new(Threads::start(workers).context("cannot start threads")?);
     let (stopping, stop) = watch::channel(false);
@@ -56,7 +56,7 @@ pub async fn run(
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
-    eprintln!("stopping: no new connections, finishing what is under way");
+    tracing::info!("stopping: no new connections, finishing what is under way");
     stopping.send_replace(true);
     commanded.await.context("the command socket ended badly")?;
     server.await.context("the server ended badly")?;
@@ -65,9 +65,11 @@ pub async fn run(
     Ok(())
 }
 
-async fn print_start(app: &App) -> anyhow::Result<()> {
+async fn print_start(app: &App, sockets: &[tokio::net::TcpListener]) -> anyhow::Result<()> {
     let issuer = &app.base_url;
     println!("Opalid is ready. Issuer: {issuer}");
+    let addresses: Vec<_> = sockets.iter().filter_map(|socket| Some(socket.local_addr().ok()?.to_string())).collect();
+    println!("Listening on {}.", addresses.join(", "));
     if !app.demo {
         let newest = Part { workspace: app.root, before: None, limit: 1 };
         if app.store.read(ListUsers(newest)).await?.is_empty() {

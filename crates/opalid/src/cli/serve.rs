@@ -53,6 +53,7 @@ impl ConfigCommand {
         match self {
             Self::Check { flags } => {
                 let config = effective(&Settings::new(flags.sources(false)?))?;
+                look_closer(&config)?;
                 let but = config.warning().map(|warning| format!("But: {warning}.\n")).unwrap_or_default();
                 write(&format!("The configuration is good.\n{but}"))?;
             }
@@ -65,6 +66,14 @@ impl ConfigCommand {
         }
         Ok(())
     }
+}
+
+/// What `serve` would refuse once it opens what the configuration names; nothing is opened or made.
+fn look_closer(config: &Config) -> anyhow::Result<()> {
+    if let Some(files) = &config.tls {
+        TlsSource::from_files(&files.certificate, &files.key)?;
+    }
+    starting(config.clone(), false).map(drop)
 }
 
 fn effective(settings: &Settings) -> anyhow::Result<Config> {

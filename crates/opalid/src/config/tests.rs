@@ -324,3 +324,14 @@ fn a_data_folder_is_named_by_whatever_sets_it_but_not_by_default() {
     assert!(named(Sources { file: Some(("f".into(), "data = \"/file\"".into())), ..Sources::default() }));
     assert!(named(Sources { flags: [("data", "/flag".to_owned())].into(), ..Sources::default() }));
 }
+
+#[test]
+fn a_misspelt_log_level_is_a_mistake() {
+    let told = |level: &str| mistakes(&settings("", &[ISSUER, ("OPALID_LOG_LEVEL", level)], &[]));
+    for good in ["info", "warn,opalid::http=debug", "OFF", "opalid=trace"] {
+        assert_eq!(told(good), "", "{good}");
+    }
+    for wrong in ["loud", "info,opalid", "info,,", "opalid=loud"] {
+        assert!(told(wrong).contains("expected error, warn"), "{wrong}");
+    }
+}

@@ -273,8 +273,11 @@ pub(super) fn cores() -> usize {
 }
 
 fn log_level(text: &str) -> Result<String, String> {
+    // A word alone would be the name of a module, and a misspelt level nobody's.
+    let is_level =
+        |part: &str| part.contains('=') || part.trim().parse::<tracing::level_filters::LevelFilter>().is_ok();
     match text.parse::<tracing_subscriber::EnvFilter>() {
-        Ok(_) if !text.is_empty() => Ok(text.into()),
+        Ok(_) if text.split(',').all(is_level) => Ok(text.into()),
         _ => Err("expected error, warn, info, debug or trace, also per module: info,opalid::http=debug".into()),
     }
 }

@@ -107,6 +107,8 @@ async fn consent_page(call: &Call<'_>, wish: &Wish) -> Result<Reply, OAuthError>
     let offline = wish.entitlement.openid.has(OpenIdScope::OfflineAccess);
     let csrf = browser::form_token(call, FormPurpose::Consent, &shown(&wish.pending, &wish.session, &wish.entitlement));
     let action = wish.pending.url(call, Endpoint::Consent);
+    let asked = wish.pending.request.redirect_uri.as_deref();
+    let address = wish.client.settings.redirect_uris.return_address(asked);
     let page = Consent {
         workspace: call.issuer.display_name(),
         action: &action,
@@ -116,7 +118,7 @@ async fn consent_page(call: &Call<'_>, wish: &Wish) -> Result<Reply, OAuthError>
         user: user.as_deref().map_or("", |user| &user.username),
         groups,
         lasts: if offline { "until you take it back, also while you are away" } else { "until you sign out" },
-        remembered: true,
+        remembered: address.is_ok_and(|address| wish.client.is_proved_by(&address)),
     };
     Ok(page::page(call, &page, Forms::MayEndAtClient))
 }

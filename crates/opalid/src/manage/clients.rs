@@ -8,6 +8,8 @@ use opalid_store::steps::client::{ByClient, ClientEvent, FindClient, TouchClient
 use opalid_store::steps::list::ListClients;
 use serde::{Deserialize, Serialize};
 
+use crate::metrics::Revoked;
+
 use super::{ManageError, Operation, Page, Paging, Reply};
 
 /// A client in a list.
@@ -80,6 +82,9 @@ pub(super) async fn touch(
     let client = load(operation, client_id).await?;
     if !operation.app.store.run(TouchClient { stamp: operation.stamp(), id: client.id, event }).await? {
         return Err(unknown(operation, client_id));
+    }
+    if event != ClientEvent::Resumed {
+        operation.app.metrics.revocations.count(Revoked::Client);
     }
     Ok(Reply::done(match event {
         ClientEvent::Revoked => format!("Everything client {client_id} was given is dead; it stays in service."),

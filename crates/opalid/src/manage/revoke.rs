@@ -11,10 +11,13 @@ use opalid_store::steps::revoke::{CutGrant, KillLimits, KillToken, Revoked};
 use opalid_store::steps::session::{EndSession, FindSession};
 use opalid_store::steps::workspace::RevokeWorkspace;
 
+use crate::metrics::Revoked as Counted;
+
 use super::{Handed, ManageError, Operation, Reply};
 
 pub(super) async fn workspace(operation: &Operation<'_>) -> Result<Reply, ManageError> {
     operation.app.store.run(RevokeWorkspace { stamp: operation.stamp() }).await?;
+    operation.app.metrics.revocations.count(Counted::Workspace);
     let name = &operation.record.workspace.name;
     Ok(Reply::done(format!("Everything in workspace {name} is dead: everyone signs in again.")))
 }
@@ -26,6 +29,9 @@ pub(super) async fn session(operation: &Operation<'_>, id: &str) -> Result<Reply
         return Err(operation.unknown("session", id));
     }
     let ended = operation.app.store.run(EndSession { stamp: operation.stamp(), id }).await?;
+    if ended {
+        operation.app.metrics.revocations.count(Counted::Session);
+    }
     Ok(Reply::done(if ended {
         format!("Session {id} has ended; everything bound to it is dead.")
     } else {
@@ -79,12 +85,16 @@ async fn access_token(operation: &Operation<'_>, reference: &Reference<Access>) 
     let (grant, epoch, jti, expires_at) = (sealed.grant, sealed.epoch, reference.jti, sealed.expires_at);
     let step = KillToken { stamp, grant, epoch, jti, expires_at, limits: KillLimits::default() };
     operation.app.store.run(step).await?;
+    operation.app.metrics.revocations.count(Counted::Token);
     Ok(Reply::done(format!("The token is dead; others of grant {} live on.", sealed.grant)))
 }
 
 async fn cut(operation: &Operation<'_>, grant: GrantId, reason: &'static str) -> Result<(), ManageError> {
     match operation.app.store.run(CutGrant { stamp: operation.stamp(), grant, of_epoch: None, reason }).await? {
-        Revoked::Dead => Ok(()),
+        Revoked::Dead => {
+            operation.app.metrics.revocations.count(Counted::Grant);
+            Ok(())
+        }
         Revoked::Unknown => Err(operation.unknown("grant", grant)),
     }
 }

@@ -232,6 +232,10 @@ async fn everything_that_can_be_revoked_says_why_its_tokens_are_dead() {
         assert_eq!(server.why(&made.token).await.as_deref(), Some(expected), "{command:?}");
         let of_code = (expected != "this token was revoked").then_some(expected);
         assert_eq!(server.why(&made.code).await.as_deref(), of_code, "{command:?}");
+        let metrics = server.app.metrics.render();
+        let counted =
+            metrics.lines().filter(|line| line.starts_with("opalid_revocations_total{") && line.ends_with(" 1"));
+        assert_eq!(counted.count(), 1, "{command:?}: {metrics}");
     }
 }
 

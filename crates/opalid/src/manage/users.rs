@@ -12,6 +12,7 @@ use opalid_store::steps::user::{CreateUser, Credentials, FindCredentials, TouchU
 use serde::{Deserialize, Serialize};
 
 use super::{Handed, ManageError, Operation, Page, Paging, Reply};
+use crate::metrics::Revoked;
 use crate::passwords::password::{ChosenPassword, Password};
 use crate::random;
 
@@ -102,6 +103,9 @@ pub(super) async fn touch(operation: &Operation<'_>, username: &str, event: User
     if !operation.app.store.run(TouchUser { stamp: operation.stamp(), id: user.id, event }).await? {
         return Err(operation.unknown("user", username));
     }
+    if event != UserEvent::Resumed {
+        operation.app.metrics.revocations.count(Revoked::User);
+    }
     let name = user.username;
     Ok(Reply::done(match event {
         UserEvent::Revoked => format!("Everything of user {name} is dead: sessions, grants and their tokens."),
@@ -180,6 +184,7 @@ pub(super) async fn set_password(
     if !operation.app.store.run(step).await? {
         return Err(operation.unknown("user", username));
     }
+    operation.app.metrics.revocations.count(Revoked::User);
     let name = user.username;
     Ok(Reply::done(format!("The password of user {name} is set; everything of theirs from before is dead.")))
 }

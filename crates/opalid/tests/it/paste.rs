@@ -331,3 +331,28 @@ fn a_master_key_that_others_may_read_is_warned_about() {
 fn mode(path: &Path) -> u32 {
     std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(path).unwrap().permissions()) & 0o777
 }
+
+/// What `serve` refuses when it opens what is named, the check refuses as well.
+#[test]
+fn config_check_looks_at_keys_certificates_and_addresses() {
+    let folder = Folder::new();
+    let mine = |name: &str| format!("{}/src/http/tls/{name}.pem", env!("CARGO_MANIFEST_DIR"));
+    let check = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let mut check = std::process::Command::new(env!("CARGO_BIN_EXE_opalid"));
+        check.args(["config", "check", "--issuer", "https://a.example", "--data"]).arg(folder.path());
+        let done = check.args(arguments).env_clear().envs(variables.iter().copied()).output().unwrap();
+        (done.status.success(), String::from_utf8(done.stderr).unwrap())
+    };
+    let pair = |certificate, key| {
+        let (certificate, key) = (mine(certificate), mine(key));
+        check(&["--tls-certificate", &certificate, "--tls-key", &key], &[])
+    };
+    assert!(pair("first.certificate", "first.key").0);
+    assert!(!pair("first.certificate", "second.key").0);
+    assert!(!pair("first.certificate", "none").0);
+    let (good, told) = check(&[], &[("OPALID_MASTER_KEY", "short")]);
+    assert!(!good && told.contains("master_key"), "{told}");
+    let (good, told) = check(&["--database", "postgres://a@db/x?sslmode=require"], &[]);
+    assert!(!good && told.contains("sslmode"), "{told}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is made");
+}

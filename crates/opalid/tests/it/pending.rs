@@ -195,12 +195,15 @@ async fn a_client_that_any_program_could_pass_for_is_asked_about_each_time() {
     browser.code(&server, &Ask::public(), "alice").await;
     let again =
         browser.open(&server, &Ask::public().with("redirect_uri", "http://127.0.0.1:7777/callback").target()).await;
-    assert_eq!(again.path(), "/consent");
+    let Landed::Here(_, page) = &again else { panic!("{again:?}") };
+    assert!(again.path() == "/consent" && page.text().contains("You are asked each time"), "{}", page.text());
     let (to, parameters) = browser.allow(&server, again).await.away();
     assert!(to.starts_with("http://127.0.0.1:7777/") && !value(&parameters, "code").is_empty());
     assert_eq!(browser.error(&server, &Ask::public().with("prompt", "none")).await, "consent_required");
     // A client that is answered at an address of its own is not.
     let landed = browser.open(&server, &Ask::new().target()).await;
+    let Landed::Here(_, page) = &landed else { panic!("{landed:?}") };
+    assert!(page.text().contains("Your answer is remembered"), "{}", page.text());
     browser.allow(&server, landed).await.away();
     browser.silent_code(&server, &Ask::new().with("prompt", "none")).await;
 }

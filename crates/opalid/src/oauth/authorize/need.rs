@@ -69,8 +69,7 @@ pub(super) async fn look(call: &Call<'_>, asked: &Asked, pending: &Pending) -> R
 
 fn needs_consent(asked: &Asked, situation: &Situation, allowed: bool) -> bool {
     let remembered = situation.consent.as_ref().is_some_and(|consent| situation.entitlement.is_within(&consent.given));
-    // What is remembered was given to this client; who asks now may be another program (RFC 8252 §8.6).
-    let unproved = asked.client.is_public() && !asked.address.proves_the_client();
+    let unproved = !asked.client.is_proved_by(&asked.address);
     // Whoever just allowed it is remembered, unless it was withdrawn since.
     let asks_anyway = asked.request.prompt.contains(Prompt::Consent) && !allowed;
     asks_anyway || (!asked.client.settings.first_party && (!remembered || (unproved && !allowed)))
