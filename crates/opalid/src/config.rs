@@ -116,6 +116,11 @@ pub struct ConfigError {
     pub problem: String,
 }
 
+/// The threads that answer requests unless somebody says how many.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// All mistakes, as one error for people.
 pub fn mistaken(mistakes: Vec<ConfigError>) -> anyhow::Error {
     let lines: Vec<String> = mistakes.iter().map(|mistake| format!("  {mistake}")).collect();

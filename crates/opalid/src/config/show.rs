@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
+use super::cores;
 use super::keys::{Default, KEYS, Shape};
 use super::layers::{Setting, Settings, Written};
-use super::values::{cores, without_password};
+use super::values::without_password;
 
 impl Settings {
     /// One line a key, in the form of the file: what holds, also where that depends on the machine.

@@ -233,7 +233,7 @@ impl Settings {
             trusted_proxies: reader.many::<Network>("trusted_proxies"),
             metrics_listen: reader.one("metrics_listen", metrics_address).flatten(),
             audit_kept: reader.one("audit_days", days).unwrap_or(Seconds(0)),
-            workers: reader.one("workers", worker_count).unwrap_or_else(cores),
+            workers: reader.one("workers", worker_count).unwrap_or_else(super::cores),
             log_format: reader.one("log.format", str::parse).unwrap_or(LogFormat::Text),
             log_level: reader.one("log.level", log_level).unwrap_or_default(),
         };
@@ -267,15 +267,11 @@ fn worker_count(text: &str) -> Result<usize, String> {
     count.ok_or_else(|| "expected a whole number from 1 to 1024".into())
 }
 
-/// The threads that answer requests unless somebody says how many.
-pub(super) fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 fn log_level(text: &str) -> Result<String, String> {
     // A word alone would be the name of a module, and a misspelt level nobody's.
-    let is_level =
-        |part: &str| part.contains('=') || part.trim().parse::<tracing::level_filters::LevelFilter>().is_ok();
+    let is_level = |part: &str| part.contains('=') || LEVELS.contains(&part.to_ascii_lowercase().as_str());
     match text.parse::<tracing_subscriber::EnvFilter>() {
         Ok(_) if text.split(',').all(is_level) => Ok(text.into()),
         _ => Err("expected error, warn, info, debug or trace, also per module: info,opalid::http=debug".into()),

@@ -108,6 +108,8 @@ fn a_token_is_got_inspected_and_revoked_from_the_shell() {
 fn a_first_start_says_how_to_make_the_first_administrator() {
     let data = Folder::new();
     let mut running = paste::start(data.path(), false);
+    let listening = running.line();
+    assert!(listening.starts_with("Listening on ") && listening.contains(&running.port.to_string()), "{listening}");
     let command = running.line();
     let command = command.split_once("The first administrator: opalid ").unwrap().1;
     assert_eq!(command, format!("user create --admin NAME --data {}", data.path().display()));
