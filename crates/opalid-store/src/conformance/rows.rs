@@ -124,6 +124,10 @@ async fn ancestors_read_together_stand_as_each_by_itself(place: &Place) {
     assert_eq!(known(world.standing_of(user).await), Some((1, true)));
     assert_eq!(known(world.standing_of(credentials).await), Some((2, true)));
     assert_eq!(known(world.standing_of(Ancestor::Client(world.client)).await), Some((2, false)));
+    assert_eq!(known(world.standing_of(Ancestor::Workspace(world.workspace)).await), Some((1, true)));
+    assert_eq!(known(world.standing_of(Ancestor::Grant(one)).await), Some((1, true)));
+    assert_eq!(known(world.standing_of(Ancestor::Grant(other)).await), Some((2, true)));
+    assert_eq!(known(world.standing_of(Ancestor::User(nobody)).await), None);
 }
 
 async fn the_cell_is_written_once(place: &Place) {

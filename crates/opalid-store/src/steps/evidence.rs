@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use opalid_core::alive::Standing;
 use opalid_core::client::Client;
-use opalid_core::grant::{Ancestor, Authentication, Entitlement, Grant, Guard, Lineage};
+use opalid_core::grant::{Ancestor, Authentication, Birth, Entitlement, Epoch, Grant, Guard, Lineage};
 use opalid_core::ids::{GrantId, SessionId, WorkspaceId};
 use opalid_core::resource::Resource;
 use opalid_core::token::Jti;
@@ -106,7 +106,7 @@ impl Step for LoadEvidence {
 
 /// What an answer about a grant's tokens says beside it, as far as memory does not know it.
 #[derive(Default)]
-pub struct Beside {
+pub(crate) struct Beside {
     pub(crate) client: Option<Client>,
     pub(crate) user: Option<User>,
     pub(crate) resources: Vec<Resource>,
@@ -181,8 +181,8 @@ impl Step for LoadStandings {
     }
 }
 
-/// One statement for a lineage of at most one ancestor of each kind, which nearly all are: on PostgreSQL each is a
-/// round trip. What it cannot hold is asked for by itself.
+/// How ancestors stand, one of each kind, which is all that nearly every lineage has: on PostgreSQL a statement is a round
+/// trip.
 const STANDINGS: &str = "SELECT id, epoch, epoch, enabled, expires_at FROM session WHERE workspace = $1 AND id = $2
     UNION ALL SELECT id, epoch, epoch, enabled, NULL FROM workspace WHERE id = $1 AND id = $3
     UNION ALL SELECT id, epoch, epoch, enabled, NULL FROM client WHERE workspace = $1 AND id = $4
@@ -195,32 +195,32 @@ pub(crate) async fn load_standings<T: Tx>(
     workspace: WorkspaceId,
     lineage: &Lineage,
 ) -> Result<Vec<(Ancestor, Option<Standing>)>, StoreError> {
-    // No id is empty: what is not asked for is not found.
-    let first = |of_kind: fn(&Ancestor) -> bool| {
-        let found = lineage.births().map(|birth| birth.ancestor).find(of_kind);
-        Value::Blob(found.map_or_else(Vec::new, |ancestor| ancestor.id_bytes().to_vec()))
-    };
-    let asked = [
-        workspace.as_bytes().into(),
-        first(|ancestor| matches!(ancestor, Ancestor::Session(_))),
-        first(|ancestor| matches!(ancestor, Ancestor::Workspace(_))),
-        first(|ancestor| matches!(ancestor, Ancestor::Client(_))),
-        first(|ancestor| matches!(ancestor, Ancestor::User(_) | Ancestor::Credentials(_))),
-        first(|ancestor| matches!(ancestor, Ancestor::Consent(_))),
-        first(|ancestor| matches!(ancestor, Ancestor::Grant(_))),
-    ];
-    let rows = tx.run(STANDINGS, &asked).await?;
-    let mut standings = Vec::with_capacity(lineage.count());
-    for ancestor in lineage.births().map(|birth| birth.ancestor) {
-        let standing = if asked.contains(&ancestor.id_bytes().into()) {
-            let row = rows.iter().find(|row| row.blob(0).is_ok_and(|id| id == ancestor.id_bytes()));
-            row.map(|row| read_standing(row, ancestor)).transpose()?
-        } else {
-            find_standing(tx, workspace, ancestor).await?
+    let ancestors: Vec<Ancestor> = lineage.births().map(|birth| birth.ancestor).collect();
+    let (mut rows, mut left) = (Vec::new(), ancestors.clone());
+    // Whoever has two of a kind is asked about again with the second.
+    while !left.is_empty() {
+        // No id is empty: what is not asked for is not found.
+        let first = |of_kind: fn(&Ancestor) -> bool| {
+            let found = left.iter().find(|ancestor| of_kind(ancestor));
+            Value::Blob(found.map_or_else(Vec::new, |ancestor| ancestor.id_bytes().to_vec()))
         };
-        standings.push((ancestor, standing));
+        let asked = [
+            workspace.as_bytes().into(),
+            first(|ancestor| matches!(ancestor, Ancestor::Session(_))),
+            first(|ancestor| matches!(ancestor, Ancestor::Workspace(_))),
+            first(|ancestor| matches!(ancestor, Ancestor::Client(_))),
+            first(|ancestor| matches!(ancestor, Ancestor::User(_) | Ancestor::Credentials(_))),
+            first(|ancestor| matches!(ancestor, Ancestor::Consent(_))),
+            first(|ancestor| matches!(ancestor, Ancestor::Grant(_))),
+        ];
+        rows.extend(tx.run(STANDINGS, &asked).await?);
+        left.retain(|ancestor| !asked.contains(&ancestor.id_bytes().into()));
     }
-    Ok(standings)
+    let standing = |ancestor: Ancestor| {
+        let row = rows.iter().find(|row| row.blob(0).is_ok_and(|id| id == ancestor.id_bytes()));
+        Ok((ancestor, row.map(|row| read_standing(row, ancestor)).transpose()?))
+    };
+    ancestors.into_iter().map(standing).collect()
 }
 
 fn read_standing(row: &Row, ancestor: Ancestor) -> Result<Standing, StoreError> {
@@ -234,17 +234,7 @@ pub(crate) async fn find_standing<T: Tx>(
     workspace: WorkspaceId,
     ancestor: Ancestor,
 ) -> Result<Option<Standing>, StoreError> {
-    let sql = match ancestor {
-        Ancestor::Workspace(_) => "SELECT epoch, enabled, NULL FROM workspace WHERE id = $1 AND id = $2",
-        Ancestor::Client(_) => "SELECT epoch, enabled, NULL FROM client WHERE workspace = $1 AND id = $2",
-        Ancestor::User(_) => "SELECT epoch, enabled, NULL FROM users WHERE workspace = $1 AND id = $2",
-        Ancestor::Credentials(_) => "SELECT credentials, enabled, NULL FROM users WHERE workspace = $1 AND id = $2",
-        Ancestor::Session(_) => "SELECT epoch, enabled, expires_at FROM session WHERE workspace = $1 AND id = $2",
-        Ancestor::Consent(_) => "SELECT epoch, 1, NULL FROM consent WHERE workspace = $1 AND id = $2",
-        Ancestor::Grant(_) => "SELECT epoch, 1, NULL FROM grants WHERE workspace = $1 AND id = $2",
-    };
-    let values: [Value; 2] = [workspace.as_bytes().into(), ancestor.id_bytes().into()];
-    let row = tx.find(sql, &values).await?;
-    row.map(|row| Ok(Standing { epoch: row.epoch(0)?, enabled: row.bool(1)?, ends_at: row.opt(2, Row::time)? }))
-        .transpose()
+    let alone = Lineage::new([Birth { ancestor, epoch: Epoch::FIRST }]);
+    let found = load_standings(tx, workspace, &alone).await?;
+    Ok(found.into_iter().next().and_then(|(_, standing)| standing))
 }
