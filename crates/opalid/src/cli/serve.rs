@@ -68,7 +68,8 @@ impl ConfigCommand {
     }
 }
 
-/// What `serve` would refuse once it opens what the configuration names; nothing is opened or made.
+/// What `serve` would refuse once it reads the files and addresses that the configuration names. Nothing is made, and no
+/// database is asked.
 fn look_closer(config: &Config) -> anyhow::Result<()> {
     if let Some(files) = &config.tls {
         TlsSource::from_files(&files.certificate, &files.key)?;
