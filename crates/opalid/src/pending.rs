@@ -11,6 +11,7 @@ use opalid_core::ids::{RequestId, SessionId};
 use opalid_core::request::{AuthorizeRequest, Prompt};
 use opalid_core::time::{Seconds, UnixTime};
 use opalid_store::Outage;
+use opalid_store::steps::request::SaveRequest;
 use opalid_store::steps::session::SessionRow;
 use serde::{Deserialize, Serialize};
 
@@ -82,6 +83,11 @@ impl Pending {
     /// Keeps what has become of it.
     pub async fn save(&self, call: &Call<'_>) -> Result<(), OAuthError> {
         waiting::go_on(call, self.id, self).await
+    }
+
+    /// What keeps that it was signed in for in this session.
+    pub fn saving_signed_in(&self, call: &Call<'_>, session: SessionId) -> Result<SaveRequest, OAuthError> {
+        waiting::saving(call, self.id, &Self { signed_in: Some(session), ..self.clone() })
     }
 
     /// Says that it is over: it was answered.

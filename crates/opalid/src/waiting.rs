@@ -73,9 +73,13 @@ pub async fn begin<W: Waiting>(call: &Call<'_>, id: RequestId, record: &W) -> Re
 
 /// Keeps what has become of a record by what a person answered. One that is over meanwhile stays over.
 pub async fn go_on<W: Waiting>(call: &Call<'_>, id: RequestId, record: &W) -> Result<(), OAuthError> {
+    call.app.store.run(saving(call, id, record)?).await.map(drop).map_err(|error| reply::outage(&error))
+}
+
+/// What keeps it, for a step of which it is a part.
+pub fn saving<W: Waiting>(call: &Call<'_>, id: RequestId, record: &W) -> Result<SaveRequest, OAuthError> {
     let document = document(record, LARGEST + GROWTH)?;
-    let step = SaveRequest { document: Some(document), ..claim(call, id, Some(record.created_at().plus(KEPT))) };
-    call.app.store.run(step).await.map(drop).map_err(|error| reply::outage(&error))
+    Ok(SaveRequest { document: Some(document), ..claim(call, id, Some(record.created_at().plus(KEPT))) })
 }
 
 /// Says that a record is over; `false` if it was already.

@@ -2,18 +2,21 @@
 
 use std::sync::Arc;
 
-use opalid_core::ids::{RequestId, WorkspaceId};
+use opalid_core::grant::{Authentication, Lineage};
+use opalid_core::ids::{EventId, RequestId, SessionId, UserId, WorkspaceId};
 use opalid_core::time::{Seconds, UnixTime};
 use opalid_core::token::SecretDigest;
 
 use super::on_every_engine;
 use super::place::{Place, unique_bytes};
 use super::world::{END, NOW};
-use crate::Store;
+use crate::steps::Stamp;
 use crate::steps::request::{
     BeginInstead, BeginRequest, Begun, CountWaiting, EndRequest, FindRequest, PARTS, SaveRequest,
 };
+use crate::steps::session::{FindSession, StartSession};
 use crate::steps::sweep::{Aged, SweepAged};
+use crate::{Step, Store, StoreError, Tx};
 
 on_every_engine! {
     no_more_wait_than_may_however_many_come_at_once;
@@ -22,6 +25,7 @@ on_every_engine! {
     a_request_belongs_to_the_first_browser_however_many_come_at_once;
     where_all_wait_that_may_the_oldest_makes_room_unless_a_person_answered;
     room_is_made_once_for_each_that_comes_while_others_end;
+    a_session_and_the_request_it_was_signed_in_for_are_one_step;
 }
 
 const WORKSPACE: WorkspaceId = WorkspaceId::from_bytes([1; 16]);
@@ -227,4 +231,65 @@ async fn room_is_made_once_for_each_that_comes_while_others_end(place: &Place) {
         }
         there = left;
     }
+}
+
+fn sign_in(request: RequestId, user: u8, previous: Option<SessionId>) -> StartSession {
+    let id = SessionId::from_bytes(unique_bytes());
+    let saved = |id: SessionId| (id, save(request, 7, Some(&id.to_string())));
+    StartSession {
+        stamp: Stamp {
+            workspace: WORKSPACE,
+            now: NOW,
+            event: EventId::from_bytes(unique_bytes()),
+            initiator: "test".into(),
+        },
+        id,
+        user: UserId::from_bytes([user; 16]),
+        digest: SecretDigest([1; 32]),
+        lineage: Lineage::default(),
+        authentication: Authentication { auth_time: NOW, acr: "1".into(), amr: Vec::new() },
+        expires_at: END,
+        previous,
+        requests: [Some(id), previous].into_iter().flatten().map(saved).collect(),
+    }
+}
+
+/// A sign-in at whose end the server is gone.
+struct Interrupted(StartSession);
+
+impl Step for Interrupted {
+    type Out = SessionId;
+
+    async fn run<T: Tx>(&self, tx: &mut T) -> Result<SessionId, StoreError> {
+        self.0.run(tx).await?;
+        Err(StoreError::Refused("a test".into()))
+    }
+}
+
+async fn a_session_and_the_request_it_was_signed_in_for_are_one_step(place: &Place) {
+    let store = &place.open().await;
+    let (request, other) = (id(0), id(1));
+    let document = async |id| {
+        store.read(FindRequest { workspace: WORKSPACE, id, now: NOW }).await.unwrap().map(|found| found.document)
+    };
+    let stands = async |id| store.read(FindSession { workspace: WORKSPACE, id }).await.unwrap().map(|row| row.enabled);
+    for id in [request, other] {
+        assert_eq!(store.run(begin(id, END)).await.unwrap(), Begun::Kept);
+    }
+    let interrupted = sign_in(request, 1, None);
+    let session = interrupted.id;
+    store.run(Interrupted(interrupted)).await.unwrap_err();
+    assert_eq!((stands(session).await, document(request).await), (None, Some("as it came".into())), "all or nothing");
+
+    let first = store.run(sign_in(request, 1, None)).await.unwrap();
+    assert_eq!((stands(first).await, document(request).await), (Some(true), Some(first.to_string())));
+    assert_eq!(store.run(sign_in(other, 1, Some(first))).await.unwrap(), first, "renewed in its place");
+    assert_eq!(document(other).await, Some(first.to_string()));
+    let second = store.run(sign_in(request, 2, Some(first))).await.unwrap();
+    assert_eq!((stands(first).await, stands(second).await), (Some(false), Some(true)), "another user");
+    assert_eq!(document(request).await, Some(second.to_string()));
+
+    assert!(store.run(EndRequest { workspace: WORKSPACE, id: request }).await.unwrap());
+    let third = store.run(sign_in(request, 2, Some(second))).await.unwrap();
+    assert_eq!((third, document(request).await), (second, None), "what is over stays over");
 }

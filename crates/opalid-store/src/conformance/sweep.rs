@@ -73,6 +73,7 @@ async fn start_session(world: &World) -> SessionId {
         authentication: Authentication { auth_time: NOW, acr: "1".into(), amr: Vec::new() },
         expires_at: END,
         previous: None,
+        requests: Vec::new(),
     };
     world.store.run(step).await.unwrap()
 }

@@ -8,6 +8,7 @@ use opalid_core::token::SecretDigest;
 use crate::engine::tx::{Row, Step, Tx, Value};
 use crate::error::StoreError;
 use crate::feed::Touched;
+use crate::steps::request::SaveRequest;
 use crate::steps::{Stamp, to_json};
 
 /// A session as its row has it.
@@ -74,7 +75,7 @@ impl Step for FindSession {
 }
 
 /// Starts a session, or renews the one of the same user in the same browser: a new secret either way. The
-/// session of another user in that browser ends with it.
+/// session of another user in that browser ends with it. The request that waits for it knows of it in the same transaction.
 pub struct StartSession {
     /// When, where, by whom.
     pub stamp: Stamp,
@@ -92,9 +93,16 @@ pub struct StartSession {
     pub expires_at: UnixTime,
     /// The session this browser had.
     pub previous: Option<SessionId>,
+    /// The request that waits for it, as it is then: for each session that this may come to be. It may be over meanwhile.
+    pub requests: Vec<(SessionId, SaveRequest)>,
 }
 
 impl StartSession {
+    async fn save_request<T: Tx>(&self, tx: &mut T, id: SessionId) -> Result<(), StoreError> {
+        let Some((_, request)) = self.requests.iter().find(|(session, _)| *session == id) else { return Ok(()) };
+        request.run(tx).await.map(drop)
+    }
+
     async fn renew<T: Tx>(&self, tx: &mut T, previous: SessionId) -> Result<bool, StoreError> {
         let sql = "UPDATE session SET digest = $1, lineage = $2, auth_time = $3, acr = $4, amr = $5, used_at = $6
                    WHERE workspace = $7 AND id = $8 AND user_id = $9 AND enabled = 1 AND expires_at > $10 RETURNING id";
@@ -118,12 +126,15 @@ impl Step for StartSession {
     type Out = SessionId;
 
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<SessionId, StoreError> {
+        // Requests are held before sessions, as where a code is issued.
+        self.save_request(tx, self.previous.unwrap_or(self.id)).await?;
         if let Some(previous) = self.previous {
             if self.renew(tx, previous).await? {
                 self.stamp.audit(tx, "session.renewed", format!("user {}", self.user), format!("session {previous}"));
                 return Ok(previous);
             }
             end(tx, &self.stamp, previous).await?;
+            self.save_request(tx, self.id).await?;
         }
         let ended = self.previous.map_or_else(String::new, |previous| format!(", which ends session {previous}"));
         let sql = "INSERT INTO session (workspace, id, user_id, epoch, enabled, digest, lineage, auth_time, acr, amr,

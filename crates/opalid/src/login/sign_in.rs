@@ -166,7 +166,7 @@ async fn try_password(
     Ok(user)
 }
 
-async fn start_session(call: &Call<'_>, user: &User, mut pending: Pending) -> Result<Reply, OAuthError> {
+async fn start_session(call: &Call<'_>, user: &User, pending: Pending) -> Result<Reply, OAuthError> {
     let previous =
         browser::standing_session(call).await.map_err(|error| reply::outage(&error))?.map(|session| session.id);
     let bytes = Zeroizing::new(random::bytes::<32>());
@@ -175,20 +175,23 @@ async fn start_session(call: &Call<'_>, user: &User, mut pending: Pending) -> Re
         Birth { ancestor: Ancestor::User(user.id), epoch: user.epoch },
         Birth { ancestor: Ancestor::Credentials(user.id), epoch: user.credentials },
     ];
+    let new_id = SessionId::from_bytes(call.app.new_id());
+    let sessions = [Some(new_id), previous].into_iter().flatten();
+    let requests =
+        sessions.map(|id| Ok((id, pending.saving_signed_in(call, id)?))).collect::<Result<_, OAuthError>>()?;
     let step = StartSession {
         stamp: call.app.stamp(call.issuer.id(), format!("user {}", user.id)),
-        id: SessionId::from_bytes(call.app.new_id()),
+        id: new_id,
         user: user.id,
         digest: SecretDigest::of(bytes.as_slice()),
         lineage: Lineage::new(births),
         authentication: Authentication { auth_time: call.now, acr: "1".into(), amr: vec!["pwd".into()] },
         expires_at: call.now.plus(call.issuer.settings().session_absolute),
         previous,
+        requests,
     };
     let id = call.app.store.run(step).await.map_err(|error| reply::outage(&error))?;
     let secret = RowSecret::<SessionCookie>::new(*id.as_bytes(), 0, *bytes);
-    pending.signed_in = Some(id);
-    pending.save(call).await?;
     let mut reply = reply::see_other(&pending.continue_url(call));
     browser::set_session(call, &mut reply, &secret);
     Ok(reply)

@@ -98,6 +98,7 @@ impl TestServer {
             authentication,
             expires_at: app.now().plus(Seconds(1000)),
             previous: None,
+            requests: Vec::new(),
         };
         app.store.run(step).await.unwrap()
     }

@@ -162,6 +162,7 @@ async fn a_session_made_while_its_user_was_banned_is_dead_on_arrival() {
             authentication: Authentication { auth_time: server.app.now(), acr: "1".into(), amr: vec!["pwd".into()] },
             expires_at: server.app.now().plus(Seconds(3600)),
             previous: None,
+            requests: Vec::new(),
         };
         server.app.store.run(step).await.unwrap();
         let cookie = issuer.row_sealer.seal_row(&secret, opalid::random::bytes());

@@ -134,6 +134,22 @@ async fn after_five_wrong_guesses_the_next_one_waits() {
 }
 
 #[tokio::test]
+async fn a_sign_in_is_one_commit_the_session_and_the_request_that_knows_it() {
+    let server = Server::with_people().await;
+    let (mut browser, form) = sign_in_page(&server).await;
+    // The first form that comes keeps the request longer, whatever stands in it.
+    assert!(!signed_in(&try_with(&mut browser, &server, &form, ("alice", "wrong")).await));
+    let commits = || {
+        let text = server.app.metrics.render();
+        let count = text.lines().find_map(|line| line.strip_prefix("opalid_commit_seconds_count ")).unwrap();
+        count.parse::<u64>().unwrap()
+    };
+    let before = commits();
+    assert!(signed_in(&try_with(&mut browser, &server, &form, ("alice", &password_of("alice"))).await));
+    assert_eq!(commits(), before + 1);
+}
+
+#[tokio::test]
 async fn a_name_that_nobody_has_waits_like_any_other() {
     let server = Server::with_people().await;
     let (mut browser, form) = sign_in_page(&server).await;
