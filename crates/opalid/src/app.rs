@@ -47,7 +47,7 @@ pub struct App {
     pub hasher: PasswordHasher,
     /// Counts failed sign-ins.
     pub throttle: Throttle,
-    /// Counts what is stored before anybody has signed in.
+    /// Counts what is stored before anybody has signed in, and the codes of who has.
     pub arrivals: Arrivals,
     /// How long audit rows are kept.
     pub audit_kept: Seconds,

@@ -1,6 +1,6 @@
-//! How often one address may begin something that is stored before anybody has signed in.
+//! How often one address may begin something that is stored before anybody has signed in, and one session be given a code.
 //!
-//! Takes: the time, an address. Gives: whether it may begin another.
+//! Takes: the time, an address or a session. Gives: whether it may have another.
 //! Holds: memory is fixed; nobody can aim at another's place in it; a clock that steps back locks nobody out.
 //! Not here: wrong passwords; see `passwords::throttle`.
 
@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use aws_lc_rs::hmac;
+use opalid_core::ids::SessionId;
 use opalid_core::time::UnixTime;
 
 use crate::http::client_address::{site, subscriber};
@@ -21,17 +22,30 @@ const SITE: u64 = 10;
 /// A place counts in so many parts of a second.
 const PARTS: u64 = A_SECOND * SITE;
 const AHEAD: u64 = 120 * PARTS;
-/// Places. Addresses that share one share its allowance.
+/// How many codes a session is given at once: five a second after that. A page that asks for one whenever it is loaded,
+/// for each of the applications in it, stays far below.
+const CODES: u64 = 60;
+const AHEAD_WITH_CODES: u64 = CODES * SITE;
+/// Places. Those that share one share its allowance.
 const PLACES: usize = 1 << 15;
 
 /// Everybody's allowance. Each place holds the moment, in parts of a second, at which it is whole again.
-pub struct Arrivals(Option<(hmac::Key, Box<[AtomicU64]>)>);
+pub struct Arrivals(Option<Tables>);
+
+struct Tables {
+    key: hmac::Key,
+    addresses: Places,
+    sessions: Places,
+}
+
+struct Places(Box<[AtomicU64]>);
 
 impl Arrivals {
     /// Nobody has come yet. `key` is random and as old as the process.
     pub fn new(key: &[u8; 32]) -> Self {
-        let places = (0..PLACES).map(|_| AtomicU64::new(0)).collect();
-        Self(Some((hmac::Key::new(hmac::HMAC_SHA256, key), places)))
+        let places = || Places((0..PLACES).map(|_| AtomicU64::new(0)).collect());
+        let key = hmac::Key::new(hmac::HMAC_SHA256, key);
+        Self(Some(Tables { key, addresses: places(), sessions: places() }))
     }
 
     /// No limit: for the demo and for test tools.
@@ -41,24 +55,35 @@ impl Arrivals {
 
     /// Whether this address may begin one more; if so, that one counts.
     pub fn admit(&self, now: UnixTime, address: IpAddr) -> bool {
-        let Some((key, places)) = &self.0 else { return true };
-        let one = |of: &[u8], parts| {
-            let [a, b, ..] = mac::short(key, &[b"arrival", of]);
-            let place = places.get(usize::from(u16::from_be_bytes([a, b])) % PLACES);
-            place.is_some_and(|place| take(place, now, parts))
-        };
+        let Some(Tables { key, addresses, .. }) = &self.0 else { return true };
+        let one =
+            |of: &[u8], parts| addresses.of(key, &[b"arrival", of]).is_some_and(|place| take(place, now, parts, AHEAD));
         one(&subscriber(address), SITE)
             && site(address).is_none_or(|site| one(&[b"site".as_slice(), &site].concat(), 1))
     }
+
+    /// Whether this session may be given one more code; if so, that one counts.
+    pub fn admit_code(&self, now: UnixTime, session: SessionId) -> bool {
+        let Some(Tables { key, sessions, .. }) = &self.0 else { return true };
+        let place = sessions.of(key, &[b"code", session.as_bytes()]);
+        place.is_some_and(|place| take(place, now, SITE, AHEAD_WITH_CODES))
+    }
 }
 
-/// Takes so much of a place's allowance, if there is some left.
-fn take(place: &AtomicU64, now: UnixTime, parts: u64) -> bool {
+impl Places {
+    fn of(&self, key: &hmac::Key, what: &[&[u8]]) -> Option<&AtomicU64> {
+        let [a, b, ..] = mac::short(key, what);
+        self.0.get(usize::from(u16::from_be_bytes([a, b])) % PLACES)
+    }
+}
+
+/// Takes so much of a place's allowance, if there is some left: it is never further `ahead` than this.
+fn take(place: &AtomicU64, now: UnixTime, parts: u64, ahead: u64) -> bool {
     let now = u64::try_from(now.0).unwrap_or_default() * PARTS;
     let next = |whole_at: u64| {
         // No place is ever further ahead than this: the clock has stepped back.
-        let whole_at = if whole_at >= now + AHEAD + parts { now } else { whole_at.max(now) };
-        (whole_at < now + AHEAD).then_some(whole_at + parts)
+        let whole_at = if whole_at >= now + ahead + parts { now } else { whole_at.max(now) };
+        (whole_at < now + ahead).then_some(whole_at + parts)
     };
     place.fetch_update(Relaxed, Relaxed, next).is_ok()
 }
@@ -115,7 +140,24 @@ mod tests {
     }
 
     #[test]
+    fn a_session_is_given_sixty_codes_at_once_then_five_a_second_and_others_have_their_own() {
+        let arrivals = Arrivals::new(&[7; 32]);
+        let given = |now, session| {
+            let session = SessionId::from_bytes([session; 16]);
+            (0..2 * CODES).filter(|_| arrivals.admit_code(UnixTime(now), session)).count() as u64
+        };
+        assert_eq!(given(NOW.0, 1), CODES);
+        assert_eq!(given(NOW.0 + 1, 1), A_SECOND);
+        assert_eq!(given(NOW.0 + 1, 2), CODES);
+        assert_eq!(given(NOW.0 + 3600, 1), CODES);
+        assert_eq!(given(NOW.0 - 7200, 1), CODES, "the clock has stepped back");
+        assert_eq!(admitted(&arrivals, NOW.0, "192.0.2.1"), FIRST, "and addresses have theirs");
+    }
+
+    #[test]
     fn without_a_limit_everybody_may() {
+        let session = SessionId::from_bytes([1; 16]);
+        assert!((0..2 * CODES).all(|_| Arrivals::off().admit_code(NOW, session)));
         assert_eq!(admitted(&Arrivals::off(), NOW.0, "192.0.2.1"), 2 * FIRST);
     }
 }

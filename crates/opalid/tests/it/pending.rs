@@ -189,6 +189,38 @@ async fn whoever_begins_too_much_waits_and_goes_on_afterwards() {
 }
 
 #[tokio::test]
+async fn whoever_asks_for_too_many_codes_is_told_so_at_the_client_and_nothing_is_written() {
+    let server = Server::with_people().await;
+    let mut browser = Browser::new();
+    browser.code(&server, &Ask::new(), "alice").await;
+    for silent in [Ask::new(), Ask::new().with("prompt", "none")] {
+        server.clock.advance(60);
+        for _ in 0..60 {
+            browser.silent_code(&server, &silent).await;
+        }
+        let minted = "opalid_tokens_minted_total{kind=\"code\"} ";
+        let count = |text: String| text.lines().find_map(|line| line.strip_prefix(minted).map(str::to_owned)).unwrap();
+        let before = count(server.app.metrics.render());
+        assert_eq!(browser.error(&server, &silent).await, "temporarily_unavailable");
+        assert_eq!(count(server.app.metrics.render()), before);
+        let mut another = Browser::new();
+        another.code(&server, &Ask::new(), "alice").await;
+        server.clock.advance(1);
+        browser.silent_code(&server, &silent).await;
+    }
+    // A request that waits is not lost by it.
+    let (mut browser, target) = about_to_be_answered(&server).await;
+    for _ in 0..59 {
+        browser.silent_code(&server, &Ask::new()).await;
+    }
+    let (_, parameters) = browser.open(&server, &target).await.away();
+    assert_eq!(value(&parameters, "error"), "temporarily_unavailable");
+    server.clock.advance(1);
+    let (_, parameters) = browser.open(&server, &target).await.away();
+    assert_eq!(server.tokens(value(&parameters, "code")).await.status, 200);
+}
+
+#[tokio::test]
 async fn a_client_that_any_program_could_pass_for_is_asked_about_each_time() {
     let server = Server::with_people().await;
     let mut browser = Browser::new();

@@ -26,6 +26,10 @@ pub(super) async fn code(
 ) -> Result<Option<String>, OAuthError> {
     let nobody = || OAuthError::new(ErrorCode::ServerError, "a code for nobody");
     let session = situation.session.as_ref().ok_or_else(nobody)?;
+    if !call.app.arrivals.admit_code(call.now, session.id) {
+        let description = "too many codes for one sign-in at once; try again in a moment";
+        return Err(OAuthError::new(ErrorCode::ServerBusy, description));
+    }
     let offline = situation.entitlement.openid.has(OpenIdScope::OfflineAccess);
     let client = Birth { ancestor: Ancestor::Client(asked.client.id), epoch: asked.client.epoch };
     let consent = situation
