@@ -43,14 +43,6 @@ impl Turns {
     }
 }
 
-/// This read when its turn has come, or an outage.
-async fn in_turn<S: Step>(turns: &Arc<Semaphore>, step: S) -> Result<InTurn<S>, Outage> {
-    match tokio::time::timeout(PATIENCE, Arc::clone(turns).acquire_owned()).await {
-        Ok(Ok(turn)) => Ok(InTurn(step, turn)),
-        _ => Err(Outage::Unavailable("too much is asked for that is not known here".into())),
-    }
-}
-
 /// A read that keeps its turn until it has ended, whoever still waits for it.
 struct InTurn<S>(S, #[expect(dead_code, reason = "it is given back by being dropped")] OwnedSemaphorePermit);
 
@@ -65,6 +57,16 @@ impl<S: Step> Step for InTurn<S> {
 type Found<T> = Result<Option<Arc<T>>, Outage>;
 
 impl Store {
+    /// This read when its turn has come, or an outage.
+    async fn in_turn<S: Step>(&self, turns: &Arc<Semaphore>, step: S) -> Result<InTurn<S>, Outage> {
+        let turn = match tokio::time::timeout(PATIENCE, Arc::clone(turns).acquire_owned()).await {
+            Ok(Ok(turn)) => Ok(InTurn(step, turn)),
+            _ => Err(Outage::Unavailable("too much is asked for that is not known here".into())),
+        };
+        self.outages.hear(self.boottime, &turn);
+        turn
+    }
+
     /// A workspace by its name.
     pub async fn find_workspace(&self, name: &str) -> Found<WorkspaceRecord> {
         if let Some(found) = self.memory.trust().and_then(|memory| memory.workspace_called(name)) {
@@ -72,7 +74,7 @@ impl Store {
         }
         Box::pin(async {
             let step = FindWorkspace(ByWorkspace::Name(name.to_owned()));
-            self.read_workspace(in_turn(&self.turns.strangers, step).await?).await
+            self.read_workspace(self.in_turn(&self.turns.strangers, step).await?).await
         })
         .await
     }
@@ -101,7 +103,7 @@ impl Store {
         }
         Box::pin(async {
             let step = FindClient { workspace, by: ByClient::Name(name.to_owned()) };
-            self.read_client(in_turn(&self.turns.strangers, step).await?).await
+            self.read_client(self.in_turn(&self.turns.strangers, step).await?).await
         })
         .await
     }
@@ -150,7 +152,7 @@ impl Store {
 
     /// A stored request that has not expired.
     pub async fn find_request(&self, step: FindRequest) -> Result<Option<WaitingRow>, Outage> {
-        self.read(in_turn(&self.turns.requests, step).await?).await
+        self.read(self.in_turn(&self.turns.requests, step).await?).await
     }
 
     /// A user by row.

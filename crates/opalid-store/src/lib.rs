@@ -13,6 +13,7 @@ mod find;
 pub mod keys;
 pub mod memory;
 mod observe;
+mod outages;
 pub mod steps;
 
 use std::path::{Path, PathBuf};
@@ -30,6 +31,7 @@ use crate::engine::sqlite::Sqlite;
 use crate::feed::Incarnation;
 use crate::memory::{BootTime, Capacity, Memory};
 use crate::observe::Waiting;
+use crate::outages::Outages;
 use crate::steps::cell::Cell;
 use crate::steps::restore::{Restore, Restored};
 
@@ -102,6 +104,8 @@ pub struct Store {
     steps: AtomicU64,
     reads: AtomicU64,
     turns: find::Turns,
+    outages: Outages,
+    boottime: BootTime,
 }
 
 impl Store {
@@ -122,7 +126,16 @@ impl Store {
         };
         let (steps, reads) = (AtomicU64::new(0), AtomicU64::new(0));
         let turns = find::Turns::new();
-        Ok(Self { engine, memory, observer: opening.observer, steps, reads, turns })
+        Ok(Self {
+            engine,
+            memory,
+            observer: opening.observer,
+            steps,
+            reads,
+            turns,
+            outages: Outages::default(),
+            boottime: opening.boottime,
+        })
     }
 
     /// Runs a step that may write: answers after COMMIT, and after memory has changed. Dropping the future
@@ -130,19 +143,23 @@ impl Store {
     pub async fn run<S: Step>(&self, step: S) -> Result<S::Out, StoreError> {
         self.steps.fetch_add(1, Ordering::Relaxed);
         let _waiting = Waiting::begin(&*self.observer);
-        match &self.engine {
+        let done = match &self.engine {
             Engine::Sqlite(engine) => engine.step(step).await,
             Engine::Postgres(engine) => engine.step(step).await,
-        }
+        };
+        self.outages.hear(self.boottime, &done);
+        done
     }
 
     /// Runs a step that only reads.
     pub async fn read<S: Step>(&self, step: S) -> Result<S::Out, StoreError> {
         self.reads.fetch_add(1, Ordering::Relaxed);
-        match &self.engine {
+        let read = match &self.engine {
             Engine::Sqlite(engine) => engine.read(&step),
             Engine::Postgres(engine) => engine.read(step).await,
-        }
+        };
+        self.outages.hear(self.boottime, &read);
+        read
     }
 
     /// Lets what runs end and gives the store up cleanly, so that the next server need not wait for this

@@ -29,14 +29,23 @@ pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
             _ = stop.wait_for(|stop| *stop) => return,
             _ = ticks.tick() => {}
         }
-        if let Err(error) = aged(&app, &stop).await {
+        if let Err(error) = aged(&app, &stop).await
+            && is_news(&error)
+        {
             tracing::warn!(%error, "expired rows were not swept; they are tried again later");
         }
         let Some(table) = tables.next() else { return };
-        if let Err(error) = looked_at(&app, *table, &mut stands, &stop).await {
+        if let Err(error) = looked_at(&app, *table, &mut stands, &stop).await
+            && is_news(&error)
+        {
             tracing::warn!(%error, ?table, "a batch of expired rows was not swept; it is tried again later");
         }
     }
+}
+
+/// Whether it has to be said: that the store does not answer, the store itself says.
+fn is_news(error: &StoreError) -> bool {
+    !matches!(error, StoreError::Unavailable(_))
 }
 
 /// Removes everything whose time is over: batch after batch until one is not full, so that however fast rows come,

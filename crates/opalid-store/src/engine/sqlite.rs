@@ -218,7 +218,8 @@ impl Writer {
             }
             let outcome = self.commit(&mut group);
             if let Err(error) = &outcome {
-                tracing::error!(%error, steps = group.len(), "a group of steps was not committed");
+                // Each caller is told, and says so where it matters.
+                tracing::debug!(%error, steps = group.len(), "a group of steps was not committed");
             }
             let fatal = matches!(&outcome, Err(error) if is_fatal(error));
             for job in group {

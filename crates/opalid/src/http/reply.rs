@@ -126,9 +126,10 @@ pub fn log(error: &OAuthError) {
     }
 }
 
-/// A store that did not answer: never a verdict.
+/// A store that did not answer: never a verdict. That it cannot be reached is logged by the store, once for all.
 pub fn outage(error: &opalid_store::Outage) -> OAuthError {
-    OAuthError::new(ErrorCode::ServerBusy, "the server cannot reach its store now; try again").because(error)
+    let outage = OAuthError::new(ErrorCode::ServerBusy, "the server cannot reach its store now; try again");
+    if matches!(error, opalid_store::Outage::Unavailable(_)) { outage } else { outage.because(error) }
 }
 
 /// 200 with a constant body that nobody may keep.

@@ -302,7 +302,7 @@ async fn probe(app: &App, endpoint: Endpoint, method: &Method) -> Reply {
     match app.store.read(FindCell).await {
         Ok(_) => reply::with_no_store("text/plain; charset=utf-8", "ready\n"),
         Err(error) => {
-            tracing::warn!(%error, "not ready");
+            tracing::debug!(%error, "not ready");
             reply::empty(StatusCode::SERVICE_UNAVAILABLE)
         }
     }

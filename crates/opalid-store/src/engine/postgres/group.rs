@@ -85,7 +85,8 @@ pub(super) async fn run(shared: Arc<Shared>, mut waiting: mpsc::Receiver<Box<dyn
         let mut jobs = std::mem::take(&mut group);
         let outcome = attempt(&shared, &mut jobs).await;
         if let Err(error) = &outcome {
-            tracing::error!(%error, steps = jobs.len(), "a group of steps was not committed");
+            // Each caller is told, and says so where it matters.
+            tracing::debug!(%error, steps = jobs.len(), "a group of steps was not committed");
         }
         let together = matches!(outcome, Err(StoreError::Serialization(_)));
         for job in jobs {

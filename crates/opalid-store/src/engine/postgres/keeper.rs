@@ -111,11 +111,14 @@ pub(super) async fn keep(shared: Arc<Shared>, session: Session, mut stop: onesho
                 return;
             }
         }
+        let was_held = held.is_some();
         held = match ask(&shared, held).await {
             Ok(session) => Some(session),
             Err(error @ StoreError::Unavailable(_)) => {
                 // Who takes the lock now lets our lease run out before anything counts as revoked.
-                tracing::error!(%error, "the store's lock is not sure; memory answers until its lease is over");
+                if was_held {
+                    tracing::error!(%error, "the store's lock is not sure; memory answers until its lease is over");
+                }
                 None
             }
             Err(error) => {
