@@ -31,7 +31,8 @@ pub fn begin(format: LogFormat, level: &str) -> Result<(), TelemetryError> {
     Ok(tracing::subscriber::set_global_default(subscriber)?)
 }
 
-fn subscriber<W>(format: LogFormat, filter: EnvFilter, writer: W) -> Box<dyn Subscriber + Send + Sync>
+/// What writes log lines as `begin` has them written, to `writer`.
+pub fn subscriber<W>(format: LogFormat, filter: EnvFilter, writer: W) -> Box<dyn Subscriber + Send + Sync>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {

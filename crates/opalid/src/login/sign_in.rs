@@ -3,8 +3,10 @@
 //! Takes: a stored request, a form. Gives: a session, and the way back to the request.
 //! Holds: known and unknown users cost equally many argon2 runs and are told the same; epochs are read beside
 //! the hash, before it is checked; a new session has a new secret; only failures count against anybody, and whoever
-//! hangs up before the answer has failed all the same.
+//! hangs up before the answer has failed all the same. Why a sign-in failed stands in the log, and never what was typed:
+//! people type passwords as their names.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::header::RETRY_AFTER;
@@ -12,11 +14,12 @@ use http::{HeaderValue, StatusCode};
 use opalid_core::error::{ErrorCode, OAuthError};
 use opalid_core::form::Form;
 use opalid_core::grant::{Ancestor, Authentication, Birth, Lineage};
-use opalid_core::ids::SessionId;
+use opalid_core::ids::{SessionId, UserId};
 use opalid_core::token::{RowSecret, SecretDigest, SessionCookie};
 use opalid_core::user::{User, username_key};
 use opalid_store::steps::session::StartSession;
 use opalid_store::steps::user::{Credentials, FindCredentials};
+use tracing::field::display;
 use zeroize::Zeroizing;
 
 use crate::app::App;
@@ -28,6 +31,7 @@ use crate::http::page;
 use crate::http::reply::{self, Reply};
 use crate::http::routes::Endpoint;
 use crate::http::security_headers::Forms;
+use crate::issuer::Issuer;
 use crate::metrics;
 use crate::pages::{SignIn, SignInProblem};
 use crate::passwords::device::DeviceId;
@@ -36,6 +40,7 @@ use crate::passwords::password_hash::PhcString;
 use crate::passwords::throttle::{Attempt, Candidate};
 use crate::pending::{self, Pending};
 use crate::random;
+use crate::telemetry;
 
 const ADVICE: &str = "Try again in a moment.";
 
@@ -109,13 +114,14 @@ async fn sign_in(
     let attempt = match call.app.throttle.check(call.now, &candidate) {
         Ok(attempt) => attempt,
         Err(wait) => {
-            call.app.metrics.sign_ins.count(metrics::SignIn::BackedOff);
+            Failure { issuer: Arc::clone(call.issuer), address: call.address }.tell(call.app, Why::Throttled, None);
             return Ok(Err(SignInProblem::TooManyTries { wait: u64::from(wait.0.0) }));
         }
     };
     let password = Password::new(form.one("password").unwrap_or_default().to_owned());
-    let user = tokio::spawn(try_password(Arc::clone(call.app), credentials_of(call, key.clone()), password, attempt));
-    let user = user.await.map_err(|ended| {
+    let failure = Failure { issuer: Arc::clone(call.issuer), address: call.address };
+    let trying = try_password(Arc::clone(call.app), credentials_of(call, key.clone()), password, (attempt, failure));
+    let user = tokio::spawn(telemetry::within(call.request_id, trying)).await.map_err(|ended| {
         OAuthError::new(ErrorCode::ServerError, "the password could not be checked").because(ended)
     })??;
     let Some(user) = user else { return Ok(Err(SignInProblem::WrongCredentials)) };
@@ -144,26 +150,58 @@ async fn try_password(
     app: Arc<App>,
     step: FindCredentials,
     password: Password,
-    attempt: Attempt,
+    (attempt, failure): (Attempt, Failure),
 ) -> Result<Option<User>, OAuthError> {
     let found = app.store.read(step).await.map_err(|error| reply::outage(&error))?;
     let stored =
         found.as_ref().and_then(|found| found.password_hash.as_deref()).and_then(|hash| PhcString::parse(hash).ok());
     let right = app.hasher.verify(stored.as_ref(), &password).await.map_err(|busy| {
+        app.metrics.sign_ins.count(metrics::SignIn::Busy);
         OAuthError::new(ErrorCode::ServerBusy, "too many people are signing in right now").because(busy)
     })?;
-    let user = found.map(|Credentials { user, .. }| user).filter(|user| right && user.enabled);
-    match &user {
-        Some(_) => {
+    let user = found.map(|Credentials { user, .. }| user);
+    let why = match &user {
+        Some(user) if right && user.enabled => {
             attempt.succeeded();
             app.metrics.sign_ins.count(metrics::SignIn::Success);
+            return Ok(Some(user.clone()));
         }
-        None => {
-            attempt.failed(app.now());
-            app.metrics.sign_ins.count(metrics::SignIn::Wrong);
-        }
+        Some(_) if right => Why::Suspended,
+        Some(_) => Why::WrongPassword,
+        None => Why::UnknownUser,
+    };
+    attempt.failed(app.now());
+    failure.tell(&app, why, user.map(|user| user.id));
+    Ok(None)
+}
+
+/// A sign-in that may fail: where, and from where.
+struct Failure {
+    issuer: Arc<Issuer>,
+    address: IpAddr,
+}
+
+/// Why it failed; for the log and the metrics alone.
+#[derive(Clone, Copy)]
+enum Why {
+    WrongPassword,
+    UnknownUser,
+    Suspended,
+    Throttled,
+}
+
+impl Failure {
+    fn tell(&self, app: &App, why: Why, user: Option<UserId>) {
+        let (outcome, why) = match why {
+            Why::WrongPassword => (metrics::SignIn::Wrong, "wrong password"),
+            Why::UnknownUser => (metrics::SignIn::Wrong, "unknown user"),
+            Why::Suspended => (metrics::SignIn::Suspended, "suspended"),
+            Why::Throttled => (metrics::SignIn::BackedOff, "throttled"),
+        };
+        app.metrics.sign_ins.count(outcome);
+        let (workspace, address, user) = (&self.issuer.workspace().name, self.address, user.map(display));
+        tracing::info!(%workspace, %address, why, user, "a sign-in failed");
     }
-    Ok(user)
 }
 
 async fn start_session(call: &Call<'_>, user: &User, pending: Pending) -> Result<Reply, OAuthError> {

@@ -1,6 +1,7 @@
 //! The sign-in page and the session that comes of it.
 
 mod behind_proxy;
+mod failed;
 
 use opalid::passwords::password::{ChosenPassword, Password};
 use opalid::passwords::password_hash::HasherSettings;
