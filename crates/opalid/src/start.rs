@@ -13,7 +13,7 @@ use opalid_core::workspace::WorkspaceSettings;
 use opalid_core::wrap::MasterKey;
 use opalid_store::memory::BootTime;
 use opalid_store::steps::Stamp;
-use opalid_store::steps::cell::{Cell, FindCell, MakeCell};
+use opalid_store::steps::cell::{Cell, FindCell, FindIssuer, MakeCell, RememberIssuer};
 use opalid_store::steps::workspace::CreateWorkspace;
 use opalid_store::{Location, OnFatal, Opening, Store};
 
@@ -90,6 +90,7 @@ pub async fn start(mut starting: Starting) -> anyhow::Result<App> {
     let given = known.map(|cell| admit(&cell, &starting, given.take())).transpose()?.or(given);
     let store = Store::open(opening).await?;
     let (master, root) = unlock(&store, &starting, given).await?;
+    remember_issuer(&store, &starting.issuer).await?;
     let transport = if starting.issuer.starts_with("https://") { Transport::Https } else { Transport::LoopbackHttp };
     let app = App {
         store,
@@ -206,6 +207,22 @@ async fn unlock(
             Ok((master, root))
         }
     }
+}
+
+/// Says so when the issuer is another one than at the last start, and remembers it.
+async fn remember_issuer(store: &Store, issuer: &str) -> anyhow::Result<()> {
+    let former = store.read(FindIssuer).await?;
+    if former.as_deref() == Some(issuer) {
+        return Ok(());
+    }
+    if let Some(former) = former {
+        tracing::warn!(
+            "the issuer was {former} and is {issuer} now: clients that are set up with {former} refuse its ID tokens \
+             and JWT access tokens and do not find its endpoints, resource servers have to be told, and everybody signs in \
+             anew where the host is another; if it is a mistake, set it back"
+        );
+    }
+    Ok(store.run(RememberIssuer { issuer: issuer.to_owned() }).await?)
 }
 
 /// Makes the root workspace, then the cell, which says that the store is whole: a start that ends in between

@@ -9,7 +9,7 @@ use super::on_every_engine;
 use super::place::{Place, unique_bytes};
 use super::world::{END, NOW, World};
 use crate::StoreError;
-use crate::steps::cell::{Cell, FindCell, MakeCell};
+use crate::steps::cell::{Cell, FindCell, FindIssuer, MakeCell, RememberIssuer};
 use crate::steps::client::{ClientEvent, TouchClient};
 use crate::steps::evidence::LoadStandings;
 use crate::steps::revoke::{CutGrant, KillLimits, KillToken, Revoked};
@@ -22,6 +22,7 @@ on_every_engine! {
     what_is_not_there_is_not_found;
     ancestors_read_together_stand_as_each_by_itself;
     the_cell_is_written_once;
+    the_issuer_is_the_one_that_the_store_was_last_opened_with;
     a_second_server_is_refused;
 }
 
@@ -139,6 +140,20 @@ async fn the_cell_is_written_once(place: &Place) {
     assert_eq!((found.key_check, found.root_workspace, found.demo), (vec![0, 1, 255], Some(world.workspace), true));
     let again = world.store.run(MakeCell { cell, now: NOW }).await;
     assert!(matches!(again, Err(StoreError::Statement(_))), "{again:?}");
+}
+
+async fn the_issuer_is_the_one_that_the_store_was_last_opened_with(place: &Place) {
+    let world = World::new(place).await;
+    assert_eq!(world.store.read(FindIssuer).await.unwrap(), None);
+    let cell = Cell { key_check: vec![1], root_workspace: Some(world.workspace), demo: false };
+    world.store.run(MakeCell { cell, now: NOW }).await.unwrap();
+    assert_eq!(world.store.read(FindIssuer).await.unwrap(), None, "as one from an earlier version");
+    for issuer in ["https://one.example", "https://other.example"] {
+        world.store.run(RememberIssuer { issuer: issuer.into() }).await.unwrap();
+        assert_eq!(world.store.read(FindIssuer).await.unwrap().as_deref(), Some(issuer));
+    }
+    let world = world.reopened(place).await;
+    assert_eq!(world.store.read(FindIssuer).await.unwrap().as_deref(), Some("https://other.example"));
 }
 
 async fn a_second_server_is_refused(place: &Place) {

@@ -13,6 +13,7 @@ const ALL: &[(u32, &str)] = &[
     (2, include_str!("../migrations/0002_sweeping.sql")),
     (3, include_str!("../migrations/0003_waiting.sql")),
     (4, include_str!("../migrations/0004_browser.sql")),
+    (5, include_str!("../migrations/0005_issuer.sql")),
 ];
 
 /// What stands for the type tokens of a migration's text.

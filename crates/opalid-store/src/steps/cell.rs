@@ -1,4 +1,4 @@
-//! The cell: what one store says of itself, written once when it is made.
+//! The cell: what one store says of itself, written once when it is made; and the issuer it was last opened with.
 
 use opalid_core::ids::WorkspaceId;
 use opalid_core::time::UnixTime;
@@ -56,5 +56,32 @@ impl Step for MakeCell {
         )
         .await?;
         Ok(())
+    }
+}
+
+/// Reads the root issuer that the store was last opened with; `None` before there was one, or from an earlier version.
+/// It is no part of the cell, which is read before a store is brought up to date.
+pub struct FindIssuer;
+
+impl Step for FindIssuer {
+    type Out = Option<String>;
+
+    async fn run<T: Tx>(&self, tx: &mut T) -> Result<Self::Out, StoreError> {
+        let row = tx.find("SELECT issuer FROM cell WHERE one = 1", &[]).await?;
+        Ok(row.map(|row| row.opt(0, |row, at| row.text(at).map(str::to_owned))).transpose()?.flatten())
+    }
+}
+
+/// Remembers the root issuer that the store is opened with.
+pub struct RememberIssuer {
+    /// The issuer.
+    pub issuer: String,
+}
+
+impl Step for RememberIssuer {
+    type Out = ();
+
+    async fn run<T: Tx>(&self, tx: &mut T) -> Result<(), StoreError> {
+        tx.write("UPDATE cell SET issuer = $1 WHERE one = 1", &[self.issuer.as_str().into()]).await.map(drop)
     }
 }

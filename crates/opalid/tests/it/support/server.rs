@@ -93,7 +93,14 @@ impl Server {
 
     /// Stops it and starts it again on the same data folder and port, with the same clock.
     pub async fn restart(self) -> Self {
+        let scheme = self.kind.scheme;
+        self.restart_under(scheme).await
+    }
+
+    /// The same, and its issuer has this scheme from now on.
+    pub async fn restart_under(self, scheme: &'static str) -> Self {
         let Stopped { clock, address, kind, data } = self.stopped().await;
+        let kind = Kind { scheme, ..kind };
         let socket = bind(address.port());
         let app = open(data.path(), address, &clock, &kind).await;
         let (stopping, running) = run(&app, socket);
