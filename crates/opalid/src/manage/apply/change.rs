@@ -152,8 +152,32 @@ fn patched<E: Serialize + DeserializeOwned>(
         _ => Map::new(),
     };
     fields.insert(name.to_owned(), asked.name.as_str().into());
-    merge(&mut fields, &asked.fields);
-    serde_json::from_value(Value::Object(fields)).map_err(|error| refused(error.to_string()))
+    with(&fields, &asked.fields).map_err(|error| refused(named(&error, asked, |one| with::<E>(&fields, one).err())))
+}
+
+/// An entry of these fields with this change.
+fn with<E: DeserializeOwned>(fields: &Map<String, Value>, change: &Map<String, Value>) -> serde_json::Result<E> {
+    let mut changed = fields.clone();
+    merge(&mut changed, change);
+    serde_json::from_value(Value::Object(changed))
+}
+
+/// What is wrong, with the name of the field that is wrong by itself: the parser tells only of its value.
+fn named(
+    error: &serde_json::Error,
+    asked: &OneChange,
+    wrong: impl Fn(&Map<String, Value>) -> Option<serde_json::Error>,
+) -> String {
+    let error = error.to_string();
+    // That names it already.
+    if error.starts_with("unknown field") {
+        return error;
+    }
+    let alone = asked.fields.iter().find_map(|(field, value)| {
+        let why = wrong(&Map::from_iter([(field.clone(), value.clone())]))?;
+        Some(format!("{field}: {why}"))
+    });
+    alone.unwrap_or(error)
 }
 
 /// RFC 7396: null removes, objects merge, everything else replaces.

@@ -215,6 +215,19 @@ async fn the_root_workspace_cannot_be_deleted_and_nothing_is_begun() {
 }
 
 #[tokio::test]
+async fn a_field_whose_value_is_none_of_its_kind_is_named() {
+    let server = server(false).await;
+    let fields = json!({"display_name": "Acme", "code_lifetime": "soon"});
+    let refused = server.change("workspace", "update", "default", fields).await.unwrap_err();
+    assert!(refused.starts_with("nothing was changed: code_lifetime: invalid type"), "{refused}");
+    let fields = json!({"name": "App", "redirect_uris": 7});
+    let refused = server.change("client", "create", "app", fields).await.unwrap_err();
+    assert!(refused.starts_with("nothing was changed: redirect_uris: invalid type"), "{refused}");
+    let refused = server.change("client", "create", "app", json!({"nmae": "App"})).await.unwrap_err();
+    assert!(refused.starts_with("nothing was changed: unknown field `nmae`"), "{refused}");
+}
+
+#[tokio::test]
 async fn a_secret_that_changes_leaves_the_old_one_good_for_a_day() {
     let server = server(false).await;
     server.apply(&declared(&acme())).await;
