@@ -4,6 +4,7 @@
 //! not it may be remembered; `core::alive` decides, nobody else.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use opalid_core::alive::{self, Allowed, Reason, Standing, Verdict};
@@ -18,6 +19,7 @@ use crate::Store;
 use crate::error::Outage;
 use crate::feed::Touched;
 use crate::memory::{Begun, RememberedGrant, StandingKey};
+use crate::steps::code::{RedeemCode, RedeemedCode};
 use crate::steps::evidence::{Beside, Evidence, LoadEvidence, LoadStandings, LoadToken};
 use crate::steps::standing::{Interned, StandingEntitlement};
 
@@ -180,6 +182,20 @@ impl Store {
             today.retain(|resource| entitlement.resources.iter().any(|(id, _)| *id == resource.id));
             Effective { entitlement, resources: today }
         }))
+    }
+
+    /// Redeems a code. Its grant is remembered as the step saw it: the first token is minted without a look at the store.
+    pub async fn redeem(&self, step: RedeemCode) -> Result<RedeemedCode, Outage> {
+        let at = self.memory.begin();
+        let redeemed = self.run(step).await?;
+        if let RedeemedCode::Fresh(redemption) = &redeemed {
+            let mut grant = redemption.grant.clone();
+            self.memory.share(&mut grant.entitlements);
+            // A first use: no token came of it before, so none was killed.
+            let remembered = Arc::new(RememberedGrant::new(grant, false, HashSet::new()));
+            self.memory.fill(at, Touched::Grant(remembered.grant.id), |filling| filling.grant(&remembered));
+        }
+        Ok(redeemed)
     }
 
     /// The standing grant that holds an entitlement, if memory knows one that stands.

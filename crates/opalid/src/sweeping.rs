@@ -17,6 +17,8 @@ use crate::app::App;
 const PAUSE: Duration = Duration::from_secs(2);
 /// How many rows a batch removes, or looks at.
 const BATCH: u32 = 500;
+/// How many killed tokens a batch looks at: their rows are small, and can be many.
+const KILLED_BATCH: u32 = 5_000;
 
 /// Sweeps until `stop`.
 pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
@@ -35,10 +37,12 @@ pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
             tracing::warn!(%error, "expired rows were not swept; they are tried again later");
         }
         let Some(table) = tables.next() else { return };
-        if let Err(error) = looked_at(&app, *table, &mut stands, &stop).await
-            && is_news(&error)
-        {
-            tracing::warn!(%error, ?table, "a batch of expired rows was not swept; it is tried again later");
+        for (table, limit) in [(*table, BATCH), (SweptTable::Killed, KILLED_BATCH)] {
+            if let Err(error) = looked_at(&app, (table, limit), &mut stands, &stop).await
+                && is_news(&error)
+            {
+                tracing::warn!(%error, ?table, "a batch of expired rows was not swept; it is tried again later");
+            }
         }
     }
 }
@@ -52,8 +56,10 @@ fn is_news(error: &StoreError) -> bool {
 /// they go as fast. Then it is said how many requests wait.
 pub async fn aged(app: &App, stop: &watch::Receiver<bool>) -> Result<(), StoreError> {
     let applied = app.store.memory().position();
-    for what in [Aged::Requests, Aged::Killed, Aged::Feed(applied), Aged::Audit(app.audit_kept)] {
-        while is_full(app.store.run(SweepAged { what, limit: BATCH, now: app.now() }).await?) && !*stop.borrow() {}
+    for what in [Aged::Requests, Aged::Feed(applied), Aged::Audit(app.audit_kept)] {
+        while is_full(app.store.run(SweepAged { what, limit: BATCH, now: app.now() }).await?, BATCH) && !*stop.borrow()
+        {
+        }
     }
     app.metrics.requests_waiting.set(app.store.read(CountWaiting).await?);
     Ok(())
@@ -62,23 +68,23 @@ pub async fn aged(app: &App, stop: &watch::Receiver<bool>) -> Result<(), StoreEr
 /// Looks at the next rows of a table; at those after them too, as long as all that it finds is over.
 async fn looked_at(
     app: &App,
-    table: SweptTable,
+    (table, limit): (SweptTable, u32),
     stands: &mut HashMap<SweptTable, SweepPosition>,
     stop: &watch::Receiver<bool>,
 ) -> Result<(), StoreError> {
     loop {
-        let step = Sweep { table, after: stands.get(&table).copied(), limit: BATCH, now: app.now() };
+        let step = Sweep { table, after: stands.get(&table).copied(), limit, now: app.now() };
         let swept = app.store.run(step).await?;
         match swept.next {
             Some(next) => stands.insert(table, next),
             None => stands.remove(&table),
         };
-        if !is_full(swept.removed) || *stop.borrow() {
+        if !is_full(swept.removed, limit) || *stop.borrow() {
             return Ok(());
         }
     }
 }
 
-fn is_full(removed: usize) -> bool {
-    u32::try_from(removed).is_ok_and(|removed| removed >= BATCH)
+fn is_full(removed: usize, limit: u32) -> bool {
+    u32::try_from(removed).is_ok_and(|removed| removed >= limit)
 }

@@ -17,6 +17,7 @@ use crate::steps::evidence::GrantFacts;
 on_every_engine! {
     a_stranger_to_what_a_code_is_bound_to_neither_uses_it_nor_cuts_what_came_of_it;
     a_refused_resource_uses_no_code_up;
+    what_a_first_use_found_is_remembered_until_the_grant_is_cut;
     a_code_and_its_replay_at_once_cut_the_grant_whatever_a_stranger_tries_meanwhile;
 }
 
@@ -120,6 +121,25 @@ async fn a_refused_resource_uses_no_code_up(place: &Place) {
     }
     let redeemed = world.store.run(RedeemCode { resource: Some(world.resource), ..redeem() }).await.unwrap();
     assert!(matches!(redeemed, RedeemedCode::Fresh(_)));
+}
+
+async fn what_a_first_use_found_is_remembered_until_the_grant_is_cut(place: &Place) {
+    let world = World::new(place).await;
+    let (grant, redeem) = issue(&world).await;
+    let remembered = || world.store.memory().trust().unwrap().grant(grant.id);
+    let refused = RedeemCode { verifier: None, ..redeem() };
+    assert!(matches!(world.store.redeem(refused).await.unwrap(), RedeemedCode::Unbound(_)));
+    assert!(remembered().is_none());
+    let reads = world.store.reads();
+    assert!(matches!(world.store.redeem(redeem()).await.unwrap(), RedeemedCode::Fresh(_)));
+    let known = remembered().unwrap();
+    assert_eq!((known.grant.epoch, known.standing), (grant.epoch, false));
+    assert!(known.grant.guard.matches(&grant.guard) && known.grant.entitlement(EntitlementNo(0)).is_some());
+    drop(known);
+    assert_eq!(world.store.reads(), reads);
+    assert!(matches!(world.store.redeem(redeem()).await.unwrap(), RedeemedCode::Replayed));
+    assert!(remembered().is_none());
+    assert_ne!(epoch_of(&world, &grant).await, Epoch::FIRST);
 }
 
 async fn a_code_and_its_replay_at_once_cut_the_grant_whatever_a_stranger_tries_meanwhile(place: &Place) {

@@ -11,7 +11,7 @@ use super::place::Place;
 use super::world::{END, Token, World};
 use crate::steps::client::ClientEvent;
 use crate::steps::revoke::{CutGrant, KILLED_KEPT, KillLimits, KillToken, Revoked};
-use crate::steps::sweep::{Aged, SweepAged};
+use crate::steps::sweep::{Sweep, SweptTable};
 use crate::steps::user::UserEvent;
 
 on_every_engine! {
@@ -205,7 +205,8 @@ async fn a_grant_of_which_too_many_tokens_were_killed_is_cut_and_what_is_repeate
             }
             assert_eq!(world.why_dead(&witness).await, None);
             let now = UnixTime(1).plus(KILLED_KEPT).plus(Seconds(1));
-            assert_eq!(world.store.run(SweepAged { what: Aged::Killed, limit: 100, now }).await.unwrap(), most);
+            let sweep = Sweep { table: SweptTable::Killed, after: None, limit: 100, now };
+            assert_eq!(world.store.run(sweep).await.unwrap().removed, most);
         }
         for _ in 0..=most {
             assert_eq!(world.why_dead(&witness).await, None);

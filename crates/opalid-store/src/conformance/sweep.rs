@@ -13,8 +13,10 @@ use crate::feed::Position;
 use crate::steps::Stamp;
 use crate::steps::events::{EventRange, ListEvents};
 use crate::steps::evidence::{GrantFacts, find_grant};
+use crate::steps::list::FindGrant;
 use crate::steps::refresh::{NewChain, insert_chain};
 use crate::steps::request::{BeginRequest, Begun, FindRequest, WAITING_MAX};
+use crate::steps::revoke::{KILLED_KEPT, KillToken, Revoked};
 use crate::steps::session::StartSession;
 use crate::steps::standing::insert_grant;
 use crate::steps::sweep::{Aged, FEED_KEPT, KEPT, Sweep, SweepAged, SweptTable, TOKENS_KEPT};
@@ -23,6 +25,7 @@ use crate::{Step, StoreError, Tx};
 on_every_engine! {
     requests_go_by_their_end_however_many_there_are;
     changes_go_after_a_week_but_none_that_memory_has_still_to_read;
+    killed_tokens_go_by_their_end_grant_by_grant;
     audit_rows_go_after_as_long_as_they_are_kept;
     a_grant_bound_to_a_session_goes_with_it;
     an_offline_grant_goes_when_no_token_can_be_left_of_it;
@@ -147,6 +150,27 @@ async fn changes_go_after_a_week_but_none_that_memory_has_still_to_read(place: &
     world.cut(grant).await;
     assert_eq!(world.why_dead(&alive).await, Some(Reason::GrantCut));
     assert_eq!((world.store.memory().position(), count(&world, FEED).await), (Position(applied.0 + 1), 1));
+}
+
+async fn killed_tokens_go_by_their_end_grant_by_grant(place: &Place) {
+    let world = World::new(place).await;
+    let client = world.interned().await;
+    let person = world.user_token(&[Ancestor::User(world.user)]).await.sealed;
+    for (grant, number) in [client, (person.grant, person.entitlement)] {
+        for n in 0..5 {
+            // More of one grant than a batch looks at.
+            let expires_at = if n < 3 { NOW } else { END };
+            let step = KillToken { expires_at, ..world.kill(&world.token(grant, number).await) };
+            assert_eq!(world.store.run(step).await.unwrap(), Revoked::Dead);
+        }
+    }
+    let kept = NOW.plus(KILLED_KEPT);
+    assert_eq!(sweep(&world, SweptTable::Killed, kept).await, 0);
+    assert_eq!((sweep(&world, SweptTable::Killed, kept.plus(SECOND)).await, count(&world, KILLED).await), (6, 4));
+    for grant in [client.0, person.grant] {
+        let listed = world.store.read(FindGrant { workspace: world.workspace, id: grant }).await.unwrap();
+        assert_eq!(listed.unwrap().kills, 2);
+    }
 }
 
 async fn audit_rows_go_after_as_long_as_they_are_kept(place: &Place) {

@@ -14,6 +14,7 @@ const ALL: &[(u32, &str)] = &[
     (3, include_str!("../migrations/0003_waiting.sql")),
     (4, include_str!("../migrations/0004_browser.sql")),
     (5, include_str!("../migrations/0005_issuer.sql")),
+    (6, include_str!("../migrations/0006_fewer_indexes.sql")),
 ];
 
 /// What stands for the type tokens of a migration's text.

@@ -22,25 +22,36 @@ use crate::steps::user::FindUser;
 /// The columns [`read_grant`] wants.
 macro_rules! grant_columns {
     () => {
-        "id, guard, epoch, client, user_id, lineage, entitlements, kills, standing"
+        "id, guard, epoch, client, user_id, lineage, entitlements, standing"
     };
 }
 pub(crate) use grant_columns;
 
-/// The columns [`read_held_grant`] wants, of `grants g`; ten of them.
+/// Where what is asked for behind [`grant_columns`] begins.
+pub(crate) const GRANT_COLUMNS: usize = 8;
+
+/// Whether tokens of a grant were revoked one by one.
+macro_rules! any_killed {
+    () => {
+        "CASE WHEN EXISTS (SELECT 1 FROM killed WHERE killed.workspace = grants.workspace
+             AND killed.grant_id = grants.id) THEN 1 ELSE 0 END"
+    };
+}
+
+/// The columns [`read_held_grant`] wants, of `grants g`; nine of them.
 macro_rules! held_grant_columns {
     () => {
-        "g.id, g.guard, g.epoch, g.client, g.user_id, g.lineage, g.entitlements, g.kills, g.standing, g.facts"
+        "g.id, g.guard, g.epoch, g.client, g.user_id, g.lineage, g.entitlements, g.standing, g.facts"
     };
 }
 pub(crate) use held_grant_columns;
 
 /// Where the columns of what hangs from a grant begin, behind [`held_grant_columns`].
-pub(crate) const BEHIND_GRANT: usize = 10;
+pub(crate) const BEHIND_GRANT: usize = 9;
 
 /// A grant and its facts.
 pub(crate) fn read_held_grant(row: &Row) -> Result<(GrantRow, GrantFacts), StoreError> {
-    Ok((read_grant(row)?, row.json(9)?))
+    Ok((read_grant(row)?, row.json(8)?))
 }
 
 /// Facts of one authorization that no check of an access token needs.
@@ -57,7 +68,6 @@ pub struct GrantFacts {
 /// A grant as its row has it.
 pub(crate) struct GrantRow {
     pub grant: Grant,
-    pub kills: i64,
     pub standing: Option<Vec<u8>>,
 }
 
@@ -73,7 +83,7 @@ pub(crate) fn read_grant(row: &Row) -> Result<GrantRow, StoreError> {
         lineage,
         entitlements: entitlements.into_iter().map(Arc::new).collect(),
     };
-    Ok(GrantRow { grant, kills: row.int(7)?, standing: row.opt(8, |row, at| Ok(row.blob(at)?.to_vec()))? })
+    Ok(GrantRow { grant, standing: row.opt(7, |row, at| Ok(row.blob(at)?.to_vec()))? })
 }
 
 /// A grant and its ancestors as they stand.
@@ -96,8 +106,16 @@ impl Step for LoadEvidence {
     type Out = Option<Evidence>;
 
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<Self::Out, StoreError> {
-        let Some(row) = find_grant(tx, self.workspace, self.grant).await? else { return Ok(None) };
-        let killed = if row.kills > 0 { load_killed(tx, self.workspace, self.grant).await? } else { HashSet::new() };
+        let sql =
+            concat!("SELECT ", grant_columns!(), ", ", any_killed!(), " FROM grants WHERE workspace = $1 AND id = $2");
+        let found = tx.find(sql, &[self.workspace.as_bytes().into(), self.grant.as_bytes().into()]).await?;
+        let Some(found) = found else { return Ok(None) };
+        let row = read_grant(&found)?;
+        let killed = if found.bool(GRANT_COLUMNS)? {
+            load_killed(tx, self.workspace, self.grant).await?
+        } else {
+            HashSet::new()
+        };
         let standings = load_standings(tx, self.workspace, &row.grant.lineage).await?;
         let grant = Arc::new(RememberedGrant::new(row.grant, row.standing.is_some(), killed));
         Ok(Some(Evidence { grant, standings }))

@@ -9,7 +9,8 @@ use opalid_core::user::User;
 
 use crate::engine::tx::{Row, Step, Tx, Value};
 use crate::error::StoreError;
-use crate::steps::evidence::{GrantFacts, grant_columns, read_grant};
+use crate::steps::evidence::{GRANT_COLUMNS, GrantFacts, grant_columns, read_grant};
+use crate::steps::revoke::kills;
 use crate::steps::session::{SessionRow, read as read_session, session_columns};
 use crate::steps::{client, resource, user};
 
@@ -144,7 +145,7 @@ impl ListedGrant {
 
 macro_rules! listed_grant_columns {
     () => {
-        concat!(grant_columns!(), ", facts, created_at")
+        concat!(grant_columns!(), ", facts, created_at, ", kills!())
     };
 }
 
@@ -152,10 +153,10 @@ fn read_listed_grant(row: &Row) -> Result<ListedGrant, StoreError> {
     let found = read_grant(row)?;
     Ok(ListedGrant {
         standing: found.standing.is_some(),
-        kills: found.kills,
+        kills: row.int(GRANT_COLUMNS + 2)?,
         grant: found.grant,
-        facts: row.json(9)?,
-        created_at: row.time(10)?,
+        facts: row.json(GRANT_COLUMNS)?,
+        created_at: row.time(GRANT_COLUMNS + 1)?,
     })
 }
 

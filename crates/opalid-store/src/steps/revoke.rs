@@ -31,6 +31,16 @@ impl Default for KillLimits {
 /// How long a killed token's row is kept beyond its end: clocks step back.
 pub const KILLED_KEPT: opalid_core::time::Seconds = opalid_core::time::Seconds(24 * 3600);
 
+/// How many tokens of a grant were killed one by one. Of a person's there are few: they are counted, so that to kill one
+/// writes its row and no other. The grant of a client that asks for itself has a count of its own.
+macro_rules! kills {
+    () => {
+        "CASE WHEN user_id IS NULL THEN kills ELSE (SELECT COUNT(*) FROM killed
+             WHERE killed.workspace = grants.workspace AND killed.grant_id = grants.id) END"
+    };
+}
+pub(crate) use kills;
+
 /// What a revocation found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Revoked {
@@ -77,7 +87,9 @@ impl Step for KillToken {
         if killed == 0 {
             return Ok(dead_already(tx));
         }
-        tx.send("UPDATE grants SET kills = kills + 1 WHERE workspace = $1 AND id = $2", &of_grant).await?;
+        if !of_person {
+            tx.send("UPDATE grants SET kills = kills + 1 WHERE workspace = $1 AND id = $2", &of_grant).await?;
+        }
         if kills >= if of_person { self.limits.of_person } else { self.limits.of_client } {
             cut(tx, &self.stamp, self.grant, "too many tokens of the grant were revoked one by one").await?;
         } else {
@@ -132,7 +144,7 @@ struct Locked {
 
 /// Locks a grant's row, which is what orders refresh, revocation and redemption on one grant.
 async fn lock_grant<T: Tx>(tx: &mut T, of_grant: &[Value; 2]) -> Result<Option<Locked>, StoreError> {
-    let sql = "SELECT epoch, kills, user_id FROM grants WHERE workspace = $1 AND id = $2";
+    let sql = concat!("SELECT epoch, ", kills!(), ", user_id FROM grants WHERE workspace = $1 AND id = $2");
     let rows = tx.run_locking(sql, of_grant).await?;
     let read = |row: &Row| Ok(Locked { epoch: row.epoch(0)?, kills: row.int(1)?, of_person: !row.is_null(2) });
     rows.first().map(read).transpose()

@@ -122,7 +122,7 @@ async fn find_or_make<T: Tx>(tx: &mut T, stamp: &Stamp, standing: &[u8], new: &G
     }
     if insert_grant(tx, stamp, new, Some(standing), &GrantFacts::default()).await? {
         stamp.audit(tx, "grant.made", format!("grant {}", new.id), format!("client {}", new.client));
-        return Ok(GrantRow { grant: new.clone(), kills: 0, standing: Some(standing.to_vec()) });
+        return Ok(GrantRow { grant: new.clone(), standing: Some(standing.to_vec()) });
     }
     let rows = tx.run_locking(sql, &key).await?;
     rows.first()

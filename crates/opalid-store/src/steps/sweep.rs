@@ -8,8 +8,7 @@
 //! its next batch.
 
 mod grants;
-
-use std::collections::BTreeMap;
+mod killed;
 
 use opalid_core::time::{Seconds, UnixTime};
 use opalid_core::workspace::SEALED_LIFETIME_MAX;
@@ -29,10 +28,12 @@ pub const TOKENS_KEPT: Seconds = Seconds(SEALED_LIFETIME_MAX.0 + KEPT.0);
 pub const FEED_KEPT: Seconds = Seconds(7 * 24 * 3600);
 
 /// Where a sweep stands: the last key it looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SweepPosition {
     workspace: [u8; 16],
     id: [u8; 16],
+    /// The third part of the key of [`SweptTable::Killed`].
+    token: [u8; 12],
 }
 
 /// What is swept.
@@ -51,6 +52,8 @@ pub enum SweptTable {
     /// Grants that are over: what they hung from is gone, or nothing is left that tokens could come of, and the last
     /// one has expired.
     Grants,
+    /// Killed tokens; their rows carry the time they are kept beyond their end.
+    Killed,
     /// Clients whose workspace is gone.
     Clients,
     /// Resources whose workspace is gone.
@@ -114,6 +117,7 @@ impl SweptTable {
         Self::PasswordLinks,
         Self::Consents,
         Self::Grants,
+        Self::Killed,
         Self::Clients,
         Self::Resources,
         Self::Users,
@@ -127,7 +131,8 @@ impl SweptTable {
         }
     }
 
-    /// How to find the next keys, and how to remove what is over among them; `None` for grants, which take more.
+    /// How to find the next keys, and how to remove what is over among them; `None` for grants and
+    /// killed tokens, which take more.
     const fn sql(self) -> Option<(&'static str, &'static str)> {
         Some(match self {
             Self::Codes => swept!("code", "expires_at < $5"),
@@ -138,7 +143,7 @@ impl SweptTable {
                 "consent",
                 concat!("created_at < $5 AND (", no_user!("consent"), " OR ", no_client!("consent"), ")")
             ),
-            Self::Grants => return None,
+            Self::Grants | Self::Killed => return None,
             Self::Clients => swept!("client", no_workspace!("client")),
             Self::Resources => swept!("resource", no_workspace!("resource")),
             Self::Users => swept!("users", no_workspace!("users")),
@@ -171,13 +176,19 @@ impl Step for Sweep {
     type Out = Swept;
 
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<Swept, StoreError> {
-        let Some((keys, remove)) = self.table.sql() else { return grants::sweep(tx, self).await };
-        let SweepPosition { workspace, id } = self.after.unwrap_or(SweepPosition { workspace: [0; 16], id: [0; 16] });
+        let Some((keys, remove)) = self.table.sql() else {
+            return if self.table == SweptTable::Killed {
+                killed::sweep(tx, self).await
+            } else {
+                grants::sweep(tx, self).await
+            };
+        };
+        let SweepPosition { workspace, id, .. } = self.after.unwrap_or_default();
         let from: [Value; 2] = [(&workspace).into(), (&id).into()];
         let [after_workspace, after_id] = from.clone();
         let rows = tx.run(keys, &[after_workspace, after_id, self.limit.into()]).await?;
         let Some(last) = rows.last() else { return Ok(Swept { removed: 0, next: None }) };
-        let last = SweepPosition { workspace: last.bytes(0)?, id: last.bytes(1)? };
+        let last = SweepPosition { workspace: last.bytes(0)?, id: last.bytes(1)?, ..SweepPosition::default() };
         let [workspace, id] = from;
         let cutoff = self.now.minus(self.table.kept()).into();
         let values = [workspace, id, (&last.workspace).into(), (&last.id).into(), cutoff];
@@ -198,8 +209,6 @@ impl Sweep {
 pub enum Aged {
     /// Requests that wait for a person no more.
     Requests,
-    /// Killed tokens; their rows carry the time they are kept beyond their end.
-    Killed,
     /// Changes that memory has applied up to this position: what it may still have to read stays, however old.
     Feed(Position),
     /// Audit rows older than this.
@@ -226,23 +235,6 @@ impl SweepAged {
         Ended::of(&rows)?.count(tx).await?;
         Ok(rows.len())
     }
-
-    /// Killed tokens are counted off their grants.
-    async fn sweep_killed<T: Tx>(&self, tx: &mut T) -> Result<usize, StoreError> {
-        let sql = "DELETE FROM killed WHERE (workspace, grant_id, jti) IN (
-                       SELECT workspace, grant_id, jti FROM killed WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)
-                   RETURNING workspace, grant_id";
-        let rows = tx.run(sql, &[self.now.into(), self.limit.into()]).await?;
-        let mut of_grants: BTreeMap<([u8; 16], [u8; 16]), i64> = BTreeMap::new();
-        for row in &rows {
-            *of_grants.entry((row.bytes(0)?, row.bytes(1)?)).or_default() += 1;
-        }
-        for ((workspace, grant), count) in of_grants {
-            let sql = "UPDATE grants SET kills = kills - $1 WHERE workspace = $2 AND id = $3";
-            tx.run(sql, &[count.into(), (&workspace).into(), (&grant).into()]).await?;
-        }
-        Ok(rows.len())
-    }
 }
 
 impl Step for SweepAged {
@@ -251,15 +243,15 @@ impl Step for SweepAged {
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<usize, StoreError> {
         match self.what {
             Aged::Requests => self.sweep_requests(tx).await,
-            Aged::Killed => self.sweep_killed(tx).await,
             Aged::Audit(kept) => {
                 let sql = "DELETE FROM audit WHERE (workspace, id) IN (
                                SELECT workspace, id FROM audit WHERE at < $1 ORDER BY at LIMIT $2) RETURNING at";
                 Ok(tx.run(sql, &[self.now.minus(kept).into(), self.limit.into()]).await?.len())
             }
             Aged::Feed(applied) => {
-                let sql = "DELETE FROM feed WHERE n IN (
-                               SELECT n FROM feed WHERE at < $1 AND n <= $2 ORDER BY at LIMIT $3) RETURNING n";
+                // In feed order, which is the order of time but where a clock stepped.
+                let sql = "DELETE FROM feed WHERE at < $1 AND n IN (
+                               SELECT n FROM feed WHERE n <= $2 ORDER BY n LIMIT $3) RETURNING n";
                 let applied = i64::try_from(applied.0).unwrap_or(i64::MAX);
                 let values = [self.now.minus(FEED_KEPT).into(), applied.into(), self.limit.into()];
                 Ok(tx.run(sql, &values).await?.len())

@@ -3,7 +3,7 @@
 mod settings;
 
 use opalid::manage::{Command, Reply, Request, handle};
-use opalid_store::steps::sweep::{Aged, Sweep, SweepAged, SweptTable};
+use opalid_store::steps::sweep::{Sweep, SweptTable};
 use serde_json::{Value, json};
 
 use crate::support::{CLIENT_CREDENTIALS, DEMO_API, Server, machine, serving};
@@ -94,7 +94,5 @@ async fn a_sweep_takes_what_is_over_and_leaves_what_lives() {
         let sweep = Sweep { table: *table, after: None, limit: 100, now: server.app.now() };
         assert_eq!(server.app.store.run(sweep).await.unwrap().next, None, "{table:?}");
     }
-    let sweep = SweepAged { what: Aged::Killed, limit: 100, now: server.app.now() };
-    assert_eq!(server.app.store.run(sweep).await.unwrap(), 0);
     assert!(server.is_active(DEMO_API, &token).await);
 }

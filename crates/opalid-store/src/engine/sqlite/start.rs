@@ -26,7 +26,9 @@ pub(super) fn start(path: &Path, around: &Surroundings) -> Result<(Connection, H
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 1000;";
     connection.execute_batch(set).map_err(refused)?;
     empty_wal(&connection, path)?;
-    connection.execute_batch("PRAGMA busy_timeout = 5000; PRAGMA cache_size = -65536;").map_err(refused)?;
+    // A page that several steps have changed since the last time is brought into the file once: 64 MB of log.
+    let set = "PRAGMA busy_timeout = 5000; PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 16384;";
+    connection.execute_batch(set).map_err(refused)?;
     keep_plans(&connection).map_err(refused)?;
     migrate(&mut connection)?;
     let head = take_over(&mut connection, around.owner, around.fresh)?;

@@ -26,7 +26,7 @@ const LOOK: &str = "SELECT workspace, id, lineage,
 
 /// Looks at the next grants and removes those that are over, with their chains and killed tokens.
 pub(super) async fn sweep<T: Tx>(tx: &mut T, batch: &Sweep) -> Result<Swept, StoreError> {
-    let after = batch.after.unwrap_or(SweepPosition { workspace: [0; 16], id: [0; 16] });
+    let after = batch.after.unwrap_or_default();
     let values: [Value; 5] = [
         batch.now.minus(KEPT).into(),
         batch.now.minus(TOKENS_KEPT).into(),
@@ -37,7 +37,7 @@ pub(super) async fn sweep<T: Tx>(tx: &mut T, batch: &Sweep) -> Result<Swept, Sto
     let rows = tx.run(LOOK, &values).await?;
     let mut swept = Swept { removed: 0, next: None };
     for row in &rows {
-        let position = SweepPosition { workspace: row.bytes(0)?, id: row.bytes(1)? };
+        let position = SweepPosition { workspace: row.bytes(0)?, id: row.bytes(1)?, ..SweepPosition::default() };
         swept.next = batch.next(rows.len(), position);
         if row.bool(3)? && (row.bool(4)? || hangs_from_nothing(tx, row).await?) {
             remove(tx, position).await?;
@@ -60,7 +60,7 @@ async fn hangs_from_nothing<T: Tx>(tx: &mut T, row: &Row) -> Result<bool, StoreE
     Ok(false)
 }
 
-async fn remove<T: Tx>(tx: &mut T, SweepPosition { workspace, id }: SweepPosition) -> Result<(), StoreError> {
+async fn remove<T: Tx>(tx: &mut T, SweepPosition { workspace, id, .. }: SweepPosition) -> Result<(), StoreError> {
     let key: [Value; 2] = [(&workspace).into(), (&id).into()];
     tx.send("DELETE FROM grants WHERE workspace = $1 AND id = $2", &key).await?;
     tx.send("DELETE FROM chain WHERE workspace = $1 AND grant_id = $2", &key).await?;

@@ -90,7 +90,7 @@ async fn every_table_can_be_swept() {
     for table in SweptTable::ALL {
         assert_eq!(sweep(&store, *table, 10, NOW).await, (0, 1), "{table:?}");
     }
-    for what in [Aged::Requests, Aged::Killed, Aged::Feed(Position(9)), Aged::Audit(Seconds(9))] {
+    for what in [Aged::Requests, Aged::Feed(Position(9)), Aged::Audit(Seconds(9))] {
         assert_eq!(store.run(SweepAged { what, limit: 10, now: NOW }).await.unwrap(), 0, "{what:?}");
     }
     drop(store);

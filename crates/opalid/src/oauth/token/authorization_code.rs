@@ -57,7 +57,7 @@ async fn redeem(
         open: mint::open(call, client, resource).await?,
         chain,
     };
-    match call.app.store.run(step).await.map_err(|error| reply::outage(&error))? {
+    match call.app.store.redeem(step).await.map_err(|error| reply::outage(&error))? {
         RedeemedCode::Fresh(redemption) => Ok(redemption),
         RedeemedCode::Replayed => Err(refused("this code was used before; everything that came of it was revoked")),
         RedeemedCode::Unknown => Err(unknown()),

@@ -1,0 +1,2 @@
+DROP INDEX killed_expires;
+DROP INDEX feed_at;
