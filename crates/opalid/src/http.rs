@@ -8,6 +8,7 @@ pub mod client_auth;
 mod connections;
 pub mod cookies;
 pub mod cors;
+pub mod json;
 pub mod limits;
 pub mod listen;
 pub mod page;

@@ -2,44 +2,44 @@
 
 use std::cell::RefCell;
 
-/// The system's source of randomness failed; nothing that needs a secret can go on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the system's source of randomness failed")]
-pub struct NoRandomness;
+use zeroize::Zeroize;
+
+/// How many bytes are drawn at once.
+const DRAWN: usize = 512;
 
 /// `N` random bytes, fit for secrets.
 ///
 /// AWS-LC's generator cannot fail once it is seeded; where it does, the process ends rather than go on with bytes
-/// that somebody could guess.
+/// that somebody could guess. Each thread draws many at once and wipes what it has given away: the generator hardens
+/// itself before every draw, which costs more than the draw. This process never forks.
 #[must_use]
 pub fn bytes<const N: usize>() -> [u8; N] {
-    try_bytes().unwrap_or_else(|_| std::process::abort())
-}
-
-/// `N` random bytes, or the news that there are none.
-pub fn try_bytes<const N: usize>() -> Result<[u8; N], NoRandomness> {
-    let mut bytes = [0; N];
-    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| NoRandomness)?;
-    Ok(bytes)
-}
-
-/// How many nonces are drawn at once.
-const NONCES: usize = 32;
-
-/// A nonce for a sealed reference. It is no secret: it leaves as the token's `jti`.
-///
-/// Each thread draws many at once: the generator hardens itself before every draw, which costs more than the draw.
-#[must_use]
-pub fn nonce() -> [u8; 12] {
     thread_local! {
-        static DRAWN: RefCell<Vec<[u8; 12]>> = const { RefCell::new(Vec::new()) };
+        static POOL: RefCell<Pool> = const { RefCell::new(Pool { bytes: [0; DRAWN], left: 0 }) };
     }
-    DRAWN.with_borrow_mut(|drawn| {
-        if drawn.is_empty() {
-            drawn.extend_from_slice(bytes::<{ NONCES * 12 }>().as_chunks().0);
+    POOL.with_borrow_mut(Pool::take).unwrap_or_else(|| std::process::abort())
+}
+
+/// What is left of a draw: the first bytes.
+struct Pool {
+    bytes: [u8; DRAWN],
+    left: usize,
+}
+
+impl Pool {
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        const { assert!(N <= DRAWN) };
+        if self.left < N {
+            self.left = 0;
+            aws_lc_rs::rand::fill(&mut self.bytes).ok()?;
+            self.left = DRAWN;
         }
-        drawn.pop().unwrap_or_else(bytes)
-    })
+        let given = self.bytes.get_mut(..self.left)?.last_chunk_mut::<N>()?;
+        let taken = *given;
+        given.zeroize();
+        self.left -= N;
+        Some(taken)
+    }
 }
 
 #[cfg(test)]
@@ -49,13 +49,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_draws_differ() {
-        assert_ne!(bytes::<32>(), bytes::<32>());
+    fn no_bytes_come_twice_within_a_draw_or_after_it() {
+        let drawn: HashSet<[u8; 12]> = (0..3 * DRAWN / 12 + 1).map(|_| bytes()).collect();
+        assert_eq!(drawn.len(), 3 * DRAWN / 12 + 1);
     }
 
     #[test]
-    fn no_nonce_comes_twice_within_a_draw_or_after_it() {
-        let nonces: HashSet<_> = (0..3 * NONCES + 1).map(|_| nonce()).collect();
-        assert_eq!(nonces.len(), 3 * NONCES + 1);
+    fn what_was_given_away_is_wiped() {
+        let mut pool = Pool { bytes: [0; DRAWN], left: 0 };
+        let (first, second) = (pool.take::<16>().unwrap(), pool.take::<32>().unwrap());
+        assert_eq!(pool.left, DRAWN - 48);
+        assert!(first != [0; 16] && second != [0; 32]);
+        assert_eq!(pool.bytes[DRAWN - 48..], [0; 48]);
+        assert_ne!(pool.bytes[..16], [0; 16]);
     }
 }

@@ -7,6 +7,8 @@ use http_body_util::Full;
 use opalid_core::error::{ErrorCode, OAuthError};
 use serde::Serialize;
 
+use crate::http::json::JsonObject;
+
 /// An answer on its way out.
 pub type Reply = Response<Full<Bytes>>;
 
@@ -21,6 +23,13 @@ pub fn with_body(status: StatusCode, content_type: &'static str, body: impl Into
 /// 200 with JSON that nobody may keep (RFC 6749 §5.1).
 pub fn json(value: &impl Serialize) -> Reply {
     json_with(StatusCode::OK, value)
+}
+
+/// 200 with an object that nobody may keep.
+pub fn object(object: JsonObject) -> Reply {
+    let mut reply = with_body(StatusCode::OK, "application/json", object.end());
+    no_store(&mut reply);
+    reply
 }
 
 /// JSON that nobody may keep, with another status.

@@ -18,10 +18,10 @@ use opalid_core::time::UnixTime;
 use opalid_core::token::{Access, PresentedToken, Refresh};
 use opalid_store::check::Effective;
 use opalid_store::steps::refresh::FindChain;
-use serde::Serialize;
 
 use crate::http::call::Call;
 use crate::http::client_auth::{self, AuthenticatedClient};
+use crate::http::json::JsonObject;
 use crate::http::reply::{self, Reply};
 use crate::metrics::Introspected;
 
@@ -41,32 +41,8 @@ pub async fn endpoint(call: &Call<'_>) -> Reply {
     }
 }
 
-/// What a live token is to the caller (RFC 7662 §2.2).
-#[derive(Debug, Serialize)]
-struct Facts<'a> {
-    active: bool,
-    iss: &'a str,
-    sub: &'a str,
-    aud: Audience<'a>,
-    client_id: &'a str,
-    /// Absent if there is none: a scope has at least one name (RFC 6749 §3.3).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    scope: Option<&'a str>,
-    exp: i64,
-    iat: i64,
-    nbf: i64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    jti: Option<String>,
-    /// Absent for a refresh token: what checks for `Bearer` must not take one for an access token.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    token_type: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    username: Option<&'a str>,
-}
-
 /// One audience is a text, several are a list (RFC 7519 §4.1.3).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Audience<'a> {
     /// One.
     One(&'a str),
@@ -198,6 +174,7 @@ struct About {
     issued_at: UnixTime,
     expires_at: UnixTime,
     jti: Option<String>,
+    /// None for a refresh token: what checks for `Bearer` must not take one for an access token.
     token_type: Option<&'static str>,
 }
 
@@ -216,21 +193,21 @@ async fn facts(
     if let (Some(id), None) = (grant.user, &user) {
         return Ok(Verdict::Inactive(Reason::AncestorGone(Ancestor::User(id))));
     }
+    // What a live token is to the caller (RFC 7662 §2.2).
     let subject = user.as_deref().map(|user| user.id.to_string());
-    Ok(Verdict::Active(reply::json(&Facts {
-        active: true,
-        iss: &call.issuer.url,
-        sub: subject.as_deref().unwrap_or(&client.client_id),
-        aud,
-        client_id: &client.client_id,
-        scope: Some(scope.as_str()).filter(|scope| !scope.is_empty()),
-        exp: of.expires_at.0,
-        iat: of.issued_at.0,
-        nbf: of.issued_at.0,
-        jti: of.jti,
-        token_type: of.token_type,
-        username: user.as_deref().map(|user| user.username.as_str()),
-    })))
+    let mut facts = JsonObject::begin();
+    facts.is("active").text("iss", &call.issuer.url).text("sub", subject.as_deref().unwrap_or(&client.client_id));
+    match aud {
+        Audience::One(aud) => facts.text("aud", aud),
+        Audience::Several(aud) => facts.texts("aud", &aud),
+    };
+    facts.text("client_id", &client.client_id);
+    // Absent if there is none: a scope has at least one name (RFC 6749 §3.3).
+    facts.text_if("scope", Some(scope.as_str()).filter(|scope| !scope.is_empty()));
+    facts.number("exp", of.expires_at.0).number("iat", of.issued_at.0).number("nbf", of.issued_at.0);
+    facts.text_if("jti", of.jti.as_deref()).text_if("token_type", of.token_type);
+    facts.text_if("username", user.as_deref().map(|user| user.username.as_str()));
+    Ok(Verdict::Active(reply::object(facts)))
 }
 
 /// What the caller may see: all of a token issued to it or if it may introspect everything; else the part

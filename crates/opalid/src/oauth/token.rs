@@ -13,17 +13,18 @@ use opalid_core::request::TokenRequest;
 
 use crate::http::call::Call;
 use crate::http::client_auth;
+use crate::http::json::JsonObject;
 use crate::http::reply::{self, Reply};
 
 /// POST /token.
 pub async fn endpoint(call: &Call<'_>) -> Reply {
     match answer(call).await {
-        Ok(tokens) => reply::json(&tokens),
+        Ok(tokens) => reply::object(tokens),
         Err(error) => reply::oauth_error(&error, &call.issuer.url),
     }
 }
 
-async fn answer(call: &Call<'_>) -> Result<mint::Tokens, OAuthError> {
+async fn answer(call: &Call<'_>) -> Result<JsonObject, OAuthError> {
     let form = call.form()?;
     let client = client_auth::authenticate(call, &form).await?;
     let request = TokenRequest::parse(&form)?;

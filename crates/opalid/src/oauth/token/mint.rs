@@ -15,9 +15,9 @@ use opalid_core::time::Seconds;
 use opalid_core::token::{Access, Jti, Sealed};
 use opalid_store::memory::RememberedGrant;
 use opalid_store::steps::evidence::GrantFacts;
-use serde::Serialize;
 
 use crate::http::call::Call;
+use crate::http::json::JsonObject;
 use crate::http::reply;
 use crate::metrics::Minted;
 use crate::random;
@@ -119,21 +119,8 @@ impl IdTokenWish {
     }
 }
 
-/// The answer of the token endpoint.
-#[derive(Serialize)]
-pub struct Tokens {
-    access_token: String,
-    token_type: &'static str,
-    expires_in: u32,
-    scope: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id_token: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    refresh_token: Option<String>,
-}
-
-/// Mints what was decided.
-pub fn tokens(call: &Call<'_>, client: &Client, minting: Minting) -> Result<Tokens, OAuthError> {
+/// Mints what was decided; gives the answer of the token endpoint (RFC 6749 §5.1).
+pub fn tokens(call: &Call<'_>, client: &Client, minting: Minting) -> Result<JsonObject, OAuthError> {
     let Minting { grant, number, entitlement, id_token, refresh_token } = minting;
     let valid_for: Seconds = call.issuer.settings().access_token_lifetime;
     let sealed = Sealed {
@@ -145,14 +132,17 @@ pub fn tokens(call: &Call<'_>, client: &Client, minting: Minting) -> Result<Toke
         expires_at: call.now.plus(valid_for),
         confirmation: None,
     };
-    let access_token = call.issuer.sealer.seal::<Access>(&sealed, Jti(random::nonce()));
+    let access_token = call.issuer.sealer.seal::<Access>(&sealed, Jti(random::bytes()));
     call.app.metrics.minted.count(Minted::Access);
     let id_token = match id_token.filter(|_| entitlement.openid.has(OpenIdScope::OpenId)) {
         Some(wish) => Some(sign_id_token(call, client, wish, &access_token)?),
         None => None,
     };
-    let scope = entitlement.scope().to_string();
-    Ok(Tokens { access_token, token_type: "Bearer", expires_in: valid_for.0, scope, id_token, refresh_token })
+    let mut tokens = JsonObject::begin();
+    tokens.text("access_token", &access_token).text("token_type", "Bearer").number("expires_in", valid_for.0.into());
+    tokens.text("scope", entitlement.scope().as_str());
+    tokens.text_if("id_token", id_token.as_deref()).text_if("refresh_token", refresh_token.as_deref());
+    Ok(tokens)
 }
 
 /// An ID token (OpenID Core §2).
