@@ -1,25 +1,19 @@
 //! What a restart keeps.
 
 use opalid::config::LogFormat;
-use opalid::telemetry;
 
-use crate::support::folder::Folder;
+use crate::support::log::Log;
 use crate::support::{DEMO_API, Server};
 
 #[tokio::test]
 async fn a_start_with_another_issuer_than_the_last_one_says_so_once() {
-    let log = Folder::new();
-    std::fs::create_dir_all(log.path()).unwrap();
-    let path = log.path().join("log");
-    let file = std::fs::File::create(&path).unwrap();
-    let lines = telemetry::subscriber(LogFormat::Text, "warn".parse().unwrap(), move || file.try_clone().unwrap());
-    let _listening = tracing::subscriber::set_default(lines);
-    let said = || std::fs::read_to_string(&path).unwrap().matches("the issuer was ").count();
+    let (log, _listening) = Log::listen(LogFormat::Text, "warn");
+    let said = || log.text().matches("the issuer was ").count();
     let server = Server::empty().await.restart().await;
     let former = server.issuer.clone();
     assert_eq!(said(), 0);
     let server = server.restart_under("https").await;
-    let text = std::fs::read_to_string(&path).unwrap();
+    let text = log.text();
     assert!(text.contains(&format!("the issuer was {former} and is {} now", server.issuer)), "{text}");
     server.restart().await;
     assert_eq!(said(), 1);

@@ -1,37 +1,17 @@
 //! Sign-ins that fail, in the log and in the metrics.
 
-use std::io;
-use std::sync::{Arc, Mutex};
-
 use opalid::config::LogFormat;
-use opalid::telemetry;
 use opalid_store::steps::user::UserEvent;
 use serde_json::Value;
 
 use super::{sign_in_page, try_with};
 use crate::support::Server;
+use crate::support::log::Log;
 use crate::support::person::password_of;
-
-/// What was logged.
-#[derive(Clone, Default)]
-struct Written(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Written {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 #[tokio::test]
 async fn a_sign_in_that_failed_is_logged_with_why_and_from_where_and_never_with_what_was_typed() {
-    let written = Written::default();
-    let writer = written.clone();
-    let lines = telemetry::subscriber(LogFormat::Json, "debug".parse().unwrap(), move || writer.clone());
-    let _listening = tracing::subscriber::set_default(lines);
+    let (log, _listening) = Log::listen(LogFormat::Json, "debug");
     let server = Server::with_people().await;
     server.touch_user("bob", UserEvent::Suspended).await;
     let user_id = async |name: &str| {
@@ -58,7 +38,7 @@ async fn a_sign_in_that_failed_is_logged_with_why_and_from_where_and_never_with_
         assert!(!answer.text().contains("suspended") && !answer.text().contains("unknown user"));
         requests.push(answer.header("x-request-id").unwrap().to_owned());
     }
-    let said = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+    let said = log.text();
     for secret in ["a wrong guess", "a typed password", &password_of("bob")] {
         assert!(!said.contains(secret), "{said}");
     }

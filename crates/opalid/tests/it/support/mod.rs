@@ -6,6 +6,7 @@ pub mod demo_person;
 pub mod folder;
 pub mod html;
 pub mod http;
+pub mod log;
 pub mod person;
 pub mod server;
 pub mod visitor;
