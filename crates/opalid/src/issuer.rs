@@ -55,6 +55,8 @@ pub struct Issuer {
     pub refresh_keys: Vec<NumberedKey>,
     /// Binds forms to their browser.
     pub forms: FormTokens,
+    /// Authenticates the names of stored requests; as old as the workspace, so that a restart ends none.
+    pub request_key: hmac::Key,
     /// Knows browsers that signed a person in before.
     pub devices: Devices,
     /// The names of its cookies.
@@ -98,6 +100,7 @@ impl Issuer {
             row_sealer: sealer(&record, KeyPurpose::Row, master)?,
             refresh_keys: ring(&record, KeyPurpose::Refresh, master)?,
             forms: FormTokens::new(&derive(&page_key, b"forms")?, origin),
+            request_key: hmac::Key::new(hmac::HMAC_SHA256, &derive(&page_key, b"requests")?),
             devices: Devices::new(&derive(&page_key, b"devices")?),
             cookies: CookieNames::new(transport, &record.workspace.name),
             signing,

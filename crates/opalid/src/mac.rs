@@ -14,7 +14,7 @@ pub fn mac(key: &hmac::Key, parts: &[&[u8]]) -> hmac::Tag {
     context.sign()
 }
 
-/// The first sixteen bytes of the MAC: enough for a key in memory, where nobody can search for collisions.
+/// The first sixteen bytes of the MAC: enough where nobody can search for collisions, and too many to guess.
 pub fn short(key: &hmac::Key, parts: &[&[u8]]) -> [u8; 16] {
     let mut out = [0; 16];
     for (to, from) in out.iter_mut().zip(mac(key, parts).as_ref()) {

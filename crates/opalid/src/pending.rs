@@ -141,7 +141,8 @@ impl Pending {
     /// The URL of a page for this request.
     pub fn url(&self, call: &Call<'_>, endpoint: Endpoint) -> String {
         let client = form_urlencoded::byte_serialize(self.request.client_id.as_bytes()).collect::<String>();
-        format!("{}{}?client_id={client}&request={}", call.issuer.url, endpoint.path(), self.id)
+        let name = waiting::name::<Self>(call, self.id);
+        format!("{}{}?client_id={client}&request={name}", call.issuer.url, endpoint.path())
     }
 
     /// Where the browser goes once a page has done its part.

@@ -101,11 +101,15 @@ impl SigningOut {
 
     /// The page that asks the person.
     pub fn ask_url(&self, call: &Call<'_>) -> String {
-        waiting::url(call, Endpoint::SignOut, self.id)
+        self.url(call, Endpoint::SignOut)
     }
 
     /// Where the browser goes once its cookies are there, or the person has answered.
     pub fn continue_url(&self, call: &Call<'_>) -> String {
-        waiting::url(call, Endpoint::ContinueLogout, self.id)
+        self.url(call, Endpoint::ContinueLogout)
+    }
+
+    fn url(&self, call: &Call<'_>, endpoint: Endpoint) -> String {
+        format!("{}{}?request={}", call.issuer.url, endpoint.path(), waiting::name::<Self>(call, self.id))
     }
 }

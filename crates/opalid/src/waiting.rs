@@ -1,10 +1,13 @@
 //! What waits for a person between two requests: a record in the store, named `request` in a URL.
 //!
-//! Holds: a record of one kind never reads as one of another. It belongs to the first browser that comes with its id, by
+//! Holds: a name that we did not give out is refused without a read: it carries a MAC under a key of the workspace, so that
+//! nobody makes the store look for records that never were. A record of one kind never reads as one of another. It belongs to the first browser that comes with its id, by
 //! the cookie that forms are bound to: for every other it is over, so that the id alone opens nothing. Records are bounded
 //! in size, in how many wait, and in how many one address may begin. One that no browser comes back with goes soon, and
 //! one that no person has answered anything for makes room when there is none. What is over is never stored again.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Method;
 use opalid_core::error::{ErrorCode, OAuthError};
 use opalid_core::ids::RequestId;
@@ -16,11 +19,12 @@ use opalid_store::steps::request::{
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use subtle::ConstantTimeEq;
 
 use crate::browser;
 use crate::http::call::Call;
 use crate::http::reply;
-use crate::http::routes::Endpoint;
+use crate::mac;
 
 /// How long a record waits for anybody to come back with it.
 const UNTOUCHED: Seconds = Seconds(600);
@@ -111,7 +115,7 @@ fn document<W: Waiting>(record: &W, longest: usize) -> Result<String, OAuthError
 /// if to none so far. The first time that the browser's cookie comes with it, it is kept longer: a person works on it.
 pub async fn find<W: Waiting>(call: &Call<'_>) -> Result<Option<(RequestId, W)>, Outage> {
     let named = form_urlencoded::parse(call.query().as_bytes()).find(|(name, _)| name == "request");
-    let Some(id) = named.and_then(|(_, value)| value.parse::<RequestId>().ok()) else { return Ok(None) };
+    let Some(id) = named.and_then(|(_, name)| id_of::<W>(call, &name)) else { return Ok(None) };
     let step = FindRequest { workspace: call.issuer.id(), id, now: call.now };
     let Some(found) = call.app.store.find_request(step).await? else { return Ok(None) };
     let json = found.document.strip_prefix(W::KIND).and_then(|rest| rest.strip_prefix(' '));
@@ -132,7 +136,21 @@ pub async fn find<W: Waiting>(call: &Call<'_>) -> Result<Option<(RequestId, W)>,
     Ok(is_own.then_some((id, record)))
 }
 
-/// The URL of a page for a record.
-pub fn url(call: &Call<'_>, endpoint: Endpoint, id: RequestId) -> String {
-    format!("{}{}?request={id}", call.issuer.url, endpoint.path())
+/// What a record is called in URLs: its id and sixteen bytes of its MAC.
+pub fn name<W: Waiting>(call: &Call<'_>, id: RequestId) -> String {
+    URL_SAFE_NO_PAD.encode([*id.as_bytes(), tag::<W>(call, id)].as_flattened())
+}
+
+/// The id in a name that we gave out, for this kind and in this workspace. Base64 is read in its one canonical form.
+fn id_of<W: Waiting>(call: &Call<'_>, name: &str) -> Option<RequestId> {
+    let bytes: [u8; 32] = URL_SAFE_NO_PAD.decode(name).ok()?.try_into().ok()?;
+    let (id, given) = bytes.split_first_chunk::<16>()?;
+    let id = RequestId::from_bytes(*id);
+    bool::from(tag::<W>(call, id).ct_eq(given)).then_some(id)
+}
+
+fn tag<W: Waiting>(call: &Call<'_>, id: RequestId) -> [u8; 16] {
+    let workspace = call.issuer.id();
+    let parts: [&[u8]; 4] = [b"request", workspace.as_bytes(), W::KIND.as_bytes(), id.as_bytes()];
+    mac::short(&call.issuer.request_key, &parts)
 }

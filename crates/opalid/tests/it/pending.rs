@@ -1,5 +1,7 @@
 //! Requests that wait for a person: answered once, bounded in size, number and time.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use opalid_store::steps::request::{PARTS, WAITING_MAX};
 use opalid_store::{Step, StoreError, Tx};
 
@@ -96,6 +98,40 @@ async fn going_back_loading_again_and_another_tab_lead_to_the_application_once_t
     }
     let native = browser.get(&server, "/sign-in?client_id=native&request=x").await;
     assert!(native.text().contains("The Native App") && !Page::parse(native.text()).has("back"));
+}
+
+#[tokio::test]
+async fn a_name_of_a_request_that_was_not_given_out_is_refused_without_a_read() {
+    let server = Server::with_people().await;
+    let mut browser = Browser::new();
+    let landed = browser.open(&server, &Ask::new().target()).await;
+    let Landed::Here(target, _) = &landed else { panic!("no sign-in page") };
+    let (page, name) = target.split_once("request=").unwrap();
+    let bytes = URL_SAFE_NO_PAD.decode(name).unwrap();
+    let mut invented = vec![uuid::Uuid::from_slice(&bytes[..16]).unwrap().to_string(), URL_SAFE_NO_PAD.encode([7; 32])];
+    for at in [0, 15, 16, 31] {
+        let mut bytes = bytes.clone();
+        bytes[at] ^= 1;
+        invented.push(URL_SAFE_NO_PAD.encode(bytes));
+    }
+    // The last of 43 characters has two bits that say nothing.
+    let unused = char::from(name.as_bytes()[42] + 1);
+    invented.extend([
+        format!("{}{unused}", &name[..42]),
+        format!("{name}="),
+        format!("{name}A"),
+        name[..42].to_owned(),
+    ]);
+    let wish = server.form_post("/logout", &[("client_id", APP.0)]).await;
+    invented.push(wish.header("location").unwrap().split_once("request=").unwrap().1.to_owned());
+    let before = server.app.store.reads();
+    for name in invented {
+        let mut stranger = Browser::new();
+        assert!(is_over(stranger.open(&server, &format!("{page}request={name}")).await), "{name}");
+    }
+    assert_eq!(server.app.store.reads(), before);
+    let server = server.restart().await;
+    assert_eq!(browser.open(&server, target).await.path(), "/sign-in", "a restart ends none");
 }
 
 #[tokio::test]
