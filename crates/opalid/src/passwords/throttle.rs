@@ -34,6 +34,9 @@ const UNDER_WAY: Rule = Rule { free: u32::MAX, forget_one_in: Seconds(3600), at_
 /// All tries under way from browsers that are not known: fewer than there is room for in the queue of hashes, so that no
 /// flood, from however many addresses, keeps out a browser that is.
 const UNKNOWN: Rule = Rule { free: u32::MAX, forget_one_in: Seconds(3600), at_once: 48 };
+/// Tries under way from one place by browsers that are known, whatever their names and however they end: half of the room
+/// that UNKNOWN leaves them, so that no address fills it with accounts of its own. Failures lock no such browser out here.
+const KNOWN_AT: Rule = Rule { free: u32::MAX, forget_one_in: Seconds(3600), at_once: 8 };
 /// The one key of the counter of all of them.
 const EVERYBODY: Key = [0; 16];
 
@@ -66,6 +69,7 @@ struct Tables {
     sites: Counters,
     devices: Counters,
     under_way: Counters,
+    known_at: Counters,
     unknown: Counters,
 }
 
@@ -77,6 +81,7 @@ struct Counted {
     site: Option<Key>,
     device: Option<Key>,
     under_way: Option<Key>,
+    known_at: Option<Key>,
     unknown: Option<Key>,
 }
 
@@ -90,6 +95,7 @@ impl Throttle {
             sites: Counters::new(SITE),
             devices: Counters::new(ACCOUNT),
             under_way: Counters::new(UNDER_WAY),
+            known_at: Counters::new(KNOWN_AT),
             unknown: Counters::new(UNKNOWN),
         })))
     }
@@ -128,10 +134,12 @@ impl Throttle {
 impl Tables {
     fn counted(&self, candidate: &Candidate<'_>) -> Counted {
         let (workspace, name) = (candidate.workspace.as_bytes(), candidate.login_name.as_bytes());
+        let place = site(candidate.address).unwrap_or_else(|| subscriber(candidate.address));
         match candidate.device {
             Some(device) => Counted {
                 device: Some(mac::short(&self.key, &[b"device", workspace, name, &device.0])),
                 under_way: Some(mac::short(&self.key, &[b"devices of", workspace, name])),
+                known_at: Some(mac::short(&self.key, &[b"known at", &place])),
                 ..Counted::default()
             },
             None => Counted {
@@ -146,13 +154,14 @@ impl Tables {
 
     /// The counters of an attempt.
     fn each(&self, counted: Counted) -> impl Iterator<Item = (&Counters, Key)> {
-        let Counted { account, address, site, device, under_way, unknown } = counted;
+        let Counted { account, address, site, device, under_way, known_at, unknown } = counted;
         let tables = [
             (&self.addresses, address),
             (&self.sites, site),
             (&self.accounts, account),
             (&self.devices, device),
             (&self.under_way, under_way),
+            (&self.known_at, known_at),
             (&self.unknown, unknown),
         ];
         tables.into_iter().filter_map(|(table, key)| Some((table, key?)))
@@ -406,6 +415,30 @@ mod tests {
         }
         open.into_iter().for_each(|attempt| attempt.failed(START));
         assert_eq!(wait(&throttle, START, &from("next", "198.51.100.1")), 0, "it is over at once");
+    }
+
+    #[test]
+    fn seventeen_accounts_of_one_place_leave_room_for_whoever_is_known_elsewhere() {
+        let names: Vec<_> = (0..17).map(|i| format!("user{i}")).collect();
+        for place in [["192.0.2.1"; 2], ["2001:db8:1:1::1", "2001:db8:1:2::1"]] {
+            let throttle = throttle();
+            let browsers = names.iter().flat_map(|name| (0..4).map(move |device| (name, device)));
+            let tries = browsers.zip(place.into_iter().cycle());
+            let open =
+                tries.filter_map(|((name, device), at)| throttle.check(START, &with_device(name, at, device)).ok());
+            let open: Vec<_> = open.collect();
+            assert_eq!(open.len(), 8);
+            for elsewhere in ["192.0.2.2", "2001:db8:2::1"] {
+                assert_eq!(wait(&throttle, START, &with_device("alice", elsewhere, 1)), 0);
+            }
+            assert_eq!(wait(&throttle, START, &with_device("alice", place[1], 1)), 1);
+            open.into_iter().for_each(|attempt| attempt.failed(START));
+            assert_eq!(
+                wait(&throttle, START, &with_device("alice", place[1], 1)),
+                0,
+                "failures there count for nothing"
+            );
+        }
     }
 
     #[test]
