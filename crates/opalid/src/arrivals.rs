@@ -1,4 +1,5 @@
-//! How often one address may begin something that is stored before anybody has signed in, and one session be given a code.
+//! How often one address may begin something that is stored before anybody has signed in, or have that looked up, and
+//! one session be given a code.
 //!
 //! Takes: the time, an address or a session. Gives: whether it may have another.
 //! Holds: memory is fixed; nobody can aim at another's place in it; a clock that steps back locks nobody out.
@@ -22,6 +23,9 @@ const SITE: u64 = 10;
 /// A place counts in so many parts of a second.
 const PARTS: u64 = A_SECOND * SITE;
 const AHEAD: u64 = 120 * PARTS;
+/// For how many seconds an address is not held back in what it has looked up: fifty a second after that, ten for each
+/// request that it may begin.
+const AHEAD_WITH_LOOKUPS: u64 = 20 * PARTS;
 /// How many codes a session is given at once: five a second after that. A page that asks for one whenever it is loaded,
 /// for each of the applications in it, stays far below.
 const CODES: u64 = 60;
@@ -35,6 +39,7 @@ pub struct Arrivals(Option<Tables>);
 struct Tables {
     key: hmac::Key,
     addresses: Places,
+    lookups: Places,
     sessions: Places,
 }
 
@@ -45,7 +50,7 @@ impl Arrivals {
     pub fn new(key: &[u8; 32]) -> Self {
         let places = || Places((0..PLACES).map(|_| AtomicU64::new(0)).collect());
         let key = hmac::Key::new(hmac::HMAC_SHA256, key);
-        Self(Some(Tables { key, addresses: places(), sessions: places() }))
+        Self(Some(Tables { key, addresses: places(), lookups: places(), sessions: places() }))
     }
 
     /// No limit: for the demo and for test tools.
@@ -60,6 +65,14 @@ impl Arrivals {
             |of: &[u8], parts| addresses.of(key, &[b"arrival", of]).is_some_and(|place| take(place, now, parts, AHEAD));
         one(&subscriber(address), SITE)
             && site(address).is_none_or(|site| one(&[b"site".as_slice(), &site].concat(), 1))
+    }
+
+    /// Whether what this address names may be looked up once more; if so, that counts. A flood of look-ups would take the
+    /// turns of everybody who signs in.
+    pub fn admit_lookup(&self, now: UnixTime, address: IpAddr) -> bool {
+        let Some(Tables { key, lookups, .. }) = &self.0 else { return true };
+        let place = lookups.of(key, &[b"lookup", &subscriber(address)]);
+        place.is_some_and(|place| take(place, now, 1, AHEAD_WITH_LOOKUPS))
     }
 
     /// Whether this session may be given one more code; if so, that one counts.
@@ -137,6 +150,19 @@ mod tests {
         let arrivals = Arrivals::new(&[7; 32]);
         assert_eq!(admitted(&arrivals, NOW.0, "192.0.2.1"), FIRST);
         assert_eq!(admitted(&arrivals, NOW.0 - 7200, "192.0.2.1"), FIRST);
+    }
+
+    #[test]
+    fn an_address_has_a_thousand_look_ups_at_once_then_fifty_a_second() {
+        let arrivals = Arrivals::new(&[7; 32]);
+        let looked_up = |now, from: &str| {
+            (0..2 * AHEAD_WITH_LOOKUPS).filter(|_| arrivals.admit_lookup(UnixTime(now), address(from))).count() as u64
+        };
+        assert_eq!(looked_up(NOW.0, "192.0.2.1"), AHEAD_WITH_LOOKUPS);
+        assert_eq!(looked_up(NOW.0 + 1, "192.0.2.1"), PARTS);
+        assert_eq!(looked_up(NOW.0 + 1, "192.0.2.2"), AHEAD_WITH_LOOKUPS, "another");
+        assert_eq!(looked_up(NOW.0 - 7200, "192.0.2.1"), AHEAD_WITH_LOOKUPS, "the clock has stepped back");
+        assert_eq!(admitted(&arrivals, NOW.0, "192.0.2.1"), FIRST, "and what it begins is counted apart");
     }
 
     #[test]
