@@ -10,6 +10,7 @@ pub mod engine;
 mod error;
 pub mod feed;
 mod find;
+pub mod folder;
 pub mod keys;
 pub mod memory;
 mod observe;

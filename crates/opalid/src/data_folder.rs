@@ -2,12 +2,18 @@
 //!
 //! Holds: it is made for this user alone; one that others may write to, or that is another user's, is refused.
 
-use std::fs::{self, DirBuilder};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use rustix::process::geteuid;
+use opalid_store::folder::{Use, why_unsafe};
+
+const DATA_FOLDER: Use = Use {
+    name: "the data folder",
+    harm: "put a database, a master key or a command socket of their own there",
+    sticky_will_do: false,
+};
 
 /// Makes the folder if it is not there; refuses one that is not safe.
 pub fn make(data: &Path) -> anyhow::Result<()> {
@@ -19,31 +25,20 @@ pub fn make(data: &Path) -> anyhow::Result<()> {
 /// Refuses a folder into which somebody else may put a database, a master key or a command socket of their own.
 /// One that is not there is safe.
 pub fn refuse_unsafe(data: &Path) -> anyhow::Result<()> {
-    let folder = data.display();
     if !data.exists() {
         return Ok(());
     }
-    let found = fs::metadata(data).with_context(|| format!("cannot look at the data folder {folder}"))?;
-    let (owner, us) = (found.uid(), geteuid().as_raw());
-    if owner != us && owner != 0 {
-        bail!(
-            "the data folder {folder} belongs to user {owner}, and this is user {us}; run it as that user, or take the \
-             folder over: chown -R {us} {folder}"
-        );
+    let cannot = || format!("cannot look at the data folder {}", data.display());
+    match why_unsafe(data, DATA_FOLDER).with_context(cannot)? {
+        Some(why) => bail!(why),
+        None => Ok(()),
     }
-    if found.mode() & 0o022 != 0 {
-        bail!(
-            "others may write to the data folder {folder} (mode {:04o}), and so put a database, a master key or a \
-             command socket of their own there; close it: chmod 700 {folder}",
-            found.mode() & 0o7777
-        );
-    }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{PermissionsExt, chown};
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 
     use super::*;
     use crate::manage::tests::folder;

@@ -144,3 +144,32 @@ async fn a_copy_that_is_given_up_or_is_none_leaves_nothing_behind() {
     drop(world);
     place.remove().await;
 }
+
+#[tokio::test]
+async fn a_copy_goes_where_nobody_can_put_a_file_in_its_place_and_is_none_if_somebody_did() {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::sqlite();
+    let Place::Sqlite(path) = &place else { unreachable!() };
+    let (_world, copier) = large(&place).await;
+    let folder = path.with_file_name("folder");
+    fs::create_dir(&folder).unwrap();
+    let (to, part) = (folder.join("copy"), folder.join("copy.part"));
+    for (mode, safe) in [(0o777, false), (0o770, false), (0o1777, true), (0o755, true)] {
+        fs::set_permissions(&folder, Permissions::from_mode(mode)).unwrap();
+        let said = copier.copy(&to, &mut |_| true).map_err(|refused| refused.to_string());
+        assert_eq!((said.is_ok(), to.exists()), (safe, safe), "{mode:o}: {said:?}");
+        assert!(said.err().is_none_or(|why| why.contains(&format!("(mode {mode:04o})")) && why.contains("chmod 700 ")));
+        drop(fs::remove_file(&to));
+    }
+    let theirs = folder.join("theirs");
+    let said = copier.copy(&to, &mut |_| {
+        fs::write(&theirs, "theirs").unwrap();
+        fs::rename(&theirs, &part).is_ok()
+    });
+    assert!(said.is_err() && !to.exists() && !part.exists(), "{said:?}");
+    let said = copier.copy(&to, &mut |_| fs::set_permissions(&part, Permissions::from_mode(0o666)).is_ok());
+    assert!(matches!(&said, Err(StoreError::Refused(why)) if why.contains("opened it to others")), "{said:?}");
+    assert!(!to.exists() && !part.exists());
+    place.remove().await;
+}

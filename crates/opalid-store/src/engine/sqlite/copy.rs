@@ -1,15 +1,16 @@
 //! A copy of a store while it runs, and a store made of a copy.
 //!
 //! Holds: a copy is one moment of the store, writers wait for nothing; it is whole under its name or not there
-//! at all, for its owner alone, and replaces nothing. A copy becomes a store under the store's lock, whole and
+//! at all, for its owner alone, and replaces nothing; nobody else puts a file of theirs in its place. A copy becomes a store under the store's lock, whole and
 //! with its restoring step committed, or not at all.
 
 use std::fs::{self, File};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
+use rustix::process::geteuid;
 
 use super::files::lock;
 use super::start::migrate;
@@ -17,11 +18,15 @@ use super::tx::SqliteTx;
 use super::{enter_feed, execute, now, open_to_read, translate};
 use crate::engine::tx::Step;
 use crate::error::StoreError;
+use crate::folder::{Use, why_unsafe};
 use crate::steps::cell::FindCell;
 use crate::steps::restore::{Restore, Restored};
 
 /// How many pages are copied between two words about progress.
 const PAGES_AT_ONCE: i32 = 1024;
+
+const FOLDER_OF_COPY: Use =
+    Use { name: "the folder", harm: "put a file of their own in the place of the copy", sticky_will_do: true };
 
 /// How far a copy is, in pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,9 +52,11 @@ impl Copier {
     /// `goes_on` hears of progress, and ends it by saying `false`.
     pub fn copy(&self, to: &Path, goes_on: &mut dyn FnMut(CopyProgress) -> bool) -> Result<(), StoreError> {
         refuse_existing(to)?;
+        refuse_unsafe_folder_of(to)?;
         let part = beside(to, ".part");
-        make_new(&part)?;
+        let made = make_new(&part)?;
         let copied = copy_pages(&self.path, &part, goes_on)
+            .and_then(|()| still_ours(&made, &part))
             // Unlike a rename, a link never replaces what somebody put there meanwhile.
             .and_then(|()| fs::hard_link(&part, to).map_err(|error| cannot_write(to, &error)))
             .and_then(|()| sync_folder_of(to));
@@ -64,6 +71,7 @@ pub(crate) fn restore(
     path: &Path,
     (step, copied): (&Restore, &mut dyn FnMut(CopyProgress)),
 ) -> Result<Restored, StoreError> {
+    refuse_unsafe_folder_of(path)?;
     let _lock = lock(path)?;
     for suffix in ["", "-wal", "-shm", "-journal"] {
         refuse_existing(&beside(path, suffix))?;
@@ -74,13 +82,15 @@ pub(crate) fn restore(
         drop(fs::remove_file(beside(&part, suffix)));
     }
     let restored = make_new(&part)
-        .and_then(|()| {
+        .and_then(|made| {
             copy_pages(from, &part, &mut |at| {
                 copied(at);
                 true
-            })
+            })?;
+            still_ours(&made, &part)?;
+            let restored = declare(&part, step)?;
+            still_ours(&made, &part).map(|()| restored)
         })
-        .and_then(|()| declare(&part, step))
         .and_then(|restored| fs::rename(&part, path).map(|()| restored).map_err(|error| cannot_write(path, &error)))
         .and_then(|restored| sync_folder_of(path).map(|()| restored));
     if restored.is_err() {
@@ -156,9 +166,34 @@ fn refuse_existing(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-fn make_new(path: &Path) -> Result<(), StoreError> {
+fn make_new(path: &Path) -> Result<File, StoreError> {
     let made = File::options().create_new(true).write(true).mode(0o600).open(path);
-    made.map(drop).map_err(|error| cannot_write(path, &error))
+    made.map_err(|error| cannot_write(path, &error))
+}
+
+/// SQLite opens a file by its path: what lies there must still be the file that was made, for us alone.
+fn still_ours(made: &File, path: &Path) -> Result<(), StoreError> {
+    let found = made.metadata().and_then(|made| fs::symlink_metadata(path).map(|there| (made, there)));
+    let (made, there) = found.map_err(|error| cannot_write(path, &error))?;
+    let is_same = (made.dev(), made.ino()) == (there.dev(), there.ino());
+    if is_same && there.uid() == geteuid().as_raw() && there.mode() & 0o7777 == 0o600 {
+        return Ok(());
+    }
+    let path = path.display();
+    Err(StoreError::Refused(format!(
+        "somebody put another file at {path} while it was written, or opened it to others"
+    )))
+}
+
+fn refuse_unsafe_folder_of(path: &Path) -> Result<(), StoreError> {
+    match why_unsafe(folder_of(path), FOLDER_OF_COPY).map_err(|error| cannot_write(path, &error))? {
+        Some(why) => Err(StoreError::Refused(why)),
+        None => Ok(()),
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn cannot_write(path: &Path, error: &std::io::Error) -> StoreError {
@@ -166,6 +201,5 @@ fn cannot_write(path: &Path, error: &std::io::Error) -> StoreError {
 }
 
 fn sync_folder_of(path: &Path) -> Result<(), StoreError> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| cannot_write(path, &error))
+    File::open(folder_of(path)).and_then(|folder| folder.sync_all()).map_err(|error| cannot_write(path, &error))
 }
