@@ -3,7 +3,8 @@
 //! Takes: a token, an optional hint, an authenticated client.
 //! Gives: 200 and an empty body, for unknown tokens too (§2.2).
 //! Holds: once this returns, no answer of this server says `active` for the token; a store that fails is
-//! 503, never "done"; only the client's own tokens; a repeated revocation writes nothing.
+//! 503, never "done"; only the client's own tokens; a repeated revocation writes nothing. A killed token's row is kept
+//! for a day beyond its end: a clock that runs more than a day ahead of that end and is then set back is the limit.
 
 use http::StatusCode;
 use opalid_core::error::{ErrorCode, OAuthError};
@@ -11,7 +12,7 @@ use opalid_core::ids::ChainId;
 use opalid_core::request::RevocationRequest;
 use opalid_core::token::{Access, PresentedToken, Reference, Refresh};
 use opalid_store::steps::refresh::FindChain;
-use opalid_store::steps::revoke::{CutGrant, KillLimits, KillToken};
+use opalid_store::steps::revoke::{CutGrant, KILLED_KEPT, KillLimits, KillToken};
 
 use crate::http::call::Call;
 use crate::http::client_auth::{self, AuthenticatedClient};
@@ -59,7 +60,8 @@ async fn access_token(
     };
     let Some(grant) = grant.filter(|grant| grant.grant.guard.matches(&sealed.guard)) else { return Ok(()) };
     not_anothers(client, grant.grant.client)?;
-    if call.now >= sealed.expires_at {
+    // One that has expired is killed too: the clock may step back, by less than its row is kept.
+    if call.now >= sealed.expires_at.plus(KILLED_KEPT) {
         return Ok(());
     }
     let stamp = call.app.stamp(workspace, format!("client {}", client.client_id));

@@ -53,6 +53,18 @@ async fn the_clock_stepping_back_revives_no_revoked_token() {
 }
 
 #[tokio::test]
+async fn a_token_revoked_after_its_end_stays_dead_when_the_clock_steps_back() {
+    let server = Server::demo().await;
+    let token = server.token_of(DEMO_API).await;
+    server.clock.advance(3_700);
+    assert_eq!(server.form_post_as(DEMO_API, "/revoke", &[("token", &token)]).await.status, 200);
+    server.clock.advance(-3_690);
+    assert!(!server.is_active(DEMO_API, &token).await);
+    let server = server.restart().await;
+    assert!(!server.is_active(DEMO_API, &token).await);
+}
+
+#[tokio::test]
 async fn the_keys_and_the_demo_are_the_same_after_a_restart() {
     let server = Server::demo().await;
     let keys = server.get("/jwks").await.json();
