@@ -118,15 +118,20 @@ fn read(file: &Path) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// JSON if it begins with a brace, else TOML; an error names line and column, or the entry and its field.
+/// JSON if it begins with a brace, else TOML; an error names line and column, or the entry and its field, and shows
+/// nothing of what stands there: that may be a secret, or the file another one than was meant.
 pub(super) fn parse(text: &str) -> anyhow::Result<Document> {
     let is_json = text.trim_start().starts_with('{');
-    let read =
-        if is_json { serde_json::from_str(text).map_err(Into::into) } else { toml::from_str(text).map_err(Into::into) };
-    read.map_err(|error: anyhow::Error| {
+    let read = if is_json {
+        serde_json::from_str(text).map_err(|error| place::without_value(&error.to_string()))
+    } else {
+        toml::from_str(text).map_err(|error: toml::de::Error| place::in_toml(text, error.span(), error.message()))
+    };
+    read.map_err(|error: String| {
         let value = if is_json { serde_json::from_str(text).ok() } else { toml::from_str(text).ok() };
-        let problems = value.as_ref().map(place::problems).unwrap_or_default();
-        if problems.is_empty() { error } else { anyhow!("{}\n{error}", problems.join("\n")) }
+        let mut problems = value.as_ref().map(place::problems).unwrap_or_default();
+        problems.push(error);
+        anyhow!("{}", problems.join("\n"))
     })
 }
 
