@@ -6,6 +6,9 @@ pub enum StoreError {
     /// It cannot be reached or cannot write now: nothing was done, or it is not known whether it was.
     #[error("the store is not available: {0}")]
     Unavailable(String),
+    /// Too much is asked of it that anybody may ask; it is well, and the read was not begun.
+    #[error("too much is asked for that is not known here")]
+    Crowded,
     /// Two transactions met; run it again. Engines do so themselves.
     #[error("two transactions met: {0}")]
     Serialization(String),

@@ -2,7 +2,7 @@
 //!
 //! Reads are boxed: a request that memory answers carries no room for what it does not do.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use opalid_core::client::Client;
@@ -11,6 +11,7 @@ use opalid_core::resource::Resource;
 use opalid_core::user::User;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
 use crate::engine::tx::{Step, Tx};
 use crate::error::Outage;
@@ -30,16 +31,50 @@ const STRANGERS: usize = 4;
 const REQUESTS: usize = 2;
 /// How long one waits for its turn.
 const PATIENCE: Duration = Duration::from_millis(900);
+/// How often it is said that turns did not come.
+const SAID_EVERY: Duration = Duration::from_secs(10);
 
 /// The turns of reads that anybody can make us do.
 pub(crate) struct Turns {
     strangers: Arc<Semaphore>,
     requests: Arc<Semaphore>,
+    refused: Mutex<Refused>,
+}
+
+/// Whose turn did not come: since it was last said, and when that was.
+#[derive(Default)]
+struct Refused {
+    since: u64,
+    said_at: Option<Instant>,
 }
 
 impl Turns {
     pub(crate) fn new() -> Self {
-        Self { strangers: Arc::new(Semaphore::new(STRANGERS)), requests: Arc::new(Semaphore::new(REQUESTS)) }
+        let turns = |most| Arc::new(Semaphore::new(most));
+        Self { strangers: turns(STRANGERS), requests: turns(REQUESTS), refused: Mutex::default() }
+    }
+
+    /// Counts one that was refused, and says how many there were, once in a while: a flood fills no log.
+    fn refuse(&self, now: Instant) {
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner).count(now);
+        if let Some(refused) = refused {
+            tracing::warn!(
+                refused,
+                "too much is asked for that is not known here; those who ask are told to come again"
+            );
+        }
+    }
+}
+
+impl Refused {
+    /// One more; how many there were, if it is time to say so.
+    fn count(&mut self, now: Instant) -> Option<u64> {
+        self.since += 1;
+        let is_time = self.said_at.is_none_or(|said_at| now.duration_since(said_at) >= SAID_EVERY);
+        is_time.then(|| {
+            self.said_at = Some(now);
+            std::mem::take(&mut self.since)
+        })
     }
 }
 
@@ -59,12 +94,13 @@ type Found<T> = Result<Option<Arc<T>>, Outage>;
 impl Store {
     /// This read when its turn has come, or an outage.
     async fn in_turn<S: Step>(&self, turns: &Arc<Semaphore>, step: S) -> Result<InTurn<S>, Outage> {
-        let turn = match tokio::time::timeout(PATIENCE, Arc::clone(turns).acquire_owned()).await {
+        match tokio::time::timeout(PATIENCE, Arc::clone(turns).acquire_owned()).await {
             Ok(Ok(turn)) => Ok(InTurn(step, turn)),
-            _ => Err(Outage::Unavailable("too much is asked for that is not known here".into())),
-        };
-        self.outages.hear(self.boottime, &turn);
-        turn
+            _ => {
+                self.turns.refuse(Instant::now());
+                Err(Outage::Crowded)
+            }
+        }
     }
 
     /// A workspace by its name.
@@ -170,5 +206,20 @@ impl Store {
             self.memory.fill(at, Touched::User(user.id), |filling| filling.user(user));
         }
         Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_that_is_refused_is_said_once_in_ten_seconds_with_its_count() {
+        let (mut refused, start) = (Refused::default(), Instant::now());
+        assert_eq!(refused.count(start), Some(1));
+        for millis in 0..500 {
+            assert_eq!(refused.count(start + Duration::from_millis(millis)), None);
+        }
+        assert_eq!(refused.count(start + SAID_EVERY), Some(501));
     }
 }

@@ -69,8 +69,8 @@ pub async fn begin<W: Waiting>(call: &Call<'_>, id: RequestId, record: &W) -> Re
     match begun.map_err(|error| reply::outage(&error))? {
         Begun::Kept => Ok(()),
         Begun::Full => {
-            let description = "Too many people are signing in right now.";
-            Err(OAuthError::new(ErrorCode::ServerBusy, description).because("no more requests may wait here"))
+            tracing::debug!("no more requests may wait here");
+            Err(OAuthError::new(ErrorCode::ServerBusy, "Too many people are signing in right now."))
         }
     }
 }
@@ -116,6 +116,9 @@ fn document<W: Waiting>(record: &W, longest: usize) -> Result<String, OAuthError
 pub async fn find<W: Waiting>(call: &Call<'_>) -> Result<Option<(RequestId, W)>, Outage> {
     let named = form_urlencoded::parse(call.query().as_bytes()).find(|(name, _)| name == "request");
     let Some(id) = named.and_then(|(_, name)| id_of::<W>(call, &name)) else { return Ok(None) };
+    if !call.app.arrivals.admit_lookup(call.now, call.address) {
+        return Err(Outage::Crowded);
+    }
     let step = FindRequest { workspace: call.issuer.id(), id, now: call.now };
     let Some(found) = call.app.store.find_request(step).await? else { return Ok(None) };
     let json = found.document.strip_prefix(W::KIND).and_then(|rest| rest.strip_prefix(' '));

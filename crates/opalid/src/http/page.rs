@@ -57,6 +57,7 @@ fn error_page_of(app: &App, workspace: &str, id: RequestId, (error, advice): (&O
         request_id: &request_id,
     };
     let mut reply = rendered(app, status, &page, Forms::StayHere);
+    reply::mark(&mut reply, error);
     if error.code == ErrorCode::TooManyRequests {
         reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("60"));
     }

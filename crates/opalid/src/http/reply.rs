@@ -91,6 +91,7 @@ pub fn oauth_error(error: &OAuthError, realm: &str) -> Reply {
     let description = error.wire_description();
     let body = ErrorBody { error: error.code.wire_name(), error_description: &description };
     let mut reply = json_with(status, &body);
+    mark(&mut reply, error);
     if error.code == ErrorCode::InvalidClient {
         challenge(&mut reply, &format!("Basic realm=\"{realm}\", charset=\"UTF-8\""));
     }
@@ -125,20 +126,40 @@ fn challenge(reply: &mut Reply, says: &str) {
     }
 }
 
+/// The cause of what fails while the store cannot be reached.
+const AWAY: &str = "the store is not available";
+
 /// Logs why, once, at the edge.
 pub fn log(error: &OAuthError) {
     match &error.cause {
-        Some(cause) if error.code.status() >= 500 => tracing::error!(code = error.code.wire_name(), %cause, "failed"),
+        Some(cause) if error.code.status() >= 500 && cause != AWAY => {
+            tracing::error!(code = error.code.wire_name(), %cause, "failed");
+        }
         cause => {
             tracing::debug!(code = error.code.wire_name(), description = %error.wire_description(), ?cause, "refused")
         }
     }
 }
 
-/// A store that did not answer: never a verdict. That it cannot be reached is logged by the store, once for all.
+/// That the store is well and this was refused, for too much is asked at once.
+#[derive(Debug, Clone, Copy)]
+pub struct Refused;
+
+/// Marks an answer that is no failure of the store: 503 without a cause.
+pub fn mark(reply: &mut Reply, error: &OAuthError) {
+    if error.code == ErrorCode::ServerBusy && error.cause.is_none() {
+        reply.extensions_mut().insert(Refused);
+    }
+}
+
+/// A store that did not answer: never a verdict. One that is asked too much has not failed. Of that, and of one that cannot
+/// be reached, the store says itself, once for all.
 pub fn outage(error: &opalid_store::Outage) -> OAuthError {
+    if matches!(error, opalid_store::Outage::Crowded) {
+        return OAuthError::new(ErrorCode::ServerBusy, "too much is asked of this server now; try again");
+    }
     let outage = OAuthError::new(ErrorCode::ServerBusy, "the server cannot reach its store now; try again");
-    if matches!(error, opalid_store::Outage::Unavailable(_)) { outage } else { outage.because(error) }
+    if matches!(error, opalid_store::Outage::Unavailable(_)) { outage.because(AWAY) } else { outage.because(error) }
 }
 
 /// 200 with a constant body that nobody may keep.
@@ -166,4 +187,20 @@ pub fn asset(asset: &'static crate::pages::assets::Asset, version: Option<&str>)
     }
     reply.headers_mut().insert(http::header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     reply
+}
+
+#[cfg(test)]
+mod tests {
+    use opalid_store::Outage;
+
+    use super::*;
+
+    #[test]
+    fn a_store_that_is_asked_too_much_answers_503_like_one_that_is_away_but_has_not_failed() {
+        let answer = |error: Outage| oauth_error(&outage(&error), "realm");
+        let (crowded, away) = (answer(Outage::Crowded), answer(Outage::Unavailable("gone".into())));
+        assert_eq!((crowded.status().as_u16(), away.status().as_u16()), (503, 503));
+        let has_not_failed = |reply: &Reply| reply.extensions().get::<Refused>().is_some();
+        assert_eq!((has_not_failed(&crowded), has_not_failed(&away)), (true, false));
+    }
 }

@@ -182,7 +182,7 @@ pub fn answer(app: Arc<App>, request: Request, peer: SocketAddr) -> impl Future<
             Err(error) => without_issuer(&app, endpoint, error),
         };
         app.metrics.request(endpoint as usize, reply.status());
-        if reply.status() == StatusCode::SERVICE_UNAVAILABLE {
+        if reply.status() == StatusCode::SERVICE_UNAVAILABLE && reply.extensions().get::<reply::Refused>().is_none() {
             app.metrics.store_failures.count(StoreFailure::Unavailable);
         }
         if cors.is_some() {
