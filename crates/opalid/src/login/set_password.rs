@@ -128,7 +128,10 @@ struct Redeeming {
 
 impl Redeeming {
     async fn run(self, app: Arc<App>) -> Result<RedeemedLink, OAuthError> {
-        let hash = app.hasher.hash(&self.chosen, random::bytes()).await.map_err(|why| { tracing::debug!(%why, "a password was not hashed"); busy() })?;
+        let hash = app.hasher.hash(&self.chosen, random::bytes()).await.map_err(|why| {
+            tracing::debug!(%why, "a password was not hashed");
+            busy()
+        })?;
         let password_hash = hash.to_text();
         let stamp = app.stamp(self.workspace, "one-time link");
         let step = RedeemPasswordLink { stamp, id: self.id, digest: self.digest, password_hash };
