@@ -13,6 +13,7 @@ use papaya::HashMap;
 use crate::arrivals::Arrivals;
 use crate::clock::Clock;
 use crate::http::Transport;
+use crate::http::body::BodyBudget;
 use crate::http::client_address::Network;
 use crate::http::limits::BodyLimits;
 use crate::issuer::{BadIssuer, Issuer};
@@ -41,6 +42,8 @@ pub struct App {
     pub root: WorkspaceId,
     /// What a request's body may take.
     pub body_limits: BodyLimits,
+    /// What all bodies that are being read hold.
+    pub bodies: BodyBudget,
     /// Who may say for whom it speaks.
     pub trusted_proxies: Vec<Network>,
     /// Hashes passwords, on threads of its own.

@@ -23,6 +23,7 @@ use crate::clock::Clock;
 use crate::data_folder;
 use crate::demo;
 use crate::http::Transport;
+use crate::http::body::BodyBudget;
 use crate::http::client_address::Network;
 use crate::http::limits::BodyLimits;
 use crate::http::routes::Endpoint;
@@ -100,6 +101,7 @@ pub async fn start(mut starting: Starting) -> anyhow::Result<App> {
         transport,
         root,
         body_limits: BodyLimits::default(),
+        bodies: BodyBudget::default(),
         demo: starting.demo,
         walks: crate::walk::Walks::default(),
         hasher: PasswordHasher::start(starting.hasher)?,

@@ -1,4 +1,4 @@
-//! What one client may take of the server: connections, time, bytes.
+//! What clients may take of the server: connections, time, bytes.
 
 use std::time::Duration;
 
@@ -56,11 +56,13 @@ pub struct BodyLimits {
     pub size: usize,
     /// From the end of the headers to the end of the body.
     pub time: Duration,
+    /// Bytes of all bodies together of which the rest has not come yet.
+    pub together: usize,
 }
 
 impl Default for BodyLimits {
     fn default() -> Self {
-        Self { size: 64 * 1024, time: Duration::from_secs(10) }
+        Self { size: 64 * 1024, time: Duration::from_secs(10), together: 64 * 1024 * 1024 }
     }
 }
 

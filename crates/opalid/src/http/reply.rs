@@ -1,7 +1,7 @@
 //! Answers: JSON, empty, redirects, errors. The status of an error comes from its code alone.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, PRAGMA, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use opalid_core::error::{ErrorCode, OAuthError};
@@ -144,6 +144,14 @@ pub fn log(error: &OAuthError) {
 /// That the store is well and this was refused, for too much is asked at once.
 #[derive(Debug, Clone, Copy)]
 pub struct Refused;
+
+/// 503 of a server that is well and has no room: try again.
+pub fn come_again() -> Reply {
+    let mut reply = empty(StatusCode::SERVICE_UNAVAILABLE);
+    reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    reply.extensions_mut().insert(Refused);
+    reply
+}
 
 /// Marks an answer that is no failure of the store: 503 without a cause.
 pub fn mark(reply: &mut Reply, error: &OAuthError) {

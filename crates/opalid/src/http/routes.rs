@@ -15,7 +15,7 @@ use opalid_core::workspace::check_workspace_name;
 use opalid_store::steps::cell::FindCell;
 
 use crate::app::{App, IssuerError};
-use crate::http::body::read_body;
+use crate::http::body::{BodyError, read_body};
 use crate::http::call::Call;
 use crate::http::client_address::client_address;
 use crate::http::cors::{self, CorsEndpoint};
@@ -237,8 +237,9 @@ async fn at_issuer(
         return reply::method_not_allowed(endpoint.methods());
     }
     let body = if parts.method == Method::POST {
-        match read_body(body, app.body_limits).await {
+        match read_body(body, app.body_limits, &app.bodies).await {
             Ok(body) => body,
+            Err(BodyError::Full) => return reply::come_again(),
             Err(error) => return reply::empty(error.status()),
         }
     } else {

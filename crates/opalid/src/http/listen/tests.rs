@@ -4,7 +4,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::http::body::read_body;
+use crate::http::body::{BodyBudget, read_body};
 use crate::http::limits::{BodyLimits, raise_descriptor_limit};
 
 /// A server on a free port of loopback.
@@ -17,7 +17,7 @@ struct Running {
 
 async fn answer(request: Request) -> Response {
     let path = request.uri().path().to_owned();
-    match read_body(request.into_body(), BodyLimits::default()).await {
+    match read_body(request.into_body(), BodyLimits::default(), &BodyBudget::default()).await {
         Ok(body) => {
             let mut answer = path.into_bytes();
             answer.extend_from_slice(&body);
