@@ -60,6 +60,11 @@ impl Config {
     /// What is good, and yet hardly meant.
     #[must_use]
     pub fn warning(&self) -> Option<&'static str> {
+        if self.trusted_proxies.iter().any(Network::is_everybody) {
+            return Some(
+                "trusted_proxies names everybody: whoever asks can choose the address that wrong passwords are counted for",
+            );
+        }
         let behind_somebody = !self.issuer.is_loopback() && self.tls.is_none();
         (behind_somebody && self.trusted_proxies.is_empty()).then_some(
             "the issuer is https, there is no tls here, and trusted_proxies names nobody: everybody who signs in comes \

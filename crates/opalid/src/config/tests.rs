@@ -310,6 +310,7 @@ fn a_proxy_that_is_not_named_is_warned_of() {
     let warning = |more: &[(&str, &str)]| settings("", &[&[ISSUER], more].concat(), &[]).config().unwrap().warning();
     assert!(warning(&[]).is_some_and(|told| told.contains("trusted_proxies")));
     assert_eq!(warning(&[("OPALID_TRUSTED_PROXIES", "10.0.0.0/8")]), None);
+    assert!(warning(&[("OPALID_TRUSTED_PROXIES", "::/0")]).is_some_and(|told| told.contains("names everybody")));
     assert_eq!(warning(&[("OPALID_TLS_CERTIFICATE", "/c"), ("OPALID_TLS_KEY", "/k")]), None);
     let local = settings("", &[("OPALID_ISSUER", "http://localhost:8080")], &[]).config().unwrap();
     assert_eq!(local.warning(), None);

@@ -35,6 +35,14 @@ impl Network {
     }
 }
 
+impl Network {
+    /// Whether it holds every address of its kind.
+    #[must_use]
+    pub const fn is_everybody(&self) -> bool {
+        self.bits == 0
+    }
+}
+
 impl FromStr for Network {
     type Err = &'static str;
 
@@ -50,7 +58,14 @@ impl FromStr for Network {
             Some(bits) => bits.parse().ok().filter(|bits| *bits <= most).ok_or(expected)?,
             None => most,
         };
-        Ok(Self { address, bits })
+        // IPv4 written inside IPv6: addresses come as IPv4, and this would never hold one of them.
+        match address.to_canonical() {
+            mapped if mapped.is_ipv4() && address.is_ipv6() => {
+                let bits = bits.checked_sub(96).ok_or("a network of IPv4 addresses: write it as one, 10.0.0.0/8")?;
+                Ok(Self { address: mapped, bits })
+            }
+            _ => Ok(Self { address, bits }),
+        }
     }
 }
 
@@ -165,7 +180,10 @@ mod tests {
         assert!(!network("0.0.0.0/0").contains("::1".parse().unwrap()));
         assert!(network("fd00::/8").contains("fdff::1".parse().unwrap()));
         assert!(!network("::1").contains("::2".parse().unwrap()));
-        for wrong in ["10.0.0.0/33", "::/129", "10.0.0/8", "example.com", "10.0.0.0/", ""] {
+        assert!(network("::ffff:127.0.0.0/104").contains("127.1.2.3".parse().unwrap()));
+        assert!(!network("::ffff:127.0.0.0/104").contains("126.1.2.3".parse().unwrap()));
+        assert_eq!(network("::ffff:127.0.0.1").to_string(), "127.0.0.1/32");
+        for wrong in ["10.0.0.0/33", "::/129", "10.0.0/8", "example.com", "10.0.0.0/", "::ffff:10.0.0.0/95", ""] {
             assert!(wrong.parse::<Network>().is_err(), "{wrong}");
         }
     }
