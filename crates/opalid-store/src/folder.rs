@@ -1,6 +1,8 @@
 //! Who may put things into a folder: whoever may, rules what is read or written there by its path.
 //!
-//! Holds: a folder of another user, or one that others may write to, is not safe; root's is.
+//! Holds: a folder of another user, or one that others may write to, is not safe; root's is. Nor is one below a folder
+//! that everybody may write to: who may rename it away may put another in its place. Whose those above are, and which
+//! groups may write to them, whoever gave them out has decided.
 
 use std::fs;
 use std::io;
@@ -37,6 +39,16 @@ pub fn why_unsafe(path: &Path, of: Use) -> io::Result<Option<String>> {
         return Ok(Some(format!(
             "others may write to {name} {folder} (mode {mode:04o}), and so {harm}; close it: chmod 700 {folder}"
         )));
+    }
+    for above in path.canonicalize()?.ancestors().skip(1) {
+        let mode = fs::metadata(above)?.mode() & 0o7777;
+        if mode & 0o002 != 0 && mode & 0o1000 == 0 {
+            return Ok(Some(format!(
+                "everybody may write to {} (mode {mode:04o}), above {name} {folder}, and so put another folder in its \
+                 place; close it: chmod o-w {0}",
+                above.display()
+            )));
+        }
     }
     Ok(None)
 }

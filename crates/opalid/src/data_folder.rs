@@ -56,6 +56,15 @@ mod tests {
             assert!(said.err().is_none_or(says));
         }
         fs::set_permissions(&data, fs::Permissions::from_mode(0o700)).unwrap();
+        let below = data.join("below");
+        for (mode, safe) in [(0o700, true), (0o775, true), (0o777, false), (0o1777, true)] {
+            fs::create_dir_all(&below).unwrap();
+            fs::set_permissions(&data, fs::Permissions::from_mode(mode)).unwrap();
+            let said = make(&below).map_err(|refused| refused.to_string());
+            assert_eq!(said.is_ok(), safe, "{mode:o}: {said:?}");
+            assert!(said.err().is_none_or(|why| why.contains("chmod o-w ")));
+        }
+        fs::set_permissions(&data, fs::Permissions::from_mode(0o700)).unwrap();
         // Only root can give a folder away.
         if chown(&data, Some(65_534), None).is_ok() {
             let refused = make(&data).unwrap_err().to_string();

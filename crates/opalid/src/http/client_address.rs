@@ -54,7 +54,7 @@ impl FromStr for Network {
         };
         let address: IpAddr = address.parse().map_err(|_| expected)?;
         let most = if address.is_ipv4() { 32 } else { 128 };
-        let bits = match bits {
+        let bits: u8 = match bits {
             Some(bits) => bits.parse().ok().filter(|bits| *bits <= most).ok_or(expected)?,
             None => most,
         };
