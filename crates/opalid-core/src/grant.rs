@@ -174,11 +174,6 @@ impl Lineage {
         Births { rest: &self.0, before: [0; 16] }
     }
 
-    /// How many ancestors there are.
-    pub fn count(&self) -> usize {
-        self.births().count()
-    }
-
     /// The birth epoch of one ancestor, if it is in the lineage.
     pub fn epoch_of(&self, ancestor: Ancestor) -> Option<Epoch> {
         self.births().find(|birth| birth.ancestor == ancestor).map(|birth| birth.epoch)
@@ -370,7 +365,7 @@ mod tests {
         assert_eq!(births, [("workspace", 1), ("user", 255), ("credentials", 256), ("session", u32::MAX)]);
         assert_eq!(lineage().epoch_of(Ancestor::Credentials(UserId::from_bytes([2; 16]))), Some(Epoch(256)));
         assert_eq!(lineage().epoch_of(Ancestor::User(UserId::from_bytes([3; 16]))), None);
-        assert_eq!((lineage().count(), Lineage::default().count()), (4, 0));
+        assert_eq!((lineage().births().count(), Lineage::default().births().count()), (4, 0));
     }
 
     #[test]
