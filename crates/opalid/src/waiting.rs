@@ -1,8 +1,8 @@
 //! What waits for a person between two requests: a record in the store, named `request` in a URL.
 //!
 //! Holds: a name that we did not give out is refused without a read: it carries a MAC under a key of the workspace, so that
-//! nobody makes the store look for records that never were. A record of one kind never reads as one of another. It belongs to the first browser that comes with its id, by
-//! the cookie that forms are bound to: for every other it is over, so that the id alone opens nothing. Records are bounded
+//! nobody makes the store look for records that never were, and one address has so many looked up. A record of one kind
+//! never reads as one of another. It belongs to the first browser that comes with its id, by the cookie that forms are bound to: for every other it is over, so that the id alone opens nothing. Records are bounded
 //! in size, in how many wait, and in how many one address may begin. One that no browser comes back with goes soon, and
 //! one that no person has answered anything for makes room when there is none. What is over is never stored again.
 

@@ -1,8 +1,8 @@
 //! A copy of a store while it runs, and a store made of a copy.
 //!
 //! Holds: a copy is one moment of the store, writers wait for nothing; it is whole under its name or not there
-//! at all, for its owner alone, and replaces nothing; nobody else puts a file of theirs in its place. A copy becomes a store under the store's lock, whole and
-//! with its restoring step committed, or not at all.
+//! at all, for its owner alone, and replaces nothing; nobody else puts a file of theirs in its place. A copy becomes a
+//! store under the store's lock, whole and with its restoring step committed, or not at all.
 
 use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
