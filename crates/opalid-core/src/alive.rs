@@ -115,16 +115,33 @@ impl fmt::Display for Reason {
     }
 }
 
+/// What a lineage that was found standing is worth later.
+///
+/// As long as nothing in it changes, it goes on standing until the first of its ends; whoever keeps this says
+/// whether something has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stands {
+    /// The first end among its ancestors, where one has an end.
+    pub until: Option<UnixTime>,
+}
+
+impl Stands {
+    /// Whether it still does, nothing in the lineage having changed.
+    pub fn holds(self, now: UnixTime) -> bool {
+        self.until.is_none_or(|end| now < end)
+    }
+}
+
 /// Judges an opened token against its grant; what it may do is [`effective`]'s to say.
 ///
-/// `killed` says whether this very token was revoked. `today` answers for each ancestor: how it stands,
-/// `None` if it does not exist, `Err` if that is not known here.
+/// `killed` says whether this very token was revoked. `standing` judges the grant's lineage ([`lineage`], or what is
+/// kept of it while nothing has changed), with `Err` if that is not known here.
 pub fn token<K, M>(
     token: &Reference<K>,
     grant: &Grant,
     killed: bool,
     now: UnixTime,
-    today: impl FnMut(Ancestor) -> Result<Option<Standing>, M>,
+    standing: impl FnOnce(&Lineage) -> Result<Result<(), Reason>, M>,
 ) -> Result<Result<(), Reason>, M> {
     let sealed = &token.sealed;
     if now >= sealed.expires_at {
@@ -139,7 +156,7 @@ pub fn token<K, M>(
     if let Err(reason) = uncut_since(sealed.epoch, grant) {
         return Ok(Err(reason));
     }
-    lineage(&grant.lineage, now, today)
+    standing(&grant.lineage)
 }
 
 /// Whether a grant has not been cut since it had this epoch.
@@ -147,12 +164,14 @@ pub fn uncut_since(epoch: Epoch, grant: &Grant) -> Result<(), Reason> {
     if epoch == grant.epoch { Ok(()) } else { Err(Reason::GrantCut) }
 }
 
-/// Judges what all tokens of a grant share: every ancestor exists, is enabled, and has its birth epoch.
+/// Judges what all tokens of a grant share: every ancestor exists, is enabled, and has its birth epoch. `today` answers
+/// for each: how it stands, `None` if it does not exist, `Err` if that is not known here.
 pub fn lineage<M>(
     lineage: &Lineage,
     now: UnixTime,
     mut today: impl FnMut(Ancestor) -> Result<Option<Standing>, M>,
-) -> Result<Result<(), Reason>, M> {
+) -> Result<Result<Stands, Reason>, M> {
+    let mut stands = Stands { until: None };
     for birth in lineage.births() {
         let Some(standing) = today(birth.ancestor)? else {
             return Ok(Err(Reason::AncestorGone(birth.ancestor)));
@@ -163,11 +182,14 @@ pub fn lineage<M>(
         if !standing.enabled {
             return Ok(Err(Reason::AncestorSuspended(birth.ancestor)));
         }
-        if standing.ends_at.is_some_and(|end| now >= end) {
-            return Ok(Err(Reason::SessionEnded(birth.ancestor)));
+        if let Some(end) = standing.ends_at {
+            if now >= end {
+                return Ok(Err(Reason::SessionEnded(birth.ancestor)));
+            }
+            stands.until = Some(stands.until.map_or(end, |until| until.min(end)));
         }
     }
-    Ok(Ok(()))
+    Ok(Ok(stands))
 }
 
 /// What may be done at a resource today.
@@ -253,7 +275,9 @@ mod tests {
         killed: bool,
         today: impl Fn(Ancestor) -> Option<Standing>,
     ) -> Result<(), Reason> {
-        token::<_, Infallible>(reference, &grant(), killed, UnixTime(50), |ancestor| Ok(today(ancestor))).unwrap()
+        let standing = |kin: &Lineage| lineage(kin, UnixTime(50), |ancestor| Ok(today(ancestor)));
+        let judged = |kin: &Lineage| Ok::<_, Infallible>(standing(kin)?.map(|_| ()));
+        token(reference, &grant(), killed, UnixTime(50), judged).unwrap()
     }
 
     fn all_well(_: Ancestor) -> Option<Standing> {
@@ -290,8 +314,25 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_no_verdict() {
-        let unknown = token(&reference(1, 1, 100), &grant(), false, UnixTime(0), Err);
-        assert_eq!(unknown, Err(ANCESTORS[0]));
+        assert_eq!(lineage(&grant().lineage, UnixTime(0), Err), Err(ANCESTORS[0]));
+        let unknown = token(&reference(1, 1, 100), &grant(), false, UnixTime(0), |_| Err("not known"));
+        assert_eq!(unknown, Err("not known"));
+    }
+
+    #[test]
+    fn what_stands_holds_until_the_first_end_of_its_ancestors() {
+        let ends = |ends: [Option<i64>; 5]| {
+            let today = |who| {
+                let at = ANCESTORS.iter().position(|known| *known == who).and_then(|at| ends[at]);
+                Ok::<_, Infallible>(Some(Standing { ends_at: at.map(UnixTime), ..Standing::enabled(Epoch(7)) }))
+            };
+            lineage(&grant().lineage, UnixTime(50), today).unwrap().unwrap()
+        };
+        assert_eq!(ends([None; 5]).until, None);
+        assert_eq!(ends([None, Some(90), None, Some(70), Some(80)]).until, Some(UnixTime(70)));
+        let stands = Stands { until: Some(UnixTime(70)) };
+        assert!(stands.holds(UnixTime(69)) && !stands.holds(UnixTime(70)));
+        assert!(Stands { until: None }.holds(UnixTime(i64::MAX)));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use opalid_core::alive::{self, Allowed, Reason, Standing, Verdict};
+use opalid_core::alive::{self, Allowed, Reason, Standing, Stands, Verdict};
 use opalid_core::client::Client;
 use opalid_core::grant::{Ancestor, Entitlement, EntitlementNo, Epoch, Grant, Lineage};
 use opalid_core::ids::{GrantId, WorkspaceId};
@@ -18,7 +18,7 @@ use opalid_core::token::Reference;
 use crate::Store;
 use crate::error::Outage;
 use crate::feed::Touched;
-use crate::memory::{Begun, RememberedGrant, StandingKey};
+use crate::memory::{Begun, Miss, RememberedGrant, StandingKey};
 use crate::steps::code::{RedeemCode, RedeemedCode};
 use crate::steps::evidence::{Beside, Evidence, LoadEvidence, LoadStandings, LoadToken};
 use crate::steps::standing::{Interned, StandingEntitlement};
@@ -44,9 +44,6 @@ pub struct Effective<'e> {
     pub resources: Vec<Arc<Resource>>,
 }
 
-/// Something memory does not hold.
-struct Miss;
-
 impl Store {
     /// Says whether an opened token is alive.
     pub async fn judge<K>(
@@ -70,8 +67,8 @@ impl Store {
         let Some(evidence) = self.load_evidence(workspace, token.sealed.grant).await? else {
             return Ok(Verdict::Inactive(Reason::GrantUnknown));
         };
-        let today = |ancestor| Ok::<_, Miss>(standing_in(&evidence.standings, ancestor));
-        match verdict(token, &evidence.grant, now, today) {
+        let standing = |kin: &Lineage| judged(alive::lineage(kin, now, |of| Ok(standing_in(&evidence.standings, of))));
+        match verdict(token, &evidence.grant, now, standing) {
             Ok(verdict) => Ok(verdict),
             Err(Miss) => Ok(Verdict::Inactive(Reason::EntitlementUnknown)),
         }
@@ -80,7 +77,7 @@ impl Store {
     fn judge_from_memory<K>(&self, token: &Reference<K>, now: UnixTime) -> Result<Verdict<Alive>, Miss> {
         let memory = self.memory.trust().ok_or(Miss)?;
         let grant = memory.grant(token.sealed.grant).ok_or(Miss)?;
-        verdict(token, &grant, now, |ancestor| memory.standing(ancestor).map(Some).ok_or(Miss))
+        verdict(token, &grant, now, |_| memory.stands(&grant, now))
     }
 
     /// Reads a grant with its ancestors, and what an answer about its tokens says beside them; remembers all of it.
@@ -113,7 +110,7 @@ impl Store {
     fn remember(&self, at: Begun, standings: &[(Ancestor, Option<Standing>)]) {
         for (ancestor, standing) in standings {
             if let Some(standing) = standing {
-                self.memory.fill(at, touched(*ancestor), |filling| filling.standing(*ancestor, *standing));
+                self.memory.fill(at, (*ancestor).into(), |filling| filling.standing(*ancestor, *standing));
             }
         }
     }
@@ -126,7 +123,7 @@ impl Store {
         now: UnixTime,
     ) -> Result<Result<(), Reason>, Outage> {
         let from_memory = self.memory.trust().ok_or(Miss).and_then(|memory| {
-            alive::lineage(lineage, now, |ancestor| memory.standing(ancestor).map(Some).ok_or(Miss))
+            judged(alive::lineage(lineage, now, |ancestor| memory.standing(ancestor).map(Some).ok_or(Miss)))
         });
         if let Ok(judged) = from_memory {
             return Ok(judged);
@@ -143,7 +140,7 @@ impl Store {
         let at = self.memory.begin();
         let standings = self.read(LoadStandings { workspace, lineage: lineage.clone() }).await?;
         self.remember(at, &standings);
-        alive::lineage(lineage, now, |ancestor| Ok(standing_in(&standings, ancestor)))
+        judged(alive::lineage(lineage, now, |ancestor| Ok(standing_in(&standings, ancestor))))
     }
 
     /// Says whether what hangs from a grant that had this epoch (codes, chains) still stands.
@@ -207,11 +204,16 @@ impl Store {
     ) -> Result<Option<StandingPlace>, Outage> {
         let known = self.memory.trust().and_then(|memory| {
             let (grant, number) = memory.standing_grant(key)?;
-            Some((memory.grant(grant)?, number))
+            let grant = memory.grant(grant).filter(|grant| grant.standing)?;
+            let judged = memory.stands(&grant, now);
+            Some((grant, number, judged))
         });
-        let Some((grant, number)) = known.filter(|(grant, _)| grant.standing) else { return Ok(None) };
-        let stands = self.judge_lineage(workspace, &grant.grant.lineage, now).await?.is_ok();
-        Ok(stands.then_some((grant, number)))
+        let Some((grant, number, judged)) = known else { return Ok(None) };
+        let judged = match judged {
+            Ok(judged) => judged,
+            Err(Miss) => self.judge_lineage(workspace, &grant.grant.lineage, now).await?,
+        };
+        Ok(judged.is_ok().then_some((grant, number)))
     }
 
     /// Finds or makes the standing grant that holds an entitlement. `None` if it and its children are full.
@@ -231,10 +233,10 @@ fn verdict<K>(
     token: &Reference<K>,
     grant: &Arc<RememberedGrant>,
     now: UnixTime,
-    today: impl FnMut(Ancestor) -> Result<Option<Standing>, Miss>,
+    standing: impl FnOnce(&Lineage) -> Result<Result<(), Reason>, Miss>,
 ) -> Result<Verdict<Alive>, Miss> {
     let killed = grant.has_killed(&token.jti);
-    if let Err(reason) = alive::token(token, &grant.grant, killed, now, today)? {
+    if let Err(reason) = alive::token(token, &grant.grant, killed, now, standing)? {
         return Ok(Verdict::Inactive(reason));
     }
     // A number this grant does not have yet is ahead of what is remembered: a miss, not a verdict.
@@ -242,17 +244,11 @@ fn verdict<K>(
     Ok(Verdict::Active(Alive { grant: Arc::clone(grant), entitlement: Arc::clone(entitlement) }))
 }
 
-fn standing_in(standings: &[(Ancestor, Option<Standing>)], ancestor: Ancestor) -> Option<Standing> {
-    standings.iter().find(|(of, _)| *of == ancestor).and_then(|(_, standing)| *standing)
+/// A judgement of which nothing is kept for later.
+fn judged<M>(of: Result<Result<Stands, Reason>, M>) -> Result<Result<(), Reason>, M> {
+    of.map(|judged| judged.map(|_| ()))
 }
 
-const fn touched(ancestor: Ancestor) -> Touched {
-    match ancestor {
-        Ancestor::Workspace(id) => Touched::Workspace(id),
-        Ancestor::Client(id) => Touched::Client(id),
-        Ancestor::User(id) | Ancestor::Credentials(id) => Touched::User(id),
-        Ancestor::Session(id) => Touched::Session(id),
-        Ancestor::Consent(id) => Touched::Consent(id),
-        Ancestor::Grant(id) => Touched::Grant(id),
-    }
+fn standing_in(standings: &[(Ancestor, Option<Standing>)], ancestor: Ancestor) -> Option<Standing> {
+    standings.iter().find(|(of, _)| *of == ancestor).and_then(|(_, standing)| *standing)
 }

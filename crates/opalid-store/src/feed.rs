@@ -3,6 +3,7 @@
 //! Every change that can make a remembered answer wrong enters the feed in its own transaction; feed order
 //! is commit order. New grants, codes and rotations make nothing wrong and do not enter.
 
+use opalid_core::grant::Ancestor;
 use opalid_core::ids::{ClientId, ConsentId, EventId, GrantId, ResourceId, SessionId, UserId, WorkspaceId};
 use opalid_core::time::UnixTime;
 use opalid_core::token::Jti;
@@ -44,7 +45,25 @@ pub enum Touched {
     },
 }
 
+impl From<Ancestor> for Touched {
+    fn from(ancestor: Ancestor) -> Self {
+        match ancestor {
+            Ancestor::Workspace(id) => Self::Workspace(id),
+            Ancestor::Client(id) => Self::Client(id),
+            Ancestor::User(id) | Ancestor::Credentials(id) => Self::User(id),
+            Ancestor::Session(id) => Self::Session(id),
+            Ancestor::Consent(id) => Self::Consent(id),
+            Ancestor::Grant(id) => Self::Grant(id),
+        }
+    }
+}
+
 impl Touched {
+    pub(crate) const fn id(&self) -> &[u8; 16] {
+        let (_, id, _) = self.parts();
+        id
+    }
+
     const fn parts(&self) -> (i64, &[u8; 16], Option<&Jti>) {
         match self {
             Self::Workspace(id) => (1, id.as_bytes(), None),

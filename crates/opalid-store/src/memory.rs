@@ -5,6 +5,7 @@
 //! may be behind answers nothing.
 
 mod belief;
+mod changes;
 mod filling;
 mod grant;
 mod standing;
@@ -15,11 +16,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use equivalent::Equivalent;
-use opalid_core::alive::Standing;
+use opalid_core::alive::{self, Reason, Standing};
 use opalid_core::client::Client;
-use opalid_core::grant::{Ancestor, Entitlement, EntitlementNo, Entitlements, Epoch};
+use opalid_core::grant::{Ancestor, Birth, Entitlement, EntitlementNo, Entitlements, Epoch};
 use opalid_core::ids::{ClientId, GrantId, ResourceId, UserId, WorkspaceId};
 use opalid_core::resource::Resource;
+use opalid_core::time::UnixTime;
 use opalid_core::user::User;
 use quick_cache::sync::Cache;
 
@@ -100,6 +102,7 @@ pub struct Memory {
     belief: belief::Belief,
     incarnation: Mutex<Incarnation>,
     applied: tokio::sync::watch::Sender<Position>,
+    changes: changes::Changes,
     entries: Entries,
 }
 
@@ -126,7 +129,13 @@ pub(crate) struct Begun {
 }
 
 /// Proof that memory was asked whether it may answer. Kept no longer than one check.
-pub struct Trusted<'m>(&'m Entries);
+pub struct Trusted<'m> {
+    memory: &'m Memory,
+    entries: &'m Entries,
+}
+
+/// Something memory does not hold.
+pub(crate) struct Miss;
 
 impl Memory {
     /// An empty memory that answers nothing until [`Self::start`].
@@ -152,6 +161,7 @@ impl Memory {
             belief: belief::Belief::new(boottime),
             incarnation: Mutex::new(Incarnation([0; 16])),
             applied: tokio::sync::watch::Sender::new(Position(0)),
+            changes: changes::Changes::new(),
             entries,
         }
     }
@@ -170,6 +180,7 @@ impl Memory {
         self.entries.clear();
         order.ring.clear();
         order.early.clear();
+        self.changes.note_all(position);
         self.advance(&mut order, position);
         // After the position: who reads the new number reads the new position too.
         self.lives.fetch_add(1, Ordering::SeqCst);
@@ -202,7 +213,7 @@ impl Memory {
 
     /// The only way to the entries: `None` while memory may be behind.
     pub fn trust(&self) -> Option<Trusted<'_>> {
-        self.belief.holds().then_some(Trusted(&self.entries))
+        self.belief.holds().then_some(Trusted { memory: self, entries: &self.entries })
     }
 
     /// Take it before a read begins whose result is to fill.
@@ -246,6 +257,7 @@ impl Memory {
             order.ring.pop_front();
         }
         self.entries.drop_touched(touched);
+        self.changes.note(touched, position);
         self.advance(order, position);
     }
 
@@ -286,55 +298,69 @@ impl Memory {
 impl Trusted<'_> {
     /// How an ancestor stands.
     pub fn standing(&self, ancestor: Ancestor) -> Option<Standing> {
-        self.0.standings.get(&ancestor).map(Standing::from)
+        self.entries.standings.get(&ancestor).map(Standing::from)
+    }
+
+    /// Whether everything a grant hangs from stands: judged once, and again when some of it may have changed since.
+    pub(crate) fn stands(&self, grant: &RememberedGrant, now: UnixTime) -> Result<Result<(), Reason>, Miss> {
+        let lineage = &grant.grant.lineage;
+        let (since, stands) = grant.stood();
+        let unchanged = |birth: Birth| self.memory.changes.none_since(birth.ancestor.into(), since);
+        if stands.holds(now) && lineage.births().all(unchanged) {
+            return Ok(Ok(()));
+        }
+        // Taken before the entries are looked at: what changes meanwhile has a later one.
+        let at = self.memory.position();
+        let judged = alive::lineage(lineage, now, |ancestor| self.standing(ancestor).map(Some).ok_or(Miss))?;
+        Ok(judged.map(|stands| grant.found_standing(at, stands)))
     }
 
     /// A grant.
     pub fn grant(&self, id: GrantId) -> Option<Arc<RememberedGrant>> {
-        self.0.grants.get(&id)
+        self.entries.grants.get(&id)
     }
 
     /// Where a client's standing grant holds an entitlement.
     pub fn standing_grant(&self, key: &StandingKey) -> Option<(GrantId, EntitlementNo)> {
-        self.0.standing_grants.get(key)
+        self.entries.standing_grants.get(key)
     }
 
     /// A client by its row.
     pub fn client(&self, id: ClientId) -> Option<Arc<Client>> {
-        self.0.clients.get(&id)
+        self.entries.clients.get(&id)
     }
 
     /// A client by its name on the wire.
     pub fn client_called(&self, workspace: WorkspaceId, name: &str) -> Option<Arc<Client>> {
-        let id = self.0.client_ids.get(&Asked { workspace, name })?;
-        self.0.clients.get(&id)
+        let id = self.entries.client_ids.get(&Asked { workspace, name })?;
+        self.entries.clients.get(&id)
     }
 
     /// A user.
     pub fn user(&self, id: UserId) -> Option<Arc<User>> {
-        self.0.users.get(&id)
+        self.entries.users.get(&id)
     }
 
     /// A resource by its row.
     pub fn resource(&self, id: ResourceId) -> Option<Arc<Resource>> {
-        self.0.resources.get(&id)
+        self.entries.resources.get(&id)
     }
 
     /// A resource by its URI.
     pub fn resource_at(&self, workspace: WorkspaceId, uri: &str) -> Option<Arc<Resource>> {
-        let id = self.0.resource_uris.get(&Asked { workspace, name: uri })?;
-        self.0.resources.get(&id)
+        let id = self.entries.resource_uris.get(&Asked { workspace, name: uri })?;
+        self.entries.resources.get(&id)
     }
 
     /// A workspace by its name.
     pub fn workspace_called(&self, name: &str) -> Option<Arc<WorkspaceRecord>> {
-        let id = self.0.workspace_names.get(name)?;
-        self.0.workspaces.get(&id)
+        let id = self.entries.workspace_names.get(name)?;
+        self.entries.workspaces.get(&id)
     }
 
     /// A workspace by its row.
     pub fn workspace(&self, id: WorkspaceId) -> Option<Arc<WorkspaceRecord>> {
-        self.0.workspaces.get(&id)
+        self.entries.workspaces.get(&id)
     }
 }
 

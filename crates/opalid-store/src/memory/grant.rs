@@ -1,12 +1,16 @@
 //! A grant as memory keeps it.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 
+use opalid_core::alive::Stands;
 use opalid_core::grant::Grant;
+use opalid_core::time::UnixTime;
 use opalid_core::token::Jti;
 
 use super::locked;
+use crate::feed::Position;
 
 /// A grant as it is remembered: with the tokens of it that were revoked one by one.
 #[derive(Debug)]
@@ -17,6 +21,7 @@ pub struct RememberedGrant {
     pub standing: bool,
     /// Most grants have none: then it is a null pointer.
     killed: OnceLock<Box<Mutex<HashSet<Jti>>>>,
+    stood: Stood,
 }
 
 impl RememberedGrant {
@@ -26,7 +31,7 @@ impl RememberedGrant {
         if !killed.is_empty() {
             known.get_or_init(|| Box::new(Mutex::new(killed)));
         }
-        Self { grant, standing, killed: known }
+        Self { grant, standing, killed: known, stood: Stood::default() }
     }
 
     /// Whether this very token was revoked.
@@ -34,7 +39,65 @@ impl RememberedGrant {
         self.killed.get().is_some_and(|killed| locked(killed).contains(jti))
     }
 
+    /// Where in the feed its lineage was last found standing, and what that is worth.
+    pub(super) fn stood(&self) -> (Position, Stands) {
+        self.stood.read()
+    }
+
+    /// Its lineage was found standing by entries looked at after everything up to `at` was applied.
+    pub(super) fn found_standing(&self, at: Position, stands: Stands) {
+        self.stood.write(at, stands);
+    }
+
     pub(super) fn kill(&self, jti: Jti) {
         locked(self.killed.get_or_init(Box::default)).insert(jti);
+    }
+}
+
+/// A position and the end that belongs to it, in one word, so that nobody reads the one with the other's: 40 bits of
+/// position, then 24 of time by 256 seconds, rounded down. All of them set is no end.
+#[derive(Debug, Default)]
+struct Stood(AtomicU64);
+
+const TIME_BITS: u32 = 24;
+const NO_END: u64 = (1 << TIME_BITS) - 1;
+const STEP_BITS: u32 = 8;
+
+impl Stood {
+    fn read(&self) -> (Position, Stands) {
+        let word = self.0.load(Ordering::SeqCst);
+        let end = word & NO_END;
+        let until = (end != NO_END).then(|| UnixTime::from(u32::try_from(end << STEP_BITS).unwrap_or(0)));
+        (Position(word >> TIME_BITS), Stands { until })
+    }
+
+    /// Keeps nothing of a position that has no room: a store with a million million changes is asked each time.
+    fn write(&self, Position(at): Position, stands: Stands) {
+        let end = stands.until.map_or(NO_END, |end| u64::from(end.as_u32() >> STEP_BITS).min(NO_END - 1));
+        if at >> (u64::BITS - TIME_BITS) == 0 {
+            self.0.store(at << TIME_BITS | end, Ordering::SeqCst);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stood_is_kept_with_an_end_that_is_never_later() {
+        let stood = Stood::default();
+        let (at, stands) = stood.read();
+        assert_eq!((at, stands.holds(UnixTime(0))), (Position(0), false));
+        for (end, kept) in [(None, None), (Some(1_800_000_255), Some(1_800_000_000)), (Some(0), Some(0))] {
+            stood.write(Position(7), Stands { until: end.map(UnixTime) });
+            assert_eq!(stood.read(), (Position(7), Stands { until: kept.map(UnixTime) }));
+        }
+        stood.write(Position(7), Stands { until: Some(UnixTime(i64::MAX)) });
+        assert!(stood.read().1.until.is_some());
+        let most = Position((1 << 40) - 1);
+        stood.write(most, Stands { until: None });
+        stood.write(Position(1 << 40), Stands { until: None });
+        assert_eq!(stood.read(), (most, Stands { until: None }));
     }
 }
