@@ -9,6 +9,7 @@ mod changes;
 mod filling;
 mod grant;
 mod standing;
+mod trusted;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,12 +17,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use equivalent::Equivalent;
-use opalid_core::alive::{self, Reason, Standing};
 use opalid_core::client::Client;
-use opalid_core::grant::{Ancestor, Birth, Entitlement, EntitlementNo, Entitlements, Epoch};
+use opalid_core::grant::{Ancestor, Entitlement, EntitlementNo, Entitlements, Epoch};
 use opalid_core::ids::{ClientId, GrantId, ResourceId, UserId, WorkspaceId};
 use opalid_core::resource::Resource;
-use opalid_core::time::UnixTime;
 use opalid_core::user::User;
 use quick_cache::sync::Cache;
 
@@ -32,6 +31,7 @@ pub use belief::BootTime;
 pub(crate) use belief::Doubts;
 pub(crate) use filling::Filling;
 pub use grant::RememberedGrant;
+pub use trusted::Trusted;
 
 /// Something known by a name within a workspace.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -126,12 +126,6 @@ struct Entries {
 pub(crate) struct Begun {
     life: u64,
     position: Position,
-}
-
-/// Proof that memory was asked whether it may answer. Kept no longer than one check.
-pub struct Trusted<'m> {
-    memory: &'m Memory,
-    entries: &'m Entries,
 }
 
 /// Something memory does not hold.
@@ -295,75 +289,6 @@ impl Memory {
     }
 }
 
-impl Trusted<'_> {
-    /// How an ancestor stands.
-    pub fn standing(&self, ancestor: Ancestor) -> Option<Standing> {
-        self.entries.standings.get(&ancestor).map(Standing::from)
-    }
-
-    /// Whether everything a grant hangs from stands: judged once, and again when some of it may have changed since.
-    pub(crate) fn stands(&self, grant: &RememberedGrant, now: UnixTime) -> Result<Result<(), Reason>, Miss> {
-        let lineage = &grant.grant.lineage;
-        let (since, stands) = grant.stood();
-        let unchanged = |birth: Birth| self.memory.changes.none_since(birth.ancestor.into(), since);
-        if stands.holds(now) && lineage.births().all(unchanged) {
-            return Ok(Ok(()));
-        }
-        // Taken before the entries are looked at: what changes meanwhile has a later one.
-        let at = self.memory.position();
-        let judged = alive::lineage(lineage, now, |ancestor| self.standing(ancestor).map(Some).ok_or(Miss))?;
-        Ok(judged.map(|stands| grant.found_standing(at, stands)))
-    }
-
-    /// A grant.
-    pub fn grant(&self, id: GrantId) -> Option<Arc<RememberedGrant>> {
-        self.entries.grants.get(&id)
-    }
-
-    /// Where a client's standing grant holds an entitlement.
-    pub fn standing_grant(&self, key: &StandingKey) -> Option<(GrantId, EntitlementNo)> {
-        self.entries.standing_grants.get(key)
-    }
-
-    /// A client by its row.
-    pub fn client(&self, id: ClientId) -> Option<Arc<Client>> {
-        self.entries.clients.get(&id)
-    }
-
-    /// A client by its name on the wire.
-    pub fn client_called(&self, workspace: WorkspaceId, name: &str) -> Option<Arc<Client>> {
-        let id = self.entries.client_ids.get(&Asked { workspace, name })?;
-        self.entries.clients.get(&id)
-    }
-
-    /// A user.
-    pub fn user(&self, id: UserId) -> Option<Arc<User>> {
-        self.entries.users.get(&id)
-    }
-
-    /// A resource by its row.
-    pub fn resource(&self, id: ResourceId) -> Option<Arc<Resource>> {
-        self.entries.resources.get(&id)
-    }
-
-    /// A resource by its URI.
-    pub fn resource_at(&self, workspace: WorkspaceId, uri: &str) -> Option<Arc<Resource>> {
-        let id = self.entries.resource_uris.get(&Asked { workspace, name: uri })?;
-        self.entries.resources.get(&id)
-    }
-
-    /// A workspace by its name.
-    pub fn workspace_called(&self, name: &str) -> Option<Arc<WorkspaceRecord>> {
-        let id = self.entries.workspace_names.get(name)?;
-        self.entries.workspaces.get(&id)
-    }
-
-    /// A workspace by its row.
-    pub fn workspace(&self, id: WorkspaceId) -> Option<Arc<WorkspaceRecord>> {
-        self.entries.workspaces.get(&id)
-    }
-}
-
 impl Entries {
     fn drop_touched(&self, touched: Touched) {
         match touched {
@@ -423,120 +348,4 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use opalid_core::ids::SessionId;
-    use opalid_core::scope::Scopes;
-
-    const USER: UserId = UserId::from_bytes([1; 16]);
-    const OTHER: UserId = UserId::from_bytes([2; 16]);
-
-    fn memory() -> Memory {
-        let memory = Memory::new(Capacity { grants: 100, entities: 100 }, || Duration::ZERO);
-        memory.start(Incarnation([1; 16]), Position(10));
-        memory
-    }
-
-    fn fill(memory: &Memory, at: Begun, user: UserId, epoch: u32) {
-        memory.fill(at, Touched::User(user), |filling| {
-            filling.standing(Ancestor::User(user), Standing::enabled(Epoch(epoch)));
-        });
-    }
-
-    fn epoch(memory: &Memory, user: UserId) -> Option<u32> {
-        memory.trust().unwrap().standing(Ancestor::User(user)).map(|standing| standing.epoch.0)
-    }
-
-    #[test]
-    fn a_read_begun_before_a_change_never_refills_after_it() {
-        let memory = memory();
-        let before = memory.begin();
-        memory.apply(&[(Position(11), Touched::User(USER))]);
-        fill(&memory, before, USER, 1);
-        fill(&memory, before, OTHER, 1);
-        assert_eq!((epoch(&memory, USER), epoch(&memory, OTHER)), (None, Some(1)));
-        fill(&memory, memory.begin(), USER, 2);
-        assert_eq!(epoch(&memory, USER), Some(2));
-    }
-
-    #[test]
-    fn a_read_older_than_the_ring_fills_nothing() {
-        let memory = memory();
-        let before = memory.begin();
-        for n in 0..=RING as u64 {
-            memory.apply(&[(Position(11 + n), Touched::User(OTHER))]);
-        }
-        fill(&memory, before, USER, 1);
-        assert_eq!(epoch(&memory, USER), None);
-    }
-
-    #[test]
-    fn changes_are_applied_in_feed_order_and_never_past_others() {
-        let memory = memory();
-        fill(&memory, memory.begin(), USER, 1);
-        memory.apply(&[(Position(12), Touched::User(USER))]);
-        assert_eq!((memory.position(), epoch(&memory, USER)), (Position(10), Some(1)));
-        memory.apply(&[(Position(11), Touched::User(OTHER))]);
-        assert_eq!((memory.position(), epoch(&memory, USER)), (Position(12), None));
-    }
-
-    #[test]
-    fn what_the_feed_brought_already_is_not_waited_for_when_its_batch_comes() {
-        let memory = memory();
-        memory.apply(&[(Position(13), Touched::User(OTHER)), (Position(14), Touched::User(OTHER))]);
-        memory.apply(&[(Position(11), Touched::User(OTHER))]);
-        memory.apply(&[(Position(12), Touched::User(OTHER)), (Position(13), Touched::User(OTHER))]);
-        assert_eq!(memory.position(), Position(14));
-        fill(&memory, memory.begin(), USER, 1);
-        memory.apply(&[(Position(14), Touched::User(USER)), (Position(15), Touched::User(OTHER))]);
-        assert_eq!((memory.position(), epoch(&memory, USER)), (Position(15), Some(1)));
-    }
-
-    #[test]
-    fn a_read_begun_before_the_database_went_back_fills_nothing_afterwards() {
-        let memory = memory();
-        let before = memory.begin();
-        memory.restart(Incarnation([2; 16]), Position(5));
-        fill(&memory, before, USER, 1);
-        assert_eq!(epoch(&memory, USER), None);
-        fill(&memory, memory.begin(), USER, 2);
-        assert_eq!(epoch(&memory, USER), Some(2));
-    }
-
-    #[test]
-    fn what_as_many_grants_hang_from_as_there_is_room_for_has_room_too() {
-        let memory = Memory::new(Capacity { grants: 10_000, entities: 100 }, || Duration::ZERO);
-        memory.start(Incarnation([1; 16]), Position(10));
-        let sessions = |n: u32| SessionId::from_bytes(u128::from(n).to_be_bytes());
-        for n in 0..15_000 {
-            memory.fill(memory.begin(), Touched::Session(sessions(n)), |filling| {
-                filling.standing(Ancestor::Session(sessions(n)), Standing::enabled(Epoch(1)));
-            });
-        }
-        let trusted = memory.trust().unwrap();
-        assert!((0..15_000).all(|n| trusted.standing(Ancestor::Session(sessions(n))).is_some()));
-    }
-
-    #[test]
-    fn equal_entitlements_are_one() {
-        let memory = memory();
-        let list = |scope: &str| Arc::from([Arc::new(Entitlement::new(Scopes::parse(scope).unwrap(), Vec::new()))]);
-        let (mut one, mut equal, mut other): (Entitlements, Entitlements, Entitlements) =
-            (list("openid"), list("openid"), list("openid email"));
-        for entitlements in [&mut one, &mut equal, &mut other] {
-            memory.share(entitlements);
-        }
-        assert!(Arc::ptr_eq(&one, &equal));
-        assert!(!Arc::ptr_eq(&one, &other));
-    }
-
-    #[test]
-    fn memory_that_may_be_behind_answers_nothing() {
-        let memory = memory();
-        fill(&memory, memory.begin(), USER, 1);
-        memory.distrust();
-        assert!(memory.trust().is_none());
-        memory.start(Incarnation([1; 16]), Position(20));
-        assert_eq!(epoch(&memory, USER), None);
-    }
-}
+mod tests;
