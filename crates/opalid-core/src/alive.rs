@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::grant::{Ancestor, Entitlement, Epoch, Grant, Lineage};
+use crate::grant::{Ancestor, Birth, Entitlement, Epoch, Grant};
 use crate::ids::ResourceId;
 use crate::scope::Scopes;
 use crate::time::UnixTime;
@@ -134,14 +134,14 @@ impl Stands {
 
 /// Judges an opened token against its grant; what it may do is [`effective`]'s to say.
 ///
-/// `killed` says whether this very token was revoked. `standing` judges the grant's lineage ([`lineage`], or what is
+/// `killed` says whether this very token was revoked. `standing` judges what the grant hangs from ([`lineage`], or what is
 /// kept of it while nothing has changed), with `Err` if that is not known here.
 pub fn token<K, M>(
     token: &Reference<K>,
     grant: &Grant,
     killed: bool,
     now: UnixTime,
-    standing: impl FnOnce(&Lineage) -> Result<Result<(), Reason>, M>,
+    standing: impl FnOnce() -> Result<Result<(), Reason>, M>,
 ) -> Result<Result<(), Reason>, M> {
     let sealed = &token.sealed;
     if now >= sealed.expires_at {
@@ -156,7 +156,7 @@ pub fn token<K, M>(
     if let Err(reason) = uncut_since(sealed.epoch, grant) {
         return Ok(Err(reason));
     }
-    standing(&grant.lineage)
+    standing()
 }
 
 /// Whether a grant has not been cut since it had this epoch.
@@ -167,12 +167,12 @@ pub fn uncut_since(epoch: Epoch, grant: &Grant) -> Result<(), Reason> {
 /// Judges what all tokens of a grant share: every ancestor exists, is enabled, and has its birth epoch. `today` answers
 /// for each: how it stands, `None` if it does not exist, `Err` if that is not known here.
 pub fn lineage<M>(
-    lineage: &Lineage,
+    births: impl IntoIterator<Item = Birth>,
     now: UnixTime,
     mut today: impl FnMut(Ancestor) -> Result<Option<Standing>, M>,
 ) -> Result<Result<Stands, Reason>, M> {
     let mut stands = Stands { until: None };
-    for birth in lineage.births() {
+    for birth in births {
         let Some(standing) = today(birth.ancestor)? else {
             return Ok(Err(Reason::AncestorGone(birth.ancestor)));
         };
@@ -228,7 +228,7 @@ pub fn effective<'e, 'a, M>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::grant::{Birth, EntitlementNo, Guard};
+    use crate::grant::{Descent, EntitlementNo, Guard};
     use crate::ids::{ClientId, GrantId, SessionId, UserId, WorkspaceId};
     use crate::token::{Access, Jti, PresentedToken, Sealed, Sealer};
     use proptest::prelude::*;
@@ -249,9 +249,12 @@ mod tests {
             id: GrantId::from_bytes([9; 16]),
             guard: Guard::new([1; 8]),
             epoch: Epoch(1),
-            client: ClientId::from_bytes([2; 16]),
-            user: Some(UserId::from_bytes([3; 16])),
-            lineage: Lineage::new(ANCESTORS.map(|ancestor| Birth { ancestor, epoch: Epoch(7) })),
+            standing: false,
+            descent: Descent::new(
+                ClientId::from_bytes([2; 16]),
+                Some(UserId::from_bytes([3; 16])),
+                ANCESTORS.map(|ancestor| Birth { ancestor, epoch: Epoch(7) }),
+            ),
             entitlements: Default::default(),
         }
     }
@@ -275,9 +278,9 @@ mod tests {
         killed: bool,
         today: impl Fn(Ancestor) -> Option<Standing>,
     ) -> Result<(), Reason> {
-        let standing = |kin: &Lineage| lineage(kin, UnixTime(50), |ancestor| Ok(today(ancestor)));
-        let judged = |kin: &Lineage| Ok::<_, Infallible>(standing(kin)?.map(|_| ()));
-        token(reference, &grant(), killed, UnixTime(50), judged).unwrap()
+        let (grant, now) = (grant(), UnixTime(50));
+        let standing = || lineage(grant.descent.births(), now, |ancestor| Ok::<_, Infallible>(today(ancestor)));
+        token(reference, &grant, killed, now, || Ok::<_, Infallible>(standing()?.map(|_| ()))).unwrap()
     }
 
     fn all_well(_: Ancestor) -> Option<Standing> {
@@ -314,8 +317,8 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_no_verdict() {
-        assert_eq!(lineage(&grant().lineage, UnixTime(0), Err), Err(ANCESTORS[0]));
-        let unknown = token(&reference(1, 1, 100), &grant(), false, UnixTime(0), |_| Err("not known"));
+        assert_eq!(lineage(grant().descent.births(), UnixTime(0), Err), Err(ANCESTORS[0]));
+        let unknown = token(&reference(1, 1, 100), &grant(), false, UnixTime(0), || Err("not known"));
         assert_eq!(unknown, Err("not known"));
     }
 
@@ -326,7 +329,7 @@ mod tests {
                 let at = ANCESTORS.iter().position(|known| *known == who).and_then(|at| ends[at]);
                 Ok::<_, Infallible>(Some(Standing { ends_at: at.map(UnixTime), ..Standing::enabled(Epoch(7)) }))
             };
-            lineage(&grant().lineage, UnixTime(50), today).unwrap().unwrap()
+            lineage(grant().descent.births(), UnixTime(50), today).unwrap().unwrap()
         };
         assert_eq!(ends([None; 5]).until, None);
         assert_eq!(ends([None, Some(90), None, Some(70), Some(80)]).until, Some(UnixTime(70)));

@@ -67,7 +67,8 @@ impl Store {
         let Some(evidence) = self.load_evidence(workspace, token.sealed.grant).await? else {
             return Ok(Verdict::Inactive(Reason::GrantUnknown));
         };
-        let standing = |kin: &Lineage| judged(alive::lineage(kin, now, |of| Ok(standing_in(&evidence.standings, of))));
+        let births = evidence.grant.grant.descent.births();
+        let standing = || judged(alive::lineage(births, now, |of| Ok(standing_in(&evidence.standings, of))));
         match verdict(token, &evidence.grant, now, standing) {
             Ok(verdict) => Ok(verdict),
             Err(Miss) => Ok(Verdict::Inactive(Reason::EntitlementUnknown)),
@@ -77,7 +78,7 @@ impl Store {
     fn judge_from_memory<K>(&self, token: &Reference<K>, now: UnixTime) -> Result<Verdict<Alive>, Miss> {
         let memory = self.memory.trust().ok_or(Miss)?;
         let grant = memory.grant(token.sealed.grant).ok_or(Miss)?;
-        verdict(token, &grant, now, |_| memory.stands(&grant, now))
+        verdict(token, &grant, now, || memory.stands(&grant, now))
     }
 
     /// Reads a grant with its ancestors, and what an answer about its tokens says beside them; remembers all of it.
@@ -123,7 +124,7 @@ impl Store {
         now: UnixTime,
     ) -> Result<Result<(), Reason>, Outage> {
         let from_memory = self.memory.trust().ok_or(Miss).and_then(|memory| {
-            judged(alive::lineage(lineage, now, |ancestor| memory.standing(ancestor).map(Some).ok_or(Miss)))
+            judged(alive::lineage(lineage.births(), now, |ancestor| memory.standing(ancestor).map(Some).ok_or(Miss)))
         });
         if let Ok(judged) = from_memory {
             return Ok(judged);
@@ -140,7 +141,7 @@ impl Store {
         let at = self.memory.begin();
         let standings = self.read(LoadStandings { workspace, lineage: lineage.clone() }).await?;
         self.remember(at, &standings);
-        judged(alive::lineage(lineage, now, |ancestor| Ok(standing_in(&standings, ancestor))))
+        judged(alive::lineage(lineage.births(), now, |ancestor| Ok(standing_in(&standings, ancestor))))
     }
 
     /// Says whether what hangs from a grant that had this epoch (codes, chains) still stands.
@@ -151,7 +152,7 @@ impl Store {
         now: UnixTime,
     ) -> Result<Result<(), Reason>, Outage> {
         match alive::uncut_since(epoch, grant) {
-            Ok(()) => self.judge_lineage(workspace, &grant.lineage, now).await,
+            Ok(()) => self.judge_lineage(workspace, &grant.descent.lineage(), now).await,
             Err(reason) => Ok(Err(reason)),
         }
     }
@@ -189,7 +190,7 @@ impl Store {
             let mut grant = redemption.grant.clone();
             self.memory.share(&mut grant.entitlements);
             // A first use: no token came of it before, so none was killed.
-            let remembered = Arc::new(RememberedGrant::new(grant, false, HashSet::new()));
+            let remembered = Arc::new(RememberedGrant::new(grant, HashSet::new()));
             self.memory.fill(at, Touched::Grant(remembered.grant.id), |filling| filling.grant(&remembered));
         }
         Ok(redeemed)
@@ -204,14 +205,14 @@ impl Store {
     ) -> Result<Option<StandingPlace>, Outage> {
         let known = self.memory.trust().and_then(|memory| {
             let (grant, number) = memory.standing_grant(key)?;
-            let grant = memory.grant(grant).filter(|grant| grant.standing)?;
+            let grant = memory.grant(grant).filter(|grant| grant.grant.standing)?;
             let judged = memory.stands(&grant, now);
             Some((grant, number, judged))
         });
         let Some((grant, number, judged)) = known else { return Ok(None) };
         let judged = match judged {
             Ok(judged) => judged,
-            Err(Miss) => self.judge_lineage(workspace, &grant.grant.lineage, now).await?,
+            Err(Miss) => self.judge_lineage(workspace, &grant.grant.descent.lineage(), now).await?,
         };
         Ok(judged.is_ok().then_some((grant, number)))
     }
@@ -233,7 +234,7 @@ fn verdict<K>(
     token: &Reference<K>,
     grant: &Arc<RememberedGrant>,
     now: UnixTime,
-    standing: impl FnOnce(&Lineage) -> Result<Result<(), Reason>, Miss>,
+    standing: impl FnOnce() -> Result<Result<(), Reason>, Miss>,
 ) -> Result<Verdict<Alive>, Miss> {
     let killed = grant.has_killed(&token.jti);
     if let Err(reason) = alive::token(token, &grant.grant, killed, now, standing)? {

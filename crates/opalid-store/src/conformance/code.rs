@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use opalid_core::code::{CodeBinding, Unbound};
-use opalid_core::grant::{EntitlementNo, Epoch, Grant, Lineage};
+use opalid_core::grant::{Descent, EntitlementNo, Epoch, Grant};
 use opalid_core::ids::{ClientId, CodeId, ResourceId, SessionId};
 use opalid_core::pkce::{CodeChallenge, CodeVerifier};
 use opalid_core::token::SecretDigest;
@@ -32,9 +32,8 @@ async fn issue(world: &World) -> (Grant, impl Fn() -> RedeemCode + use<>) {
         id: new.id,
         guard: new.guard,
         epoch: Epoch::FIRST,
-        client: world.client,
-        user: Some(world.user),
-        lineage: Lineage::default(),
+        standing: false,
+        descent: Descent::new(world.client, Some(world.user), []),
         entitlements: Arc::new([Arc::new(world.read())]),
     };
     let (id, digest) = (CodeId::from_bytes(unique_bytes()), SecretDigest::of(b"a code"));
@@ -133,7 +132,7 @@ async fn what_a_first_use_found_is_remembered_until_the_grant_is_cut(place: &Pla
     let reads = world.store.reads();
     assert!(matches!(world.store.redeem(redeem()).await.unwrap(), RedeemedCode::Fresh(_)));
     let known = remembered().unwrap();
-    assert_eq!((known.grant.epoch, known.standing), (grant.epoch, false));
+    assert_eq!((known.grant.epoch, known.grant.standing), (grant.epoch, false));
     assert!(known.grant.guard.matches(&grant.guard) && known.grant.entitlement(EntitlementNo(0)).is_some());
     drop(known);
     assert_eq!(world.store.reads(), reads);

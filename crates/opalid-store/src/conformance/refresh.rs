@@ -4,7 +4,7 @@ mod full;
 
 use std::sync::Arc;
 
-use opalid_core::grant::{Entitlement, EntitlementNo, Epoch, Grant, Guard, Lineage};
+use opalid_core::grant::{Descent, Entitlement, EntitlementNo, Epoch, Grant, Guard};
 use opalid_core::ids::{ChainId, ClientId, EventId, GrantId, ResourceId, WorkspaceId};
 use opalid_core::refresh::{self, Limits, NotGranted, Presentation, Wish, successor};
 use opalid_core::scope::Scopes;
@@ -70,9 +70,8 @@ async fn begin_with(store: &Store, entitlement: Entitlement) -> (GrantId, RowSec
         id: GrantId::from_bytes(unique_bytes()),
         guard: Guard::new([7; 8]),
         epoch: Epoch::FIRST,
-        client: APP,
-        user: None,
-        lineage: Lineage::default(),
+        standing: false,
+        descent: Descent::new(APP, None, []),
         entitlements: Arc::new([Arc::new(entitlement)]),
     };
     let Presentation { chain, digest, .. } = Presentation::of(&secret);

@@ -1,7 +1,7 @@
 //! Sweeping: what is over goes, nothing that lives does, and no answer changes.
 
 use opalid_core::alive::Reason;
-use opalid_core::grant::{Ancestor, Authentication, EntitlementNo, Epoch, Lineage};
+use opalid_core::grant::{Ancestor, Authentication, Descent, EntitlementNo, Epoch, Lineage};
 use opalid_core::ids::{ChainId, GrantId, RequestId, SessionId};
 use opalid_core::time::{Seconds, UnixTime};
 use opalid_core::token::SecretDigest;
@@ -88,7 +88,7 @@ impl Step for AddChain {
     type Out = ();
 
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<(), StoreError> {
-        let grant = find_grant(tx, self.0.workspace, self.1).await?.unwrap().grant;
+        let grant = find_grant(tx, self.0.workspace, self.1).await?.unwrap();
         let id = ChainId::from_bytes(*self.0.event.as_bytes());
         let new = NewChain { id, first: SecretDigest([1; 32]), key_number: 1, expires_at: END };
         insert_chain(tx, &self.0, &grant, EntitlementNo(0), &new).await
@@ -248,9 +248,10 @@ impl Step for AddChild {
     type Out = GrantId;
 
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<GrantId, StoreError> {
-        let mut child = find_grant(tx, self.0.workspace, self.1).await?.unwrap().grant;
+        let mut child = find_grant(tx, self.0.workspace, self.1).await?.unwrap();
         let parent = opalid_core::grant::Birth { ancestor: Ancestor::Grant(child.id), epoch: Epoch::FIRST };
-        child.lineage = Lineage::new(child.lineage.births().chain([parent]));
+        let parents = child.descent;
+        child.descent = Descent::new(parents.client(), parents.user(), parents.births().chain([parent]));
         child.id = new_grant().id;
         assert!(insert_grant(tx, &self.0, &child, Some(&[9; 32]), &GrantFacts::default()).await?);
         Ok(child.id)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use opalid_core::alive::{Reason, Standing, Verdict};
 use opalid_core::client::ClientSettings;
-use opalid_core::grant::{Ancestor, Entitlement, EntitlementNo, Epoch, Grant, Guard, Lineage};
+use opalid_core::grant::{Ancestor, Descent, Entitlement, EntitlementNo, Epoch, Grant, Guard};
 use opalid_core::ids::{ClientId, EventId, GrantId, ResourceId, UserId, WorkspaceId};
 use opalid_core::resource::ResourceSettings;
 use opalid_core::scope::Scopes;
@@ -225,9 +225,8 @@ impl World {
             id: new.id,
             guard: new.guard,
             epoch: Epoch::FIRST,
-            client: self.client,
-            user: Some(self.user),
-            lineage: Lineage::new(births),
+            standing: false,
+            descent: Descent::new(self.client, Some(self.user), births),
             entitlements: Arc::new([Arc::new(self.read())]),
         };
         let id = grant.id;

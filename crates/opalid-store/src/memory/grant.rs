@@ -1,9 +1,10 @@
 //! A grant as memory keeps it.
 
 use std::collections::HashSet;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock};
 
+use once_cell::race::OnceBox;
 use opalid_core::alive::Stands;
 use opalid_core::grant::Grant;
 use opalid_core::time::UnixTime;
@@ -17,21 +18,19 @@ use crate::feed::Position;
 pub struct RememberedGrant {
     /// The grant.
     pub grant: Grant,
-    /// Whether it is the standing grant of its client, to which new entitlements go.
-    pub standing: bool,
     /// Most grants have none: then it is a null pointer.
-    killed: OnceLock<Box<Mutex<HashSet<Jti>>>>,
+    killed: OnceBox<Mutex<HashSet<Jti>>>,
     stood: Stood,
 }
 
 impl RememberedGrant {
     /// A grant just read, with its killed tokens.
-    pub fn new(grant: Grant, standing: bool, killed: HashSet<Jti>) -> Self {
-        let known = OnceLock::new();
+    pub fn new(grant: Grant, killed: HashSet<Jti>) -> Self {
+        let known = OnceBox::new();
         if !killed.is_empty() {
             known.get_or_init(|| Box::new(Mutex::new(killed)));
         }
-        Self { grant, standing, killed: known, stood: Stood::default() }
+        Self { grant, killed: known, stood: Stood::default() }
     }
 
     /// Whether this very token was revoked.
@@ -83,6 +82,11 @@ impl Stood {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_grant_with_its_counters_has_128_bytes() {
+        assert_eq!(size_of::<RememberedGrant>() + 2 * size_of::<usize>(), 128);
+    }
 
     #[test]
     fn what_stood_is_kept_with_an_end_that_is_never_later() {

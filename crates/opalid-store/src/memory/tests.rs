@@ -2,7 +2,7 @@ use std::collections::HashSet;
 use std::sync::atomic::AtomicBool;
 
 use opalid_core::alive::{Reason, Standing};
-use opalid_core::grant::{Birth, Grant, Guard, Lineage};
+use opalid_core::grant::{Birth, Descent, Grant, Guard};
 use opalid_core::ids::{ConsentId, SessionId};
 use opalid_core::scope::Scopes;
 use opalid_core::time::UnixTime;
@@ -141,16 +141,16 @@ fn standing_grant(memory: &Memory) -> RememberedGrant {
             filling.standing(ancestor, Standing { ends_at, ..Standing::enabled(Epoch(1)) });
         });
     }
+    let births = ANCESTORS.map(|ancestor| Birth { ancestor, epoch: Epoch(1) });
     let grant = Grant {
         id: GrantId::from_bytes([9; 16]),
         guard: Guard::new([0; 8]),
         epoch: Epoch(1),
-        client: ClientId::from_bytes([4; 16]),
-        user: Some(USER),
-        lineage: Lineage::new(ANCESTORS.map(|ancestor| Birth { ancestor, epoch: Epoch(1) })),
+        standing: false,
+        descent: Descent::new(ClientId::from_bytes([4; 16]), Some(USER), births),
         entitlements: Default::default(),
     };
-    RememberedGrant::new(grant, false, HashSet::new())
+    RememberedGrant::new(grant, HashSet::new())
 }
 
 /// Whether it stands at 500; `None` if memory does not know.

@@ -27,15 +27,15 @@ impl Trusted<'_> {
 
     /// Whether everything a grant hangs from stands: judged once, and again when some of it may have changed since.
     pub(crate) fn stands(&self, grant: &RememberedGrant, now: UnixTime) -> Result<Result<(), Reason>, Miss> {
-        let lineage = &grant.grant.lineage;
+        let births = grant.grant.descent.births();
         let (since, stands) = grant.stood();
         let unchanged = |birth: Birth| self.memory.changes.none_since(birth.ancestor.into(), since);
-        if stands.holds(now) && lineage.births().all(unchanged) {
+        if stands.holds(now) && births.clone().all(unchanged) {
             return Ok(Ok(()));
         }
         // Taken before the entries are looked at: what changes meanwhile has a later one.
         let at = self.memory.position();
-        let judged = alive::lineage(lineage, now, |ancestor| self.standing(ancestor).map(Some).ok_or(Miss))?;
+        let judged = alive::lineage(births, now, |ancestor| self.standing(ancestor).map(Some).ok_or(Miss))?;
         Ok(judged.map(|stands| grant.found_standing(at, stands)))
     }
 

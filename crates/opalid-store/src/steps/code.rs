@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use crate::engine::tx::{Step, Tx, Value};
 use crate::error::StoreError;
-use crate::steps::evidence::{BEHIND_GRANT, GrantFacts, GrantRow, held_grant_columns, read_held_grant};
+use crate::steps::evidence::{BEHIND_GRANT, GrantFacts, held_grant_columns, read_held_grant};
 use crate::steps::refresh::{NewChain, insert_chain};
 use crate::steps::request::{Ended, end};
 use crate::steps::revoke::cut;
@@ -67,13 +67,13 @@ impl Step for IssueCode {
             self.grant.id.as_bytes().into(),
             self.grant.epoch.into(),
             (&self.digest.0).into(),
-            self.grant.client.as_bytes().into(),
+            self.grant.client().as_bytes().into(),
             to_json(&self.binding)?.into(),
             self.expires_at.into(),
         ];
         tx.send(sql, &values).await?;
         answered.count(tx).await?;
-        let user = self.grant.user.map_or_else(String::new, |user| format!("user {user}"));
+        let user = self.grant.user().map_or_else(String::new, |user| format!("user {user}"));
         self.stamp.audit(tx, "grant.made", format!("grant {}", self.grant.id), user);
         Ok(true)
     }
@@ -136,7 +136,7 @@ pub enum RedeemedCode {
 }
 
 struct CodeRow {
-    grant: GrantRow,
+    grant: Grant,
     facts: GrantFacts,
     grant_epoch: opalid_core::grant::Epoch,
     binding: CodeBinding,
@@ -184,7 +184,7 @@ impl Step for RedeemCode {
 
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<RedeemedCode, StoreError> {
         let Some(code) = self.find(tx).await? else { return Ok(RedeemedCode::Unknown) };
-        let grant = code.grant.grant;
+        let grant = code.grant;
         // Before all else: who cannot say what a code is bound to has found it, and neither uses it up nor cuts what
         // came of it.
         if let Err(unbound) = code.binding.admits(self.redirect_uri.as_deref(), self.verifier.as_ref()) {

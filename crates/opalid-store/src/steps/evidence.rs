@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use opalid_core::alive::Standing;
 use opalid_core::client::Client;
-use opalid_core::grant::{Ancestor, Authentication, Birth, Entitlement, Epoch, Grant, Guard, Lineage};
+use opalid_core::grant::{Ancestor, Authentication, Birth, Descent, Entitlement, Epoch, Grant, Guard, Lineage};
 use opalid_core::ids::{GrantId, SessionId, WorkspaceId};
 use opalid_core::resource::Resource;
 use opalid_core::token::Jti;
@@ -50,7 +50,7 @@ pub(crate) use held_grant_columns;
 pub(crate) const BEHIND_GRANT: usize = 9;
 
 /// A grant and its facts.
-pub(crate) fn read_held_grant(row: &Row) -> Result<(GrantRow, GrantFacts), StoreError> {
+pub(crate) fn read_held_grant(row: &Row) -> Result<(Grant, GrantFacts), StoreError> {
     Ok((read_grant(row)?, row.json(8)?))
 }
 
@@ -65,25 +65,19 @@ pub struct GrantFacts {
     pub session: Option<SessionId>,
 }
 
-/// A grant as its row has it.
-pub(crate) struct GrantRow {
-    pub grant: Grant,
-    pub standing: Option<Vec<u8>>,
-}
-
-pub(crate) fn read_grant(row: &Row) -> Result<GrantRow, StoreError> {
+pub(crate) fn read_grant(row: &Row) -> Result<Grant, StoreError> {
     let entitlements: Vec<Entitlement> = row.json(6)?;
     let lineage = Lineage::from_bytes(row.blob(5)?).ok_or_else(|| StoreError::Corrupt("a lineage".into()))?;
+    let standing = row.opt(7, Row::blob)?;
     let grant = Grant {
         id: row.id(0)?,
         guard: Guard::new(row.bytes(1)?),
         epoch: row.epoch(2)?,
-        client: row.id(3)?,
-        user: row.opt(4, Row::id)?,
-        lineage,
+        standing: standing.is_some(),
+        descent: Descent::new(row.id(3)?, row.opt(4, Row::id)?, lineage.births()),
         entitlements: entitlements.into_iter().map(Arc::new).collect(),
     };
-    Ok(GrantRow { grant, standing: row.opt(7, |row, at| Ok(row.blob(at)?.to_vec()))? })
+    Ok(grant)
 }
 
 /// A grant and its ancestors as they stand.
@@ -110,14 +104,14 @@ impl Step for LoadEvidence {
             concat!("SELECT ", grant_columns!(), ", ", any_killed!(), " FROM grants WHERE workspace = $1 AND id = $2");
         let found = tx.find(sql, &[self.workspace.as_bytes().into(), self.grant.as_bytes().into()]).await?;
         let Some(found) = found else { return Ok(None) };
-        let row = read_grant(&found)?;
+        let grant = read_grant(&found)?;
         let killed = if found.bool(GRANT_COLUMNS)? {
             load_killed(tx, self.workspace, self.grant).await?
         } else {
             HashSet::new()
         };
-        let standings = load_standings(tx, self.workspace, &row.grant.lineage).await?;
-        let grant = Arc::new(RememberedGrant::new(row.grant, row.standing.is_some(), killed));
+        let standings = load_standings(tx, self.workspace, &grant.descent.lineage()).await?;
+        let grant = Arc::new(RememberedGrant::new(grant, killed));
         Ok(Some(Evidence { grant, standings }))
     }
 }
@@ -143,10 +137,10 @@ impl Step for LoadToken {
         let Some(evidence) = self.evidence.run(tx).await? else { return Ok(None) };
         let (workspace, grant) = (self.evidence.workspace, &evidence.grant.grant);
         let mut beside = Beside::default();
-        if self.lacks(|memory| memory.client(grant.client).is_some()) {
-            beside.client = FindClient { workspace, by: ByClient::Id(grant.client) }.run(tx).await?;
+        if self.lacks(|memory| memory.client(grant.client()).is_some()) {
+            beside.client = FindClient { workspace, by: ByClient::Id(grant.client()) }.run(tx).await?;
         }
-        if let Some(id) = grant.user
+        if let Some(id) = grant.user()
             && self.lacks(|memory| memory.user(id).is_some())
         {
             beside.user = FindUser { workspace, id }.run(tx).await?;
@@ -172,7 +166,7 @@ pub(crate) async fn find_grant<T: Tx>(
     tx: &mut T,
     workspace: WorkspaceId,
     id: GrantId,
-) -> Result<Option<GrantRow>, StoreError> {
+) -> Result<Option<Grant>, StoreError> {
     let sql = concat!("SELECT ", grant_columns!(), " FROM grants WHERE workspace = $1 AND id = $2");
     tx.find(sql, &[workspace.as_bytes().into(), id.as_bytes().into()]).await?.as_ref().map(read_grant).transpose()
 }

@@ -1,7 +1,7 @@
 //! Lists for operators: newest first, a part at a time, by key range.
 
 use opalid_core::client::Client;
-use opalid_core::grant::{Grant, Lineage};
+use opalid_core::grant::Grant;
 use opalid_core::ids::{ClientId, GrantId, ResourceId, SessionId, UserId, WorkspaceId};
 use opalid_core::resource::Resource;
 use opalid_core::time::UnixTime;
@@ -126,21 +126,12 @@ impl Step for ListSessions {
 pub struct ListedGrant {
     /// The grant.
     pub grant: Grant,
-    /// Whether it is the one that its client's tokens hang from now.
-    pub standing: bool,
     /// How many of its tokens were revoked one by one.
     pub kills: i64,
     /// Facts of the authorization.
     pub facts: GrantFacts,
     /// When it was made.
     pub created_at: UnixTime,
-}
-
-impl ListedGrant {
-    /// What it hangs from.
-    pub fn lineage(&self) -> &Lineage {
-        &self.grant.lineage
-    }
 }
 
 macro_rules! listed_grant_columns {
@@ -150,11 +141,9 @@ macro_rules! listed_grant_columns {
 }
 
 fn read_listed_grant(row: &Row) -> Result<ListedGrant, StoreError> {
-    let found = read_grant(row)?;
     Ok(ListedGrant {
-        standing: found.standing.is_some(),
         kills: row.int(GRANT_COLUMNS + 2)?,
-        grant: found.grant,
+        grant: read_grant(row)?,
         facts: row.json(GRANT_COLUMNS)?,
         created_at: row.time(GRANT_COLUMNS + 1)?,
     })

@@ -15,7 +15,7 @@ use opalid_core::token::SecretDigest;
 use crate::engine::tx::{Row, Step, Tx, Value};
 use crate::error::StoreError;
 use crate::steps::Stamp;
-use crate::steps::evidence::{BEHIND_GRANT, GrantFacts, GrantRow, find_grant, held_grant_columns, read_held_grant};
+use crate::steps::evidence::{BEHIND_GRANT, GrantFacts, find_grant, held_grant_columns, read_held_grant};
 use crate::steps::revoke::cut;
 use crate::steps::standing::{Interned, NewGrant, intern};
 
@@ -50,7 +50,7 @@ pub(crate) async fn insert_chain<T: Tx>(
         new.id.as_bytes().into(),
         grant.id.as_bytes().into(),
         grant.epoch.into(),
-        grant.client.as_bytes().into(),
+        grant.client().as_bytes().into(),
         entitlement.0.into(),
         chain.generation.into(),
         (&chain.current.0).into(),
@@ -229,7 +229,7 @@ impl Step for Refresh {
         if row.client != self.client {
             return Ok(Redeemed::NotYours);
         }
-        if grant.grant.epoch != row.grant_epoch {
+        if grant.epoch != row.grant_epoch {
             return Ok(Redeemed::Dead);
         }
         let retry = match row.chain.judge(&self.presented, self.stamp.now, self.limits) {
@@ -260,11 +260,11 @@ impl Refresh {
     async fn give<T: Tx>(
         &self,
         tx: &mut T,
-        (grant, facts): (GrantRow, GrantFacts),
+        (grant, facts): (Grant, GrantFacts),
         row: &ChainRow,
         retry: Option<Candidate>,
     ) -> Result<Redeemed, StoreError> {
-        let granted = grant.grant.entitlement(row.entitlement);
+        let granted = grant.entitlement(row.entitlement);
         let granted = granted.ok_or_else(|| StoreError::Corrupt("a chain without an entitlement".into()))?;
         let entitlement = match self.wish.of(granted) {
             Ok(entitlement) => entitlement,
@@ -274,7 +274,7 @@ impl Refresh {
             return Ok(Redeemed::Narrowed);
         }
         let (grant, number) = if entitlement == **granted {
-            (grant.grant, row.entitlement)
+            (grant, row.entitlement)
         } else {
             match self.narrow(tx, grant, &entitlement).await? {
                 Some(interned) => interned,
@@ -292,10 +292,10 @@ impl Refresh {
     async fn narrow<T: Tx>(
         &self,
         tx: &mut T,
-        grant: GrantRow,
+        grant: Grant,
         entitlement: &Entitlement,
     ) -> Result<Option<(Grant, EntitlementNo)>, StoreError> {
-        let mut parent = grant.grant.clone();
+        let mut parent = grant.clone();
         let Interned::At(holder, number) = intern(tx, &self.stamp, grant, entitlement, self.fresh).await? else {
             return Ok(None);
         };
@@ -308,7 +308,7 @@ impl Refresh {
         }
         let child = find_grant(tx, self.stamp.workspace, holder).await?;
         let child = child.ok_or_else(|| StoreError::Corrupt("a child grant is gone".into()))?;
-        Ok(Some((child.grant, number)))
+        Ok(Some((child, number)))
     }
 
     /// Moves the chain: to the successor under the current refresh key, or only its time of use.

@@ -1,7 +1,9 @@
 //! Entitlements, interned into grants; and the standing grant of a client, which all its client_credentials
 //! tokens hang from: no write per token.
 
-use opalid_core::grant::{Ancestor, Birth, ENTITLEMENTS_MAX, Entitlement, EntitlementNo, Epoch, Grant, Guard, Lineage};
+use opalid_core::grant::{
+    Ancestor, Birth, Descent, ENTITLEMENTS_MAX, Entitlement, EntitlementNo, Epoch, Grant, Guard, Lineage,
+};
 use opalid_core::ids::{ClientId, GrantId, WorkspaceId};
 use opalid_core::token::SecretDigest;
 
@@ -9,7 +11,7 @@ use std::sync::Arc;
 
 use crate::engine::tx::{Step, Tx, Value};
 use crate::error::StoreError;
-use crate::steps::evidence::{GrantFacts, GrantRow, grant_columns, read_grant};
+use crate::steps::evidence::{GrantFacts, grant_columns, read_grant};
 use crate::steps::{Stamp, to_json};
 
 /// The most children that take the entitlements that their parent has no room for.
@@ -52,19 +54,18 @@ impl Step for StandingEntitlement {
 
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<Interned, StoreError> {
         let workspace = self.stamp.workspace;
-        let lineage = Lineage::new([
+        let births = [
             Birth { ancestor: Ancestor::Workspace(workspace), epoch: self.epochs.0 },
             Birth { ancestor: Ancestor::Client(self.client), epoch: self.epochs.1 },
-        ]);
+        ];
         let [fresh, child] = self.fresh;
-        let key = standing_key(b"client", self.client.as_bytes(), &lineage.to_bytes());
+        let key = standing_key(b"client", self.client.as_bytes(), &Lineage::new(births).to_bytes());
         let grant = Grant {
             id: fresh.id,
             guard: fresh.guard,
             epoch: Epoch::FIRST,
-            client: self.client,
-            user: None,
-            lineage,
+            standing: true,
+            descent: Descent::new(self.client, None, births),
             entitlements: Arc::default(),
         };
         let row = find_or_make(tx, &self.stamp, &key, &grant).await?;
@@ -76,30 +77,29 @@ impl Step for StandingEntitlement {
 pub(crate) async fn intern<T: Tx>(
     tx: &mut T,
     stamp: &Stamp,
-    parent: GrantRow,
+    parent: Grant,
     entitlement: &Entitlement,
     fresh: NewGrant,
 ) -> Result<Interned, StoreError> {
-    if let Some(number) = find_or_add(tx, stamp.workspace, &parent.grant, entitlement).await? {
-        return Ok(Interned::At(parent.grant.id, number));
+    if let Some(number) = find_or_add(tx, stamp.workspace, &parent, entitlement).await? {
+        return Ok(Interned::At(parent.id, number));
     }
-    let birth = Birth { ancestor: Ancestor::Grant(parent.grant.id), epoch: parent.grant.epoch };
-    let lineage = Lineage::new(parent.grant.lineage.births().chain([birth]));
+    let birth = Birth { ancestor: Ancestor::Grant(parent.id), epoch: parent.epoch };
+    let parents = &parent.descent;
     let child = child_of(entitlement)?;
-    let under = [parent.grant.epoch.0.to_be_bytes(), child.to_be_bytes()].concat();
-    let key = standing_key(b"child", parent.grant.id.as_bytes(), &under);
+    let under = [parent.epoch.0.to_be_bytes(), child.to_be_bytes()].concat();
+    let key = standing_key(b"child", parent.id.as_bytes(), &under);
     let grant = Grant {
         id: fresh.id,
         guard: fresh.guard,
         epoch: Epoch::FIRST,
-        client: parent.grant.client,
-        user: parent.grant.user,
-        lineage,
+        standing: true,
+        descent: Descent::new(parents.client(), parents.user(), parents.births().chain([birth])),
         entitlements: Arc::default(),
     };
     let row = find_or_make(tx, stamp, &key, &grant).await?;
-    let number = find_or_add(tx, stamp.workspace, &row.grant, entitlement).await?;
-    Ok(number.map_or(Interned::Full, |number| Interned::At(row.grant.id, number)))
+    let number = find_or_add(tx, stamp.workspace, &row, entitlement).await?;
+    Ok(number.map_or(Interned::Full, |number| Interned::At(row.id, number)))
 }
 
 /// Which child takes an entitlement that its parent has no room for. By its digest, so that however many there are, one
@@ -114,15 +114,15 @@ fn standing_key(kind: &[u8], of: &[u8; 16], under: &[u8]) -> Vec<u8> {
     SecretDigest::of(&[kind, of, under].concat()).0.to_vec()
 }
 
-async fn find_or_make<T: Tx>(tx: &mut T, stamp: &Stamp, standing: &[u8], new: &Grant) -> Result<GrantRow, StoreError> {
+async fn find_or_make<T: Tx>(tx: &mut T, stamp: &Stamp, standing: &[u8], new: &Grant) -> Result<Grant, StoreError> {
     let sql = concat!("SELECT ", grant_columns!(), " FROM grants WHERE workspace = $1 AND standing = $2");
     let key: [Value; 2] = [stamp.workspace.as_bytes().into(), standing.into()];
     if let Some(row) = tx.run_locking(sql, &key).await?.first() {
         return read_grant(row);
     }
     if insert_grant(tx, stamp, new, Some(standing), &GrantFacts::default()).await? {
-        stamp.audit(tx, "grant.made", format!("grant {}", new.id), format!("client {}", new.client));
-        return Ok(GrantRow { grant: new.clone(), standing: Some(standing.to_vec()) });
+        stamp.audit(tx, "grant.made", format!("grant {}", new.id), format!("client {}", new.client()));
+        return Ok(new.clone());
     }
     let rows = tx.run_locking(sql, &key).await?;
     rows.first()
@@ -146,10 +146,10 @@ pub(crate) async fn insert_grant<T: Tx>(
         grant.id.as_bytes().into(),
         grant.guard.expose().into(),
         grant.epoch.into(),
-        grant.client.as_bytes().into(),
-        grant.user.map(|user| user.as_bytes().to_vec()).into(),
+        grant.client().as_bytes().into(),
+        grant.user().map(|user| user.as_bytes().to_vec()).into(),
         standing.map(<[u8]>::to_vec).into(),
-        grant.lineage.to_bytes().into(),
+        grant.descent.lineage().to_bytes().into(),
         to_json(&grant.entitlements.iter().map(AsRef::as_ref).collect::<Vec<&Entitlement>>())?.into(),
         to_json(facts)?.into(),
         stamp.now.into(),

@@ -168,8 +168,8 @@ async fn access(operation: &Operation<'_>, token: &Handed) -> Result<Inspection,
     hang(operation, &mut inspection, (sealed.grant, sealed.epoch, sealed.entitlement)).await?;
     Ok(inspection.judged(match verdict {
         Verdict::Inactive(reason) => Err(reason),
-        Verdict::Active(alive) => match app.store.find_client_by_id(workspace, alive.grant.grant.client).await? {
-            None => Err(Reason::AncestorGone(Ancestor::Client(alive.grant.grant.client))),
+        Verdict::Active(alive) => match app.store.find_client_by_id(workspace, alive.grant.grant.client()).await? {
+            None => Err(Reason::AncestorGone(Ancestor::Client(alive.grant.grant.client()))),
             Some(client) => app.store.effective(&client, &alive.entitlement).await?.map(drop).ok_or(Reason::Narrowed),
         },
     }))
@@ -290,8 +290,8 @@ async fn hang(
         enabled: true,
         ends_at: None,
     });
-    let standings = store.read(LoadStandings { workspace, lineage: grant.lineage.clone() }).await?;
-    for (birth, (ancestor, standing)) in grant.lineage.births().zip(standings) {
+    let standings = store.read(LoadStandings { workspace, lineage: grant.descent.lineage() }).await?;
+    for (birth, (ancestor, standing)) in grant.descent.births().zip(standings) {
         let name = name_of(operation, ancestor).await?;
         inspection.ancestors.push(state(ancestor, name, birth.epoch, standing));
     }
@@ -335,7 +335,7 @@ async fn permitted(
         let scopes = entitlement.openid.clone();
         all.push(Permitted { resource: issuer, today: Some(scopes.clone()), scopes });
     }
-    let client = operation.app.store.find_client_by_id(operation.workspace(), listed.grant.client).await?;
+    let client = operation.app.store.find_client_by_id(operation.workspace(), listed.grant.client()).await?;
     for (id, scopes) in &entitlement.resources {
         let found = operation.app.store.find_resource_by_id(operation.workspace(), *id).await?;
         let asked = found.as_ref().zip(client.as_ref());

@@ -120,11 +120,11 @@ pub(super) async fn entry(operation: &Operation<'_>, listed: &ListedGrant) -> Re
     let workspace = operation.workspace();
     let grant = &listed.grant;
     let judged = store.judge_grant(workspace, (grant, Epoch::FIRST), operation.app.now()).await?;
-    let client = store.find_client_by_id(workspace, grant.client).await?;
+    let client = store.find_client_by_id(workspace, grant.client()).await?;
     Ok(GrantEntry {
         id: grant.id,
-        client_id: client.map_or_else(|| format!("(deleted) {}", grant.client), |client| client.client_id.clone()),
-        username: match grant.user {
+        client_id: client.map_or_else(|| format!("(deleted) {}", grant.client()), |client| client.client_id.clone()),
+        username: match grant.user() {
             Some(user) => Some(username(operation, user).await?),
             None => None,
         },

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use opalid_core::code::CodeBinding;
-use opalid_core::grant::{Ancestor, Authentication, Birth, Entitlement, EntitlementNo, Epoch, Grant, Guard, Lineage};
+use opalid_core::grant::{
+    Ancestor, Authentication, Birth, Descent, Entitlement, EntitlementNo, Epoch, Grant, Guard, Lineage,
+};
 use opalid_core::ids::{CodeId, ConsentId, EventId, GrantId, LinkId, SessionId, UserId};
 use opalid_core::scope::Scopes;
 use opalid_core::time::{Seconds, UnixTime};
@@ -145,9 +147,8 @@ impl TestServer {
             id: GrantId::from_bytes(app.new_id()),
             guard: Guard::new(random::bytes()),
             epoch: Epoch::FIRST,
-            client: client.id,
-            user: Some(user.id),
-            lineage: Lineage::new(person.into_iter().chain(own)),
+            standing: false,
+            descent: Descent::new(client.id, Some(user.id), person.into_iter().chain(own)),
             entitlements: Arc::new([Arc::new(Entitlement::new(Scopes::default(), vec![(resource.id, scopes)]))]),
         };
         let code = RowSecret::<Code>::new(app.new_id(), 0, random::bytes());

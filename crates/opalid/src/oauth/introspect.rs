@@ -84,7 +84,7 @@ async fn access_token(
     };
     let grant = &alive.grant.grant;
     let Some(client) = client_of(call, caller, grant).await? else {
-        return Ok(Verdict::Inactive(Reason::AncestorGone(Ancestor::Client(grant.client))));
+        return Ok(Verdict::Inactive(Reason::AncestorGone(Ancestor::Client(grant.client()))));
     };
     let Some(effective) = store.effective(&client, &alive.entitlement).await? else {
         return Ok(Verdict::Inactive(Reason::Narrowed));
@@ -107,10 +107,10 @@ async fn client_of(
     caller: &AuthenticatedClient,
     grant: &Grant,
 ) -> Result<Option<Arc<Client>>, opalid_store::Outage> {
-    if grant.client == caller.id {
+    if grant.client() == caller.id {
         return Ok(Some(caller.as_known()));
     }
-    call.app.store.find_client_by_id(call.issuer.id(), grant.client).await
+    call.app.store.find_client_by_id(call.issuer.id(), grant.client()).await
 }
 
 /// A refresh token is of interest to its client alone. Only the current one of its chain is active.
@@ -149,7 +149,7 @@ async fn refresh_token(
         return Ok(Verdict::Inactive(Reason::EntitlementUnknown));
     };
     let Some(client) = client_of(call, caller, grant).await? else {
-        return Ok(Verdict::Inactive(Reason::AncestorGone(Ancestor::Client(grant.client))));
+        return Ok(Verdict::Inactive(Reason::AncestorGone(Ancestor::Client(grant.client()))));
     };
     if !client.may_use(GrantType::RefreshToken) {
         return Ok(Verdict::Inactive(Reason::Narrowed));
@@ -185,12 +185,12 @@ async fn facts(
     (scope, aud): (Cow<'_, Scopes>, Audience<'_>),
     of: About,
 ) -> Result<Verdict<Reply>, opalid_store::Outage> {
-    let user = match grant.user {
+    let user = match grant.user() {
         Some(id) => call.app.store.find_user(call.issuer.id(), id).await?,
         None => None,
     };
     // Gone since the verdict: then so is the token.
-    if let (Some(id), None) = (grant.user, &user) {
+    if let (Some(id), None) = (grant.user(), &user) {
         return Ok(Verdict::Inactive(Reason::AncestorGone(Ancestor::User(id))));
     }
     // What a live token is to the caller (RFC 7662 §2.2).
@@ -219,7 +219,7 @@ fn part_of<'e>(
     effective: &'e Effective<'_>,
 ) -> Option<(Cow<'e, Scopes>, Audience<'e>)> {
     let Effective { entitlement, resources } = effective;
-    let sees_all = grant.client == caller.id || caller.settings.introspect_tokens;
+    let sees_all = grant.client() == caller.id || caller.settings.introspect_tokens;
     let all = entitlement.resources.iter().zip(resources);
     let seen = all.filter(|(_, resource)| sees_all || caller.settings.serves.contains(&resource.uri));
     let (parts, aud): (Vec<_>, Vec<_>) = seen.map(|((_, scopes), resource)| (scopes, resource.uri.as_str())).unzip();

@@ -59,7 +59,7 @@ async fn access_token(
             .map(|found| found.grant),
     };
     let Some(grant) = grant.filter(|grant| grant.grant.guard.matches(&sealed.guard)) else { return Ok(()) };
-    not_anothers(client, grant.grant.client)?;
+    not_anothers(client, grant.grant.client())?;
     // One that has expired is killed too: the clock may step back, by less than its row is kept.
     if call.now >= sealed.expires_at.plus(KILLED_KEPT) {
         return Ok(());

@@ -56,7 +56,7 @@ async fn answer(call: &Call<'_>, token: &str) -> Result<Map<String, Value>, OAut
         Verdict::Inactive(reason) => return Err(invalid().because(reason)),
     };
     let scopes = &alive.entitlement.openid;
-    let user = alive.grant.grant.user.filter(|_| scopes.has(OpenIdScope::OpenId));
+    let user = alive.grant.grant.user().filter(|_| scopes.has(OpenIdScope::OpenId));
     let user = user.ok_or_else(|| OAuthError::new(ErrorCode::InsufficientScope, "userinfo needs scope openid"))?;
     let user = call.app.store.find_user(workspace, user).await.map_err(outage)?.ok_or_else(invalid)?;
     let mut claims = user.claims.for_scopes(scopes);

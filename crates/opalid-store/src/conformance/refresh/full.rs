@@ -34,8 +34,8 @@ async fn a_full_grant_hands_narrowed_tokens_to_a_child_that_dies_with_it(place: 
     }
     let child = holders.last().unwrap();
     assert_ne!(child.id, parent);
-    assert_eq!(child.lineage.epoch_of(Ancestor::Grant(parent)), Some(Epoch::FIRST));
-    let judge = async || store.judge_lineage(WORKSPACE, &child.lineage, UnixTime(1)).await.unwrap();
+    assert_eq!(child.descent.lineage().epoch_of(Ancestor::Grant(parent)), Some(Epoch::FIRST));
+    let judge = async || store.judge_lineage(WORKSPACE, &child.descent.lineage(), UnixTime(1)).await.unwrap();
     assert_eq!(judge().await, Ok(()));
     store.run(CutGrant { stamp: stamp(1), grant: parent, of_epoch: None, reason: "test" }).await.unwrap();
     assert_eq!(judge().await, Err(Reason::AncestorCut(Ancestor::Grant(parent))));

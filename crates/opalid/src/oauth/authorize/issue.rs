@@ -2,7 +2,7 @@
 
 use opalid_core::code::CodeBinding;
 use opalid_core::error::{ErrorCode, OAuthError};
-use opalid_core::grant::{Ancestor, Birth, EntitlementNo, Epoch, Grant, Guard, Lineage};
+use opalid_core::grant::{Ancestor, Birth, Descent, EntitlementNo, Epoch, Grant, Guard};
 use opalid_core::ids::{CodeId, GrantId, RequestId};
 use opalid_core::scope::OpenIdScope;
 use opalid_core::token::{Code, RowSecret};
@@ -47,9 +47,8 @@ pub(super) async fn code(
             id: GrantId::from_bytes(call.app.new_id()),
             guard: Guard::new(random::bytes()),
             epoch: Epoch::FIRST,
-            client: asked.client.id,
-            user: Some(session.user),
-            lineage: Lineage::new(inherited.chain([client]).chain(consent)),
+            standing: false,
+            descent: Descent::new(asked.client.id, Some(session.user), inherited.chain([client]).chain(consent)),
             entitlements: Arc::new([Arc::new(situation.entitlement)]),
         },
         facts: GrantFacts { authentication: Some(session.authentication.clone()), session: Some(session.id) },

@@ -24,8 +24,10 @@ pub async fn entitle(
     let redemption = redeem(call, client, request, first.as_ref().map(|(chain, _)| *chain)).await?;
     let Redemption { grant, facts, binding, entitlement } = *redemption;
     let store = &call.app.store;
-    let judged =
-        store.judge_lineage(call.issuer.id(), &grant.lineage, call.now).await.map_err(|error| reply::outage(&error))?;
+    let judged = store
+        .judge_lineage(call.issuer.id(), &grant.descent.lineage(), call.now)
+        .await
+        .map_err(|error| reply::outage(&error))?;
     judged.map_err(|reason| refused("what this code was given for has ended").because(reason))?;
     let remembered = mint::hang_from(call, &grant, binding.entitlement).await?;
     let remembered = remembered.ok_or_else(|| refused("what this code was given for has ended"))?;

@@ -115,7 +115,7 @@ impl IdTokenWish {
     /// From the facts of a person's grant; `None` without a person.
     pub fn new(grant: &Grant, facts: &GrantFacts, nonce: Option<String>) -> Option<Self> {
         let authentication = facts.authentication.clone()?;
-        Some(Self { user: grant.user?, session: facts.session, authentication, nonce })
+        Some(Self { user: grant.user()?, session: facts.session, authentication, nonce })
     }
 }
 

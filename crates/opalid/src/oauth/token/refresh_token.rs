@@ -50,8 +50,10 @@ pub async fn entitle(
     let Refreshed { grant, number, entitlement, facts, goes_on_with } = *good(redeemed)?;
     let store = &call.app.store;
     // After the step: whatever has ended a lineage is final, so what was used up is of no use any more.
-    let judged =
-        store.judge_lineage(call.issuer.id(), &grant.lineage, call.now).await.map_err(|error| reply::outage(&error))?;
+    let judged = store
+        .judge_lineage(call.issuer.id(), &grant.descent.lineage(), call.now)
+        .await
+        .map_err(|error| reply::outage(&error))?;
     judged.map_err(|reason| refused(ENDED).because(reason))?;
     let id_token = IdTokenWish::new(&grant, &facts, None);
     let remembered = mint::hang_from(call, &grant, number).await?.ok_or_else(|| refused(ENDED))?;
