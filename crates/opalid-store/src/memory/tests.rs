@@ -1,3 +1,5 @@
+//! Memory by itself: order, refills, and what is judged once.
+
 use std::collections::HashSet;
 use std::sync::atomic::AtomicBool;
 
