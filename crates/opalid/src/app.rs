@@ -21,6 +21,7 @@ use crate::metrics::Metrics;
 use crate::passwords::password_hash::PasswordHasher;
 use crate::passwords::throttle::Throttle;
 use crate::random;
+use crate::readiness::Readiness;
 use crate::telemetry::RequestIds;
 use crate::walk::Walks;
 
@@ -44,6 +45,8 @@ pub struct App {
     pub body_limits: BodyLimits,
     /// What all bodies that are being read hold.
     pub bodies: BodyBudget,
+    /// Whether the store answers.
+    pub readiness: Readiness,
     /// Who may say for whom it speaks.
     pub trusted_proxies: Vec<Network>,
     /// Hashes passwords, on threads of its own.

@@ -58,9 +58,12 @@ pub async fn target(
         [one] => one.as_str(),
         _ => return Err(OAuthError::new(ErrorCode::InvalidTarget, "one resource at a time")),
     };
+    // Before it is looked up: anybody may name what there is not, and as much of it as they like.
+    if !client.settings.access.contains_key(uri) {
+        return Err(no_target(client));
+    }
     let found = call.app.store.find_resource(call.issuer.id(), uri).await.map_err(|error| reply::outage(&error))?;
-    let known = found.filter(|resource| client.settings.access.contains_key(&resource.uri));
-    known.map(Some).ok_or_else(|| no_target(client))
+    found.map(Some).ok_or_else(|| no_target(client))
 }
 
 /// The scopes of one resource: those asked for, or all the client may have there.

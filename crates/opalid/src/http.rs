@@ -13,6 +13,7 @@ pub mod limits;
 pub mod listen;
 pub mod page;
 pub mod reply;
+pub mod request_body;
 pub mod routes;
 pub mod security_headers;
 pub mod threads;

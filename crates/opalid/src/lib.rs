@@ -21,6 +21,7 @@ pub mod pages;
 pub mod passwords;
 pub mod pending;
 pub mod random;
+pub mod readiness;
 pub mod restore;
 pub mod serve;
 pub mod signing_out;

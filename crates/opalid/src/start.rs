@@ -33,6 +33,7 @@ use crate::passwords::password::{ChosenPassword, Password};
 use crate::passwords::password_hash::{HasherSettings, PasswordHasher};
 use crate::passwords::throttle::Throttle;
 use crate::random;
+use crate::readiness::Readiness;
 use crate::telemetry::RequestIds;
 
 /// How a server is started.
@@ -102,6 +103,7 @@ pub async fn start(mut starting: Starting) -> anyhow::Result<App> {
         root,
         body_limits: BodyLimits::default(),
         bodies: BodyBudget::default(),
+        readiness: Readiness::default(),
         demo: starting.demo,
         walks: crate::walk::Walks::default(),
         hasher: PasswordHasher::start(starting.hasher)?,

@@ -1,6 +1,9 @@
 //! Request bodies, read whole within a bound of bytes and time, and all that are being read within one of bytes.
 
+use std::collections::hash_map::RandomState;
 use std::future::{Future, poll_fn};
+use std::hash::BuildHasher;
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
@@ -9,6 +12,7 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::Body;
 
+use super::client_address::subscriber;
 use super::limits::BodyLimits;
 
 /// Why there is no body.
@@ -41,25 +45,59 @@ impl BodyError {
     }
 }
 
-/// The bytes of all bodies of which the rest has not come yet.
-#[derive(Debug, Default)]
-pub struct BodyBudget(AtomicUsize);
+/// The bytes of all bodies of which the rest has not come yet: of everybody's together, and by the address they come from.
+#[derive(Debug)]
+pub struct BodyBudget {
+    all: AtomicUsize,
+    /// Addresses that fall on one place share it. Nobody can aim at another's: the hash has a key of this process.
+    places: Box<[AtomicUsize]>,
+    hash: RandomState,
+}
+
+const PLACES: usize = 4096;
+/// The part of all that may wait that one address may have.
+const PART: usize = 8;
+
+impl Default for BodyBudget {
+    fn default() -> Self {
+        let places = (0..PLACES).map(|_| AtomicUsize::new(0)).collect();
+        Self { all: AtomicUsize::new(0), places, hash: RandomState::new() }
+    }
+}
 
 /// What one body has taken of it; given back by being dropped.
-struct Share<'b>(&'b BodyBudget, usize);
+struct Share<'b> {
+    budget: &'b BodyBudget,
+    from: IpAddr,
+    taken: usize,
+}
 
 impl Share<'_> {
     fn take(&mut self, bytes: usize, most: usize) -> Result<(), BodyError> {
-        self.1 += bytes;
-        let before = self.0.0.fetch_add(bytes, Ordering::Relaxed);
-        if bytes > most.saturating_sub(before) { Err(BodyError::Full) } else { Ok(()) }
+        self.taken += bytes;
+        let mut full = false;
+        for (held, most) in self.counters(most) {
+            let before = held.fetch_add(bytes, Ordering::Relaxed);
+            full |= bytes > most.saturating_sub(before);
+        }
+        if full { Err(BodyError::Full) } else { Ok(()) }
+    }
+
+    /// The two that it counts in, each with the most that it may come to.
+    fn counters(&self, most: usize) -> impl Iterator<Item = (&AtomicUsize, usize)> {
+        let BodyBudget { all, places, hash } = self.budget;
+        let place = usize::try_from(hash.hash_one(subscriber(self.from)) % PLACES as u64).ok();
+        let of_address = place.and_then(|place| places.get(place)).map(|held| (held, most / PART));
+        [(all, most)].into_iter().chain(of_address)
     }
 }
 
 impl Drop for Share<'_> {
     fn drop(&mut self) {
-        if self.1 > 0 {
-            self.0.0.fetch_sub(self.1, Ordering::Relaxed);
+        if self.taken > 0 {
+            for (held, _) in self.counters(0) {
+                held.fetch_sub(self.taken, Ordering::Relaxed);
+            }
         }
     }
 }
@@ -67,7 +105,7 @@ impl Drop for Share<'_> {
 /// The whole body, or why not.
 ///
 /// A body that came with its headers sets no timer: that is nearly every one, and a timer costs more than the bytes.
-pub async fn read_body<B>(body: B, limits: BodyLimits, budget: &BodyBudget) -> Result<Bytes, BodyError>
+pub async fn read_body<B>(body: B, limits: BodyLimits, budget: (&BodyBudget, IpAddr)) -> Result<Bytes, BodyError>
 where
     B: Body<Data = Bytes> + Unpin,
 {
@@ -97,11 +135,11 @@ async fn at_once<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
     .await
 }
 
-async fn collect<B>(mut body: B, limits: BodyLimits, budget: &BodyBudget) -> Result<Bytes, BodyError>
+async fn collect<B>(mut body: B, limits: BodyLimits, (budget, from): (&BodyBudget, IpAddr)) -> Result<Bytes, BodyError>
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let mut share = Share(budget, 0);
+    let mut share = Share { budget, from, taken: 0 };
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     while let Some(frame) = body.frame().await {
@@ -155,27 +193,40 @@ mod tests {
         }
     }
 
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
     fn limits(size: usize) -> BodyLimits {
-        BodyLimits { size, time: Duration::ZERO, together: 8 }
+        BodyLimits { size, time: Duration::ZERO, together: 8 * PART }
     }
 
     async fn read_body<B: Body<Data = Bytes> + Unpin>(body: B, limits: BodyLimits) -> Result<Bytes, BodyError> {
-        super::read_body(body, limits, &BodyBudget::default()).await
+        super::read_body(body, limits, (&BodyBudget::default(), HERE)).await
     }
 
     #[tokio::test]
     async fn bodies_that_wait_for_their_rest_hold_no_more_together_than_may_and_give_it_back() {
         let (budget, long) = (BodyBudget::default(), BodyLimits { time: Duration::MAX, ..limits(64) });
-        let mut stuck = Box::pin(super::read_body(Pieces([Some(&b"abcde"[..]), None].into()), long, &budget));
-        assert!(at_once(stuck.as_mut()).await.is_none());
-        let next = || Pieces([Some(&b"abcd"[..]), Some(b"e")].into());
-        assert_eq!(super::read_body(next(), long, &budget).await, Err(BodyError::Full));
+        let addresses = |n: u8| IpAddr::from([192, 0, 2, n]);
+        let stick = |n: u8| {
+            Box::pin(super::read_body(Pieces([Some(&b"abcdefg"[..]), None].into()), long, (&budget, addresses(n))))
+        };
+        let next = |from| super::read_body(Pieces([Some(&b"abcd"[..]), Some(b"e")].into()), long, (&budget, from));
+        let mut stuck: Vec<_> = (0..9).map(stick).collect();
+        for stuck in &mut stuck {
+            assert!(at_once(stuck.as_mut()).await.is_none());
+        }
+        assert_eq!(next(HERE).await, Err(BodyError::Full));
         assert_eq!(BodyError::Full.status(), 503);
         let whole = Full::new(Bytes::from_static(b"a body that came whole"));
-        assert_eq!(super::read_body(whole, long, &budget).await.unwrap(), "a body that came whole");
+        let whole = super::read_body(whole, long, (&budget, HERE)).await;
+        assert_eq!(whole.unwrap(), "a body that came whole");
+        stuck.truncate(1);
+        assert_eq!(next(HERE).await.unwrap(), "abcde");
+        assert_eq!(next(addresses(0)).await, Err(BodyError::Full), "one address has a part of it");
         drop(stuck);
-        assert_eq!(super::read_body(next(), long, &budget).await.unwrap(), "abcde");
-        assert_eq!(budget.0.into_inner(), 0);
+        assert_eq!(next(addresses(0)).await.unwrap(), "abcde");
+        assert_eq!(budget.all.into_inner(), 0);
+        assert!(budget.places.iter().all(|place| place.load(Ordering::Relaxed) == 0));
     }
 
     #[tokio::test]

@@ -3,20 +3,22 @@
 //! Time here is a count of ticks, one a second, that the listener moves; a connection only notes the count, so the
 //! time-outs of heads and idle connections cost no timer and no clock per request.
 //!
-//! Holds: never more than `most` connections; a connection that works on a request is not closed for another one
-//! unless that request is older than `PATIENCE`; a connection is never closed before its time.
+//! Holds: never more than `most` connections; who has most of them gives way first; a connection that works on a request
+//! is not closed for another one unless that request is older than `PATIENCE`; a connection is never closed before its
+//! time.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use super::client_address::subscriber;
 use super::limits::ConnectionLimits;
 
-/// Ticks after which a request under way gives way to a new connection when all connections have one. A body sent a
-/// byte a second looks like this.
+/// Ticks after which a request under way gives way to a new connection.
 const PATIENCE: u32 = 3;
 
 /// What a connection is told to do.
@@ -39,10 +41,14 @@ const ORDERS: [Order; 4] = [Order::Serve, Order::Finish, Order::GiveWay, Order::
 pub(super) struct Connection {
     table: Arc<Connections>,
     id: u64,
+    /// What counts as one address: see `subscriber`.
+    from: [u8; 9],
     /// The tick of its last change: accepted, first byte of a request, request begun, last answer.
     since: AtomicU32,
     /// Requests under way.
     requests: AtomicU32,
+    /// How many of them have a body of which the rest has not come.
+    bodies: AtomicU32,
     /// Whether bytes of a request have come since the last answer; true at first, for the handshake.
     sending: AtomicBool,
     order: AtomicU8,
@@ -98,9 +104,10 @@ impl Connections {
         self.open().by_id.len()
     }
 
+    /// Bodies that wait for their client.
     #[cfg(test)]
-    pub(super) fn requests(&self) -> u32 {
-        self.open().by_id.values().map(|connection| connection.requests.load(Relaxed)).sum()
+    pub(super) fn stalled(&self) -> u32 {
+        self.open().by_id.values().map(|connection| connection.bodies.load(Relaxed)).sum()
     }
 
     #[cfg(test)]
@@ -109,7 +116,7 @@ impl Connections {
     }
 
     /// Takes a place for a connection just accepted.
-    pub(super) fn enter(self: &Arc<Self>) -> Place {
+    pub(super) fn enter(self: &Arc<Self>, from: IpAddr) -> Place {
         let mut open = self.open();
         let id = open.next_id;
         open.next_id += 1;
@@ -117,8 +124,10 @@ impl Connections {
         let connection = Arc::new(Connection {
             table: Arc::clone(self),
             id,
+            from: subscriber(from),
             since: AtomicU32::new(self.tick.load(Relaxed)),
             requests: AtomicU32::new(0),
+            bodies: AtomicU32::new(0),
             sending: AtomicBool::new(true),
             order: AtomicU8::new(Order::Serve as u8),
             called: Notify::new(),
@@ -155,16 +164,21 @@ impl Connections {
         self.logged.swap(second, Relaxed) != second
     }
 
-    /// Tells a share of the connections to give way: those that have waited for their client longest; if all have
-    /// requests under way, the oldest of those.
+    /// Tells a share of the connections to give way: of those who have most, those that have waited for their client
+    /// longest; if all have requests under way, the oldest of those.
     fn make_room(&self) {
         let now = self.tick.load(Relaxed);
         let open = self.open();
+        let mut held: HashMap<[u8; 9], usize> = HashMap::new();
+        for connection in open.by_id.values() {
+            *held.entry(connection.from).or_default() += 1;
+        }
+        let few = |from| usize::MAX - held.get(from).copied().unwrap_or_default();
         let mut candidates: Vec<_> = open
             .by_id
             .values()
             .filter(|connection| connection.waits() || connection.age(now) >= PATIENCE)
-            .map(|connection| (!connection.waits(), connection.since.load(Relaxed), connection.id))
+            .map(|of| (few(&of.from), !of.waits(), of.since.load(Relaxed), of.id))
             .collect();
         let share = (open.by_id.len() / 32).max(1).min(candidates.len());
         if share == 0 {
@@ -178,7 +192,7 @@ impl Connections {
                 "too many connections, closing the slowest"
             );
         }
-        for (works, _, id) in candidates.into_iter().take(share) {
+        for (_, works, _, id) in candidates.into_iter().take(share) {
             if let Some(connection) = open.by_id.get(&id) {
                 connection.tell(if works { Order::Close } else { Order::GiveWay });
             }
@@ -234,7 +248,7 @@ impl Connection {
 
     /// Bytes have come from the client.
     pub(super) fn bytes_came(&self) {
-        if self.waits() && !self.sending.load(Relaxed) {
+        if self.is_between_requests() && !self.sending.load(Relaxed) {
             self.since.store(self.table.tick.load(Relaxed), Relaxed);
             self.sending.store(true, Relaxed);
         }
@@ -255,8 +269,22 @@ impl Connection {
         self.since.store(self.table.tick.load(Relaxed), Relaxed);
     }
 
-    fn waits(&self) -> bool {
+    fn is_between_requests(&self) -> bool {
         self.requests.load(Relaxed) == 0
+    }
+
+    /// A body begins to wait for its client, or goes on.
+    pub(super) fn body_waits(&self, waits: bool) {
+        if waits {
+            self.bodies.fetch_add(1, Relaxed);
+        } else {
+            self.bodies.fetch_sub(1, Relaxed);
+        }
+    }
+
+    /// Whether nothing but its client is waited for.
+    fn waits(&self) -> bool {
+        self.bodies.load(Relaxed) >= self.requests.load(Relaxed)
     }
 
     fn age(&self, now: u32) -> u32 {
@@ -269,7 +297,7 @@ impl Connection {
     }
 
     fn check(&self, now: u32, limits: &ConnectionLimits) {
-        if !self.waits() {
+        if !self.is_between_requests() {
             return;
         }
         let sending = self.sending.load(Relaxed);

@@ -30,12 +30,13 @@ use tokio_rustls::TlsAcceptor;
 
 use super::connections::{Connection, Connections, Order};
 use super::limits::ConnectionLimits;
+use super::request_body::RequestBody;
 use super::threads::Threads;
 use super::tls::TlsSource;
 use super::watched::Watched;
 
 /// A request as it comes from a socket.
-pub type Request = http::Request<Incoming>;
+pub type Request = http::Request<RequestBody>;
 /// An answer, whole.
 pub type Response = http::Response<Full<Bytes>>;
 
@@ -262,8 +263,8 @@ where
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
-    let place = server.connections.enter();
     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+    let place = server.connections.enter(peer.ip());
     let shared = Arc::clone(server);
     server.threads.spawn(stream, move |stream| async move {
         talk(&shared, stream, peer, &place.0).await;
@@ -278,8 +279,9 @@ where
 {
     let service = {
         let (service, connection) = (server.service.clone(), Arc::clone(connection));
-        hyper::service::service_fn(move |request| {
+        hyper::service::service_fn(move |request: http::Request<Incoming>| {
             let under_way = connection.begin();
+            let request = request.map(|body| RequestBody::new(body, Arc::clone(&connection)));
             // Not an async block, which would keep the answering future twice.
             service(request, peer).map(move |answer| {
                 drop(under_way);

@@ -9,10 +9,8 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, StatusCode, Version, header};
-use hyper::body::Incoming;
 use opalid_core::error::{ErrorCode, OAuthError};
 use opalid_core::workspace::check_workspace_name;
-use opalid_store::steps::cell::FindCell;
 
 use crate::app::{App, IssuerError};
 use crate::http::body::{BodyError, read_body};
@@ -22,6 +20,7 @@ use crate::http::cors::{self, CorsEndpoint};
 use crate::http::listen::Request;
 use crate::http::page;
 use crate::http::reply::{self, Reply};
+use crate::http::request_body::RequestBody;
 use crate::issuer::Issuer;
 use crate::metrics::StoreFailure;
 use crate::telemetry::RequestId;
@@ -223,7 +222,7 @@ async fn at_issuer(
     issuer: &Arc<Issuer>,
     endpoint: Endpoint,
     (parts, peer, request_id): (&Parts, SocketAddr, RequestId),
-    body: Incoming,
+    body: RequestBody,
 ) -> Reply {
     if parts.version == Version::HTTP_11 && parts.headers.get_all(header::HOST).iter().count() != 1 {
         return reply::empty(StatusCode::BAD_REQUEST);
@@ -236,8 +235,9 @@ async fn at_issuer(
     if !endpoint.methods().split(", ").any(|method| method == parts.method.as_str()) {
         return reply::method_not_allowed(endpoint.methods());
     }
+    let address = client_address(peer.ip(), &parts.headers, &app.trusted_proxies);
     let body = if parts.method == Method::POST {
-        match read_body(body, app.body_limits, &app.bodies).await {
+        match read_body(body, app.body_limits, (&app.bodies, address)).await {
             Ok(body) => body,
             Err(BodyError::Full) => return reply::come_again(),
             Err(error) => return reply::empty(error.status()),
@@ -245,7 +245,6 @@ async fn at_issuer(
     } else {
         Bytes::new()
     };
-    let address = client_address(peer.ip(), &parts.headers, &app.trusted_proxies);
     let call = Call { app, issuer, now: app.now(), parts, body, address, request_id, new_browser: OnceLock::new() };
     dispatch(&call, endpoint).await
 }
@@ -300,12 +299,10 @@ async fn probe(app: &App, endpoint: Endpoint, method: &Method) -> Reply {
     if endpoint == Endpoint::Healthz {
         return reply::with_no_store("text/plain; charset=utf-8", "ok\n");
     }
-    match app.store.read(FindCell).await {
-        Ok(_) => reply::with_no_store("text/plain; charset=utf-8", "ready\n"),
-        Err(error) => {
-            tracing::debug!(%error, "not ready");
-            reply::empty(StatusCode::SERVICE_UNAVAILABLE)
-        }
+    if app.readiness.ask(&app.store).await {
+        reply::with_no_store("text/plain; charset=utf-8", "ready\n")
+    } else {
+        reply::empty(StatusCode::SERVICE_UNAVAILABLE)
     }
 }
 

@@ -17,7 +17,8 @@ struct Running {
 
 async fn answer(request: Request) -> Response {
     let path = request.uri().path().to_owned();
-    match read_body(request.into_body(), BodyLimits::default(), &BodyBudget::default()).await {
+    let (budget, from) = (BodyBudget::default(), Ipv4Addr::LOCALHOST.into());
+    match read_body(request.into_body(), BodyLimits::default(), (&budget, from)).await {
         Ok(body) => {
             let mut answer = path.into_bytes();
             answer.extend_from_slice(&body);
@@ -271,19 +272,54 @@ async fn an_idle_connection_is_closed_in_the_end() {
     assert_eq!(receive_all(&mut idle).await, "");
 }
 
+const STALLED: &[u8] = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nab";
+
 #[tokio::test]
-async fn above_the_most_connections_slow_bodies_give_way_after_a_while() {
+async fn above_the_most_connections_slow_bodies_give_way() {
     let server = start_server(ConnectionLimits { most: 64, ..ConnectionLimits::default() });
     let mut slow = Vec::new();
     for _ in 0..64 {
-        slow.push(send(server.address, b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nab").await);
+        slow.push(send(server.address, STALLED).await);
     }
-    while server.connections.requests() < 64 {
+    while server.connections.stalled() < 64 {
         tokio::task::yield_now().await;
     }
-    let mut good = send(server.address, GOOD).await;
-    server.let_seconds_pass(3);
-    assert!(receive_all(&mut good).await.ends_with("/good"));
+    assert!(ask(server.address, GOOD).await.ends_with("/good"));
+}
+
+/// Connects from another address of loopback.
+async fn send_from(from: [u8; 4], address: SocketAddr, bytes: &[u8]) -> TcpStream {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind((Ipv4Addr::from(from), 0).into()).unwrap();
+    let mut stream = socket.connect(address).await.unwrap();
+    stream.write_all(bytes).await.unwrap();
+    stream
+}
+
+#[tokio::test]
+async fn whoever_has_most_connections_gives_way_to_others_whatever_they_wait_for() {
+    let server = start_server(ConnectionLimits { most: 64, ..ConnectionLimits::default() });
+    // Idle, in its head, and not begun: all older than what comes.
+    let mut others = Vec::new();
+    for bytes in [&b"GET /idle HTTP/1.1\r\nhost: x\r\n\r\n"[..], b"GET /good HTTP/1.1\r\nho", b""] {
+        others.push(send(server.address, bytes).await);
+    }
+    let mut seen = Vec::new();
+    while !seen.ends_with(b"/idle") {
+        others[0].read_buf(&mut seen).await.unwrap();
+    }
+    server.let_seconds_pass(2);
+    let mut slow = Vec::new();
+    for n in 0..500 {
+        let bytes = if n % 2 == 0 { STALLED } else { b"GET / HTTP/1.1\r\nho" };
+        slow.push(send_from([127, 0, 0, 9], server.address, bytes).await);
+    }
+    for (other, rest) in
+        others.iter_mut().zip(["GET /again HTTP/1.1\r\nhost: x", "st: x", "GET /late HTTP/1.1\r\nhost: x"])
+    {
+        other.write_all(format!("{rest}\r\nconnection: close\r\n\r\n").as_bytes()).await.unwrap();
+        assert!(receive_all(other).await.starts_with("HTTP/1.1 200 OK\r\n"), "{rest}");
+    }
 }
 
 /// The variable by which the test below tells its child what to be.

@@ -88,10 +88,12 @@ pub async fn one_resource(
     match asked {
         [] => Ok(None),
         [asked] => {
+            if !client.settings.access.contains_key(asked.as_str()) {
+                return Err(resource_not_granted());
+            }
             let found = call.app.store.find_resource(call.issuer.id(), asked.as_str()).await;
             let found = found.map_err(|error| reply::outage(&error))?;
-            let known = found.filter(|resource| client.settings.access.contains_key(&resource.uri));
-            known.map(|resource| Some(resource.id)).ok_or_else(resource_not_granted)
+            found.map(|resource| Some(resource.id)).ok_or_else(resource_not_granted)
         }
         _ => Err(OAuthError::new(ErrorCode::InvalidTarget, "one resource at a time")),
     }
