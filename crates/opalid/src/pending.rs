@@ -113,11 +113,12 @@ impl Pending {
     }
 
     /// Whether the person of this session is the one that `id_token_hint` names (OpenID Core §3.1.2.1). A hint that cannot
-    /// be read names nobody: keys may have gone since it was given out.
+    /// be read names nobody, for keys may have gone since it was given out: where nobody may be asked that is not this
+    /// person, and where people are asked it is passed over, since signing in again would not mend it.
     pub fn is_hinted(&self, call: &Call<'_>, session: &SessionRow) -> bool {
         let Some(hint) = &self.request.id_token_hint else { return true };
         let claims = call.issuer.public.verify_id_token_hint(hint, &call.issuer.url);
-        claims.map_or(true, |claims| claims.sub == session.user.to_string())
+        claims.map_or(!self.request.prompt.is_none(), |claims| claims.sub == session.user.to_string())
     }
 
     /// Whether it is open in which account the person goes on: the client wants them to choose, or another session than

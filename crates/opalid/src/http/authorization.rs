@@ -146,7 +146,7 @@ impl Drop for CredentialsBuffer {
 pub struct BasicCredentials<'b> {
     /// Who the client says it is.
     pub client_id: &'b str,
-    /// Its secret; may be empty.
+    /// Its secret; empty if it has none.
     pub secret: ClientSecret<'b>,
 }
 

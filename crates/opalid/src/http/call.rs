@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
 use opalid_core::error::{ErrorCode, OAuthError};
 use opalid_core::form::Form;
@@ -35,14 +35,15 @@ pub struct Call<'a> {
 }
 
 impl Call<'_> {
+    /// Whether a form is among what the body says to be. Saying two things is for [`Self::form`] to refuse.
+    pub fn says_form(&self) -> bool {
+        self.parts.headers.get_all(CONTENT_TYPE).iter().any(is_form)
+    }
+
     /// The body as a form; any other type is refused.
     pub fn form(&self) -> Result<Form<'_>, OAuthError> {
         let mut types = self.parts.headers.get_all(CONTENT_TYPE).iter();
-        let is_form = types.next().is_some_and(|value| {
-            let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
-            essence.trim_ascii().eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
-        });
-        if !is_form || types.next().is_some() {
+        if !types.next().is_some_and(is_form) || types.next().is_some() {
             let description = "expected a body of type application/x-www-form-urlencoded";
             return Err(OAuthError::new(ErrorCode::InvalidRequest, description));
         }
@@ -53,4 +54,9 @@ impl Call<'_> {
     pub fn query(&self) -> &str {
         self.parts.uri.query().unwrap_or_default()
     }
+}
+
+fn is_form(content_type: &HeaderValue) -> bool {
+    let essence = content_type.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+    essence.trim_ascii().eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
 }

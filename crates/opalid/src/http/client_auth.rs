@@ -25,7 +25,7 @@ pub enum ClientAuthMethod {
     Basic,
     /// `client_secret_post`.
     Post,
-    /// `none`: a public client names itself.
+    /// `none`: a public client names itself, in the form or by Basic without a secret.
     None,
 }
 
@@ -95,7 +95,8 @@ fn claim<'f>(headers: &HeaderMap, form: &'f Form<'_>) -> Result<Claim<'f>, OAuth
                     "client_id differs from the one in the Authorization header",
                 ));
             }
-            let secret = Some(digest(credentials.secret));
+            // A client without a secret leaves it out (§2.3.1), here as in the form: that is `none`.
+            let secret = Some(credentials.secret).filter(|secret| !secret.as_bytes().is_empty()).map(digest);
             Ok(Claim { client_id: Cow::Owned(credentials.client_id.to_owned()), secret })
         }
         (Ok(Authorization::Absent), (Some(client_id), secret)) => {

@@ -38,7 +38,7 @@ impl CorsEndpoint {
 /// Adds what lets any origin read a response of one of these endpoints, errors too.
 pub fn allow_any_origin(headers: &mut HeaderMap) {
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("WWW-Authenticate, DPoP-Nonce"));
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("WWW-Authenticate, Retry-After"));
 }
 
 /// Whether a browser asks before the real request.
@@ -90,7 +90,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         allow_any_origin(&mut headers);
         assert_eq!(headers[ACCESS_CONTROL_ALLOW_ORIGIN], "*");
-        assert_eq!(headers[ACCESS_CONTROL_EXPOSE_HEADERS], "WWW-Authenticate, DPoP-Nonce");
+        assert_eq!(headers[ACCESS_CONTROL_EXPOSE_HEADERS], "WWW-Authenticate, Retry-After");
         assert!(!headers.contains_key(ACCESS_CONTROL_ALLOW_CREDENTIALS));
         for endpoint in ALL {
             assert!(!preflight::<()>(endpoint).headers().contains_key(ACCESS_CONTROL_ALLOW_CREDENTIALS));

@@ -12,7 +12,7 @@ use opalid_core::client::Client;
 use opalid_core::error::{ErrorCode, OAuthError};
 use opalid_core::grant::{Ancestor, Entitlement, Grant};
 use opalid_core::refresh::{Presentation, Presented};
-use opalid_core::request::{GrantType, IntrospectionRequest};
+use opalid_core::request::{GrantType, IntrospectionRequest, TokenTypeHint};
 use opalid_core::scope::Scopes;
 use opalid_core::time::UnixTime;
 use opalid_core::token::{Access, PresentedToken, Refresh};
@@ -61,7 +61,7 @@ async fn answer(call: &Call<'_>) -> Result<Verdict<Reply>, OAuthError> {
     let token = PresentedToken::new(request.token);
     // A hint may be wrong (§2.1); the token itself says of which kind it is.
     let verdict = if token.looks_like::<Refresh>() {
-        Box::pin(refresh_token(call, &caller, token)).await
+        Box::pin(refresh_token(call, &caller, (token, request.hint))).await
     } else {
         access_token(call, &caller, token).await
     };
@@ -117,7 +117,7 @@ async fn client_of(
 async fn refresh_token(
     call: &Call<'_>,
     caller: &AuthenticatedClient,
-    token: PresentedToken<'_>,
+    (token, hint): (PresentedToken<'_>, Option<TokenTypeHint>),
 ) -> Result<Verdict<Reply>, opalid_store::Outage> {
     let store = &call.app.store;
     let workspace = call.issuer.id();
@@ -128,7 +128,9 @@ async fn refresh_token(
     let Some(row) = store.read(FindChain { workspace, id: presented.chain }).await? else {
         return Ok(Verdict::Inactive(Reason::NotOurs));
     };
-    if row.client != caller.id && !caller.settings.introspect_tokens {
+    // A gateway that looks at `active` alone must not take one for an access token: it says what it looks for.
+    let is_asked_for = caller.settings.introspect_tokens && hint == Some(TokenTypeHint::RefreshToken);
+    if row.client != caller.id && !is_asked_for {
         return Ok(Verdict::Inactive(Reason::NotForCaller));
     }
     let limits = call.issuer.refresh_limits();
@@ -157,9 +159,8 @@ async fn refresh_token(
     // What it may do can be given back, so it is active even while nothing is allowed.
     let nothing = || Effective { entitlement: Cow::Owned(Entitlement::default()), resources: Vec::new() };
     let effective = store.effective(&client, entitlement).await?.unwrap_or_else(nothing);
-    let Some(part) = part_of(call, caller, grant, &effective) else {
-        return Ok(Verdict::Inactive(Reason::NotForCaller));
-    };
+    // It opens nothing but the token endpoint, whatever comes of it there (RFC 6749 §1.5).
+    let part = (Cow::Owned(effective.entitlement.scope()), Audience::One(&call.issuer.url));
     let of = About {
         issued_at: row.chain.rotated_at,
         expires_at: row.chain.ends_at(limits.idle),

@@ -34,7 +34,8 @@ fn presented(call: &Call<'_>) -> Result<Option<String>, OAuthError> {
         Authorization::Bearer(token) => Some(token.as_str().to_owned()),
         _ => None,
     };
-    let in_form = if call.parts.method == Method::POST && !call.body.is_empty() {
+    // Only a form can hold a token (RFC 6750 §2.2); of any other body the specifications ask nothing.
+    let in_form = if call.parts.method == Method::POST && !call.body.is_empty() && call.says_form() {
         call.form()?.one("access_token").map(str::to_owned)
     } else {
         None

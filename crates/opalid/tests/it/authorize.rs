@@ -176,6 +176,22 @@ async fn one_resource_is_granted_and_becomes_the_audience() {
 }
 
 #[tokio::test]
+async fn beside_openid_scopes_of_a_resource_are_dropped_without_one_and_a_default_resource_gives_it() {
+    let (server, mut browser) = signed_in().await;
+    let ask = Ask::new().with("scope", "openid read");
+    let tokens = server.tokens(&browser.silent_code(&server, &ask).await).await;
+    assert_eq!(tokens.field("scope"), "openid");
+    assert!(!server.is_active(API_SERVER, &tokens.field("access_token")).await);
+    let settings = ClientSettings { default_resource: Some(API.into()), ..web_app("The App", &[CALLBACK]) };
+    server.update_client(APP.0, settings).await;
+    let landed = browser.open(&server, &ask.target()).await;
+    let (_, parameters) = browser.allow(&server, landed).await.away();
+    let tokens = server.tokens(value(&parameters, "code")).await;
+    assert_eq!(tokens.field("scope"), "openid read");
+    assert!(server.is_active(API_SERVER, &tokens.field("access_token")).await);
+}
+
+#[tokio::test]
 async fn a_resource_that_is_unknown_or_not_the_clients_or_one_of_several_is_invalid_target() {
     let (server, mut browser) = signed_in().await;
     server.resource("https://secret.example/", "read").await;

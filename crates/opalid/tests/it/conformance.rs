@@ -7,6 +7,7 @@ mod certification;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use opalid_core::claims::StandardClaims;
+use opalid_core::jwt::{IdTokenClaims, TYP_JWT};
 use serde_json::Value;
 
 use crate::support::Server;
@@ -244,6 +245,40 @@ async fn an_id_token_hint_of_another_person_is_not() {
     let (_, parameters) = browser.sign_in(&server, &ask, "bob").await.away();
     assert_eq!(value(&parameters, "error"), "login_required", "another person than the hinted one signed in");
     browser.code(&server, &ask, "alice").await;
+}
+
+#[tokio::test]
+async fn a_hint_that_cannot_be_read_is_no_answer_without_a_page_and_passed_over_where_people_are_asked() {
+    let (server, mut browser, tokens) = signed_in().await;
+    server.workspace("acme").await;
+    let ours = server.app.find_issuer(None).await.unwrap().unwrap();
+    let acme = server.app.find_issuer(Some("acme")).await.unwrap().unwrap();
+    let claims = server.id_token(&tokens).await;
+    let hint = tokens.field("id_token");
+    let (message, signature) = hint.rsplit_once('.').unwrap();
+    let (_, payload) = message.split_once('.').unwrap();
+    let mut broken = URL_SAFE_NO_PAD.decode(signature).unwrap();
+    broken[0] ^= 1;
+    let elsewhere = IdTokenClaims { iss: acme.url.clone(), ..claims.clone() };
+    for unreadable in [
+        format!("{message}.{}", URL_SAFE_NO_PAD.encode(broken)),
+        format!("{message}."),
+        format!("{}.{payload}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"JWT"}"#)),
+        acme.signing[0].sign(TYP_JWT, &elsewhere).unwrap(),
+        acme.signing[0].sign(TYP_JWT, &claims).unwrap(),
+        ours.signing[0].sign(TYP_JWT, &elsewhere).unwrap(),
+        "abc".to_owned(),
+    ] {
+        let ask = Ask::new().with("id_token_hint", &unreadable);
+        let silent = ask.clone().with("prompt", "none");
+        assert_eq!(browser.error(&server, &silent).await, "login_required", "{unreadable}");
+        let posted = browser.post(&server, "/authorize", &silent.pairs()).await;
+        let (_, parameters) = browser.follow(&server, "/authorize", posted).await.away();
+        assert_eq!(value(&parameters, "error"), "login_required", "{unreadable}");
+        browser.silent_code(&server, &ask).await;
+        Browser::new().code(&server, &ask, "alice").await;
+    }
+    browser.silent_code(&server, &Ask::new().with("prompt", "none").with("id_token_hint", &hint)).await;
 }
 
 // "`login_hint`, `ui_locales`, `claims_locales`, `display`, `acr_values` never break anything (an `acr` is returned)."

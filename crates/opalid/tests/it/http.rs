@@ -48,6 +48,8 @@ async fn answers_of_the_open_endpoints_can_be_read_by_scripts_errors_too() {
         let answer = server.request(method, path, &headers, b"").await;
         let expected = OPEN_TO_SCRIPTS.contains(&path).then_some("*");
         assert_eq!(answer.header(ALLOW_ORIGIN), expected, "{path}");
+        let exposed = expected.map(|_| "WWW-Authenticate, Retry-After");
+        assert_eq!(answer.header("access-control-expose-headers"), exposed, "{path}");
         assert_eq!(answer.header("access-control-allow-credentials"), None, "{path}");
     }
     let (authorization, body) = (basic(DEMO_API), b"grant_type=client_credentials");

@@ -83,6 +83,33 @@ async fn two_tokens_at_once_are_refused() {
 }
 
 #[tokio::test]
+async fn beside_the_header_a_body_that_is_no_form_is_ignored_and_holds_no_token() {
+    let (server, token) = token().await;
+    let bearer = ("authorization", &*format!("Bearer {token}"));
+    let form = encode(&[("access_token", &token)]);
+    let (json, text) = (("content-type", "application/json"), ("content-type", "text/plain"));
+    for (headers, body) in [
+        (&[bearer, json][..], "{}"),
+        (&[bearer, json], &form),
+        (&[bearer, text], "\0"),
+        (&[bearer], "{}"),
+        (&[bearer, FORM], ""),
+        (&[bearer, FORM], "unknown=x"),
+    ] {
+        let answer = server.request("POST", "/userinfo", headers, body.as_bytes()).await;
+        assert_eq!(answer.status, 200, "{headers:?} {body}: {answer:?}");
+    }
+    for headers in [&[json][..], &[text], &[]] {
+        let answer = server.request("POST", "/userinfo", headers, form.as_bytes()).await;
+        let challenge = answer.header("www-authenticate").unwrap();
+        assert!(answer.status == 401 && !challenge.contains("error"), "{headers:?}: {answer:?}");
+    }
+    let two_types = [bearer, json, FORM];
+    let answer = server.request("POST", "/userinfo", &two_types, form.as_bytes()).await;
+    assert_eq!(refusal(&answer), (400, "invalid_request".into()), "one of them is a form");
+}
+
+#[tokio::test]
 async fn a_revoked_token_says_nothing_any_more() {
     let (server, token) = token().await;
     let json = server.userinfo(&token).await.json();

@@ -2,6 +2,8 @@
 
 use opalid_store::steps::client::ClientEvent;
 
+use crate::support::browser::Browser;
+use crate::support::person::{APP, Ask, LOOPBACK, PUBLIC, VERIFIER, refusal};
 use crate::support::{CLIENT_CREDENTIALS, DEMO_API, FORM, Server, basic, machine};
 
 /// The endpoints that authenticate clients, each with a form that is otherwise right.
@@ -34,6 +36,8 @@ async fn whatever_is_wrong_with_the_client_the_answer_is_the_same() {
         }
         let no_secret = server.form_post(path, &[field, ("client_id", client_id)]).await;
         seen.push(((client_id, "none at all"), no_secret));
+        let empty = (client_id, "");
+        seen.push((empty, server.form_post_as(empty, path, &[field]).await));
         for (client, answer) in seen {
             let challenge = format!("Basic realm=\"{}\", charset=\"UTF-8\"", server.issuer);
             assert_eq!(answer.header("www-authenticate"), Some(challenge.as_str()), "{path} {client:?}");
@@ -84,6 +88,29 @@ async fn beside_basic_a_matching_client_id_is_fine_and_a_differing_one_refused()
             insta::assert_snapshot!(other.seen(), @r#"400 {"error":"invalid_request","error_description":"client_id differs from the one in the Authorization header"}"#);
         }
     }
+}
+
+/// As requests-oauthlib and golang.org/x/oauth2 do it.
+#[tokio::test]
+async fn basic_without_a_secret_is_a_public_client_that_names_itself() {
+    let (server, mut browser) = (Server::with_people().await, Browser::new());
+    let by_basic = (PUBLIC, "");
+    let code = browser.code(&server, &Ask::public(), "alice").await;
+    let fields = [("redirect_uri", LOOPBACK), ("code_verifier", VERIFIER)];
+    let [address, verifier] = fields;
+    let other = server.redeem(by_basic, &code, &[address, verifier, ("client_id", APP.0)]).await;
+    assert_eq!(refusal(&other), (400, "invalid_request".into()));
+    let answer = server.redeem(by_basic, &code, &[address, verifier, ("client_id", PUBLIC)]).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let refresh = answer.field("refresh_token");
+    let again = [("grant_type", "refresh_token"), ("refresh_token", refresh.as_str())];
+    let answer = server.form_post_as(by_basic, "/token", &again).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let token = answer.field("access_token");
+    let asked = server.form_post_as(by_basic, "/introspect", &[("token", &token)]).await;
+    assert_eq!(refusal(&asked), (400, "unauthorized_client".into()), "it proves nothing");
+    assert_eq!(server.form_post_as(by_basic, "/revoke", &[("token", &token)]).await.seen(), "200");
+    assert!(!server.knows(&token).await);
 }
 
 #[tokio::test]

@@ -144,9 +144,11 @@ async fn a_client_that_is_not_one_or_says_so_twice_is_refused() {
         (Some(ALL), with("client_id=all&client_secret=ocs_all"), INVALID_REQUEST),
         // A public client proves nothing, and nothing that it sends makes it another.
         (NOBODY, with(&format!("client_id={PUBLIC}&client_secret=x")), INVALID_CLIENT),
-        (Some((PUBLIC, "")), good.to_owned(), INVALID_CLIENT),
         (Some((PUBLIC, "x")), good.to_owned(), INVALID_CLIENT),
+        (Some((PUBLIC, "")), good.to_owned(), INVALID_GRANT),
         (NOBODY, with(&format!("client_id={PUBLIC}")), INVALID_GRANT),
+        (Some((PUBLIC, "")), with("client_id=all"), INVALID_REQUEST),
+        (Some((PUBLIC, "")), with("client_secret=x"), INVALID_REQUEST),
         // Others who are who they say.
         (Some(APP), good.to_owned(), INVALID_GRANT),
         (Some(MACHINE), good.to_owned(), UNAUTHORIZED),

@@ -239,6 +239,11 @@ async fn no_character_of_a_refresh_token_can_be_changed_added_or_left_out() {
     assert_eq!(refresh(&server, SPA, &token, &[]).await.status, 200);
 }
 
+/// Introspection by `caller`, which takes the token for this.
+async fn hinted(server: &Server, caller: (&str, &str), token: &str, hint: &str) -> Answer {
+    server.form_post_as(caller, "/introspect", &[("token", token), ("token_type_hint", hint)]).await
+}
+
 #[tokio::test]
 async fn introspection_shows_the_current_refresh_token_to_its_client_alone() {
     let server = demo().await;
@@ -251,20 +256,46 @@ async fn introspection_shows_the_current_refresh_token_to_its_client_alone() {
     let first = text(&sign_in(&server, rotating, "read offline_access").await, "refresh_token");
     server.clock.advance(5);
     let second = text(&refresh(&server, rotating, &first, &[]).await.json(), "refresh_token");
-    for caller in [rotating, auditor] {
-        let seen = server.introspect(caller, &second).await.json();
+    for (caller, hint) in [
+        (rotating, "refresh_token"),
+        (rotating, "access_token"),
+        (rotating, "nonsense"),
+        (rotating, ""),
+        (auditor, "refresh_token"),
+    ] {
+        let seen = hinted(&server, caller, &second, hint).await.json();
         let now = START.0 + 5;
         assert_eq!((&seen["active"], text(&seen, "client_id").as_str()), (&Value::Bool(true), "rotating"), "{seen}");
-        assert_eq!((text(&seen, "aud").as_str(), text(&seen, "username").as_str()), (API, "alice"));
+        assert_eq!((text(&seen, "aud"), text(&seen, "username")), (server.issuer.clone(), "alice".into()));
         assert_eq!(text(&seen, "scope"), "offline_access read");
         assert_eq!((seen["iat"].as_i64(), seen["exp"].as_i64()), (Some(now), Some(now + 30 * 24 * 3600)));
         assert_eq!((seen.get("token_type"), seen.get("jti")), (None, None));
-        assert_eq!(server.introspect(caller, &first).await.seen(), r#"200 {"active":false}"#);
+        let old = hinted(&server, caller, &first, hint).await;
+        assert_eq!(old.seen(), r#"200 {"active":false}"#);
     }
-    // It serves the resource; that is no reason to see a refresh token.
+    // Serving the resource is no reason to see a refresh token, whatever it is taken for.
+    let old = hinted(&server, DEMO_API, &second, "refresh_token").await;
+    assert_eq!(old.seen(), r#"200 {"active":false}"#);
     assert_eq!(server.introspect(DEMO_API, &second).await.seen(), r#"200 {"active":false}"#);
     server.clock.advance(30 * 24 * 3600);
     assert_eq!(server.introspect(rotating, &second).await.seen(), r#"200 {"active":false}"#);
+}
+
+/// As a gateway asks that takes whatever is active for an access token.
+#[tokio::test]
+async fn who_sees_every_token_is_shown_a_refresh_token_only_when_it_says_that_it_looks_for_one() {
+    let server = demo().await;
+    let gateway = ("gateway", "ocs_gateway");
+    let all = ClientSettings { introspect_tokens: true, ..ClientSettings::default() };
+    server.client(gateway.0, Some(gateway.1), all).await;
+    let tokens = sign_in(&server, WEB, "read offline_access").await;
+    let (access, refresh) = (text(&tokens, "access_token"), text(&tokens, "refresh_token"));
+    assert_eq!(server.introspect(gateway, &refresh).await.seen(), r#"200 {"active":false}"#);
+    let active =
+        async |token: &str, hint| hinted(&server, gateway, token, hint).await.json()["active"] == Value::Bool(true);
+    for (hint, sees_refresh) in [("refresh_token", true), ("access_token", false), ("nonsense", false), ("", false)] {
+        assert_eq!((active(&refresh, hint).await, active(&access, hint).await), (sees_refresh, true), "{hint}");
+    }
 }
 
 #[tokio::test]
