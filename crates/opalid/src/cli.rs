@@ -79,7 +79,7 @@ enum Command {
     Revoke(Managing<revoke::RevokeCommand>),
     /// Says what a token refers to, how everything it hangs from stands, and why it is dead if it is.
     Inspect(Alone<inspect::InspectCommand>),
-    /// Shows what happened, the newest last.
+    /// Shows what happened in one workspace, the newest last.
     Events(Alone<events::EventsCommand>),
     /// Gets an access token for a client, with its secret or through the browser.
     Token(Alone<token::TokenCommand>),
