@@ -52,12 +52,15 @@ enum Command {
     #[command(subcommand)]
     Config(serve::ConfigCommand),
     /// Makes what a document declares be so: workspaces, resources, clients, users.
+    #[command(mut_arg("workspace", |arg| arg.hide(true)))]
     Apply(Alone<apply::ApplyCommand>),
     /// Shows what apply would change; exits with 0 if nothing, 1 if something, 2 if that cannot be said.
+    #[command(mut_arg("workspace", |arg| arg.hide(true)))]
     Diff(Alone<apply::DiffCommand>),
     /// Writes what there is as a document that apply reads: all workspaces, or that of -w. No secrets are in it.
     Export(Alone<apply::ExportCommand>),
     /// Copies the store of a running server to a file (SQLite); the master key is not in it.
+    #[command(mut_arg("workspace", |arg| arg.hide(true)))]
     Backup(Alone<backup::BackupCommand>),
     /// Puts a store back from a copy: everyone signs in again, and nothing that was revoked lives again.
     Restore(restore::RestoreCommand),
