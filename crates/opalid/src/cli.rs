@@ -18,6 +18,7 @@ mod serve;
 mod session;
 mod token;
 mod user;
+mod way;
 mod words;
 mod workspace;
 

@@ -54,6 +54,7 @@ pub(crate) async fn server(demo: bool) -> TestServer {
         data: data.clone(),
         location: None,
         master_key: None,
+        master_key_from: None,
         hasher: HasherSettings { cost: HashCost { memory_kib: 8, passes: 1, lanes: 1 }, threads: 1, waiting: 8 },
         trusted_proxies: Vec::new(),
         audit_kept: Seconds(90 * 24 * 3600),
