@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 pub use check::Problem;
 pub use plan::{Difference, Kind, NewSecret, Plan, PlanOptions, PlannedChange, Target, Verb, deletion, plan};
-pub use secret::{BadClientSecret, CLIENT_SECRET_MIN, SecretSource, check_client_secret};
+pub use secret::{BadClientSecret, CLIENT_SECRET_MIN, NOT_IN_THE_DOCUMENT, SecretSource, check_client_secret};
 
 use crate::claims::StandardClaims;
 use crate::client::ClientSettings;

@@ -15,6 +15,7 @@ mod refresh;
 mod refused;
 mod request;
 mod restore;
+mod rights;
 mod rows;
 mod settings;
 mod standing;

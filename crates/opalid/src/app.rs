@@ -35,6 +35,8 @@ pub struct App {
     pub clock: Clock,
     /// Wraps every key at rest.
     pub master: MasterKey,
+    /// Where that one lies, for people.
+    pub master_key_place: String,
     /// The issuer URL of the root workspace, without a slash at its end.
     pub base_url: String,
     /// How browsers reach it.

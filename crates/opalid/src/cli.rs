@@ -18,6 +18,7 @@ mod serve;
 mod session;
 mod token;
 mod user;
+mod way;
 mod words;
 mod workspace;
 
@@ -52,12 +53,15 @@ enum Command {
     #[command(subcommand)]
     Config(serve::ConfigCommand),
     /// Makes what a document declares be so: workspaces, resources, clients, users.
+    #[command(mut_arg("workspace", |arg| arg.hide(true)))]
     Apply(Alone<apply::ApplyCommand>),
     /// Shows what apply would change; exits with 0 if nothing, 1 if something, 2 if that cannot be said.
+    #[command(mut_arg("workspace", |arg| arg.hide(true)))]
     Diff(Alone<apply::DiffCommand>),
     /// Writes what there is as a document that apply reads: all workspaces, or that of -w. No secrets are in it.
     Export(Alone<apply::ExportCommand>),
     /// Copies the store of a running server to a file (SQLite); the master key is not in it.
+    #[command(mut_arg("workspace", |arg| arg.hide(true)))]
     Backup(Alone<backup::BackupCommand>),
     /// Puts a store back from a copy: everyone signs in again, and nothing that was revoked lives again.
     Restore(restore::RestoreCommand),
@@ -79,7 +83,7 @@ enum Command {
     Revoke(Managing<revoke::RevokeCommand>),
     /// Says what a token refers to, how everything it hangs from stands, and why it is dead if it is.
     Inspect(Alone<inspect::InspectCommand>),
-    /// Shows what happened, the newest last.
+    /// Shows what happened in one workspace, the newest last.
     Events(Alone<events::EventsCommand>),
     /// Gets an access token for a client, with its secret or through the browser.
     Token(Alone<token::TokenCommand>),

@@ -40,6 +40,8 @@ pub struct Config {
     pub database_password: Option<Secret>,
     /// The master key; none means the file in the data folder.
     pub master_key: Option<Secret>,
+    /// Where that comes from, in words.
+    pub master_key_from: Option<String>,
     /// Certificate and key; none means plain HTTP.
     pub tls: Option<TlsFiles>,
     /// Who may say for whom it speaks by `X-Forwarded-For`.
@@ -65,11 +67,29 @@ impl Config {
                 "trusted_proxies names everybody: whoever asks can choose the address that wrong passwords are counted for",
             );
         }
+        if self.is_at_no_port() {
+            return Some(
+                "the port of the issuer is none that is listened on: clients do not find it, unless something in front of \
+                 it passes on what comes there",
+            );
+        }
         let behind_somebody = !self.issuer.is_loopback() && self.tls.is_none();
         (behind_somebody && self.trusted_proxies.is_empty()).then_some(
             "the issuer is https, there is no tls here, and trusted_proxies names nobody: everybody who signs in comes \
              from one address, the proxy's, and shares its limits",
         )
+    }
+}
+
+impl Config {
+    /// Whether the issuer is on this machine, and not where it listens.
+    fn is_at_no_port(&self) -> bool {
+        let mine = |listen: &ListenAddress| match listen {
+            ListenAddress::Address(address) => address.port(),
+            ListenAddress::Localhost(port) => *port,
+        };
+        let ports: Vec<u16> = self.listen.iter().map(mine).collect();
+        self.issuer.is_loopback() && !ports.contains(&0) && !ports.contains(&self.issuer.port())
     }
 }
 

@@ -3,11 +3,13 @@
 //! Holds: it is made for this user alone; one that others may write to, or that is another user's, is refused.
 
 use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 
 use anyhow::{Context, bail};
 use opalid_store::folder::{Use, why_unsafe};
+use rustix::fs::{Access, access};
+use rustix::process::geteuid;
 
 const DATA_FOLDER: Use = Use {
     name: "the data folder",
@@ -22,6 +24,26 @@ pub fn make(data: &Path) -> anyhow::Result<()> {
     refuse_unsafe(data)
 }
 
+/// What the server reads and writes there.
+const FILES: [&str; 5] = ["master.key", "opalid.db", "opalid.db-wal", "opalid.db-shm", "opalid.lock"];
+
+/// Refuses files that this user may not open: those of another, who started the server before.
+fn refuse_files_of_others(data: &Path) -> anyhow::Result<()> {
+    for path in FILES.map(|name| data.join(name)) {
+        let Ok(found) = std::fs::metadata(&path) else { continue };
+        let needed = if path.ends_with("master.key") { Access::READ_OK } else { Access::READ_OK | Access::WRITE_OK };
+        if access(&path, needed).is_err() {
+            let (owner, us, data) = (found.uid(), geteuid().as_raw(), data.display());
+            bail!(
+                "this is user {us}, and may not open {}, which belongs to user {owner}; start it as that user, or give \
+                 the folder to this one: chown -R {us} {data}",
+                path.display()
+            );
+        }
+    }
+    Ok(())
+}
+
 /// Refuses a folder into which somebody else may put a database, a master key or a command socket of their own.
 /// One that is not there is safe.
 pub fn refuse_unsafe(data: &Path) -> anyhow::Result<()> {
@@ -31,14 +53,14 @@ pub fn refuse_unsafe(data: &Path) -> anyhow::Result<()> {
     let cannot = || format!("cannot look at the data folder {}", data.display());
     match why_unsafe(data, DATA_FOLDER).with_context(cannot)? {
         Some(why) => bail!(why),
-        None => Ok(()),
+        None => refuse_files_of_others(data),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+    use std::os::unix::fs::{PermissionsExt, chown};
 
     use super::*;
     use crate::manage::tests::folder;

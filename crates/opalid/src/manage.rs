@@ -125,7 +125,8 @@ pub enum Command {
     RotateSecret { client_id: String, secret: Option<Handed>, overlap: Option<Seconds> },
     /// Copies the store to a file; the server tells how far it is where the way here can stay open.
     Backup { file: PathBuf },
-    /// What happened; with `follow`, also what happens from now on, where the way here can stay open.
+    /// What happened; with `follow`, also what happens from now on, where the way here can stay open. Then `after` names
+    /// the row after which it goes on, else the one before which it goes back.
     Events { follow: bool, paging: Paging },
 }
 

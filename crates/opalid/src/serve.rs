@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use opalid_store::steps::list::{ListUsers, Part};
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -21,7 +22,7 @@ use crate::sweeping;
 /// Answers on `sockets` until `stop` is true.
 pub async fn serve(
     (app, threads): (Arc<App>, Arc<Threads>),
-    sockets: Vec<tokio::net::TcpListener>,
+    sockets: Vec<TcpListener>,
     tls: Option<TlsSource>,
     stop: watch::Receiver<bool>,
 ) {
@@ -30,26 +31,44 @@ pub async fn serve(
     listen::serve(sockets, tls, (threads, limits), stop, service).await;
 }
 
-/// Binds, prints what a person needs next, serves until a signal says stop.
+/// Where it listens: for clients, and for `/metrics`.
+pub struct Sockets {
+    clients: Vec<TcpListener>,
+    metrics: Vec<TcpListener>,
+}
+
+/// Binds, before anything is made.
+pub fn bind(addresses: &[ListenAddress], metrics: &[ListenAddress]) -> anyhow::Result<Sockets> {
+    let clients = listen::bind(addresses).map_err(|error| {
+        anyhow!("{error}; end what listens there, or name another address: --listen (the setting listen)")
+    })?;
+    let metrics = listen::bind(metrics).map_err(|error| {
+        anyhow!(
+            "/metrics: {error}; end what listens there, or name another address, or off: --metrics-listen (the setting \
+             metrics_listen)"
+        )
+    })?;
+    Ok(Sockets { clients, metrics })
+}
+
+/// Prints what a person needs next, serves until a signal says stop. `way` is how a command names this server.
 pub async fn run(
     app: App,
-    addresses: &[ListenAddress],
-    metrics: &[ListenAddress],
+    Sockets { clients: sockets, metrics }: Sockets,
     (tls, workers): (Option<TlsSource>, usize),
+    way: &str,
 ) -> anyhow::Result<()> {
-    let sockets = listen::bind(addresses).context("cannot listen")?;
-    let metrics_sockets = listen::bind(metrics).context("cannot listen for /metrics (metrics_listen)")?;
     let commands = CommandSocket::bind(&app.data)?;
     let app = Arc::new(app);
     // Before it says that it is ready: from then on a signal has to find somebody who listens to it.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    print_start(&app, &sockets).await?;
+    print_start(&app, (&sockets, &metrics), way).await?;
     // They end with this function: what the store runs on them has to outlast it.
     let threads = Arc::new(Threads::start(workers).context("cannot start threads")?);
     let (stopping, stop) = watch::channel(false);
     let commanded = tokio::spawn(socket::serve(Arc::clone(&app), commands, stop.clone()));
-    tokio::spawn(serve_metrics(metrics_sockets, Arc::clone(&app.metrics), stop.clone()));
+    tokio::spawn(serve_metrics(metrics, Arc::clone(&app.metrics), stop.clone()));
     tokio::spawn(sweeping::run(Arc::clone(&app), stop.clone()));
     let server = tokio::spawn(serve((Arc::clone(&app), Arc::clone(&threads)), sockets, tls, stop));
     tokio::select! {
@@ -65,16 +84,21 @@ pub async fn run(
     Ok(())
 }
 
-async fn print_start(app: &App, sockets: &[tokio::net::TcpListener]) -> anyhow::Result<()> {
+async fn print_start(app: &App, (sockets, metrics): (&[TcpListener], &[TcpListener]), way: &str) -> anyhow::Result<()> {
     let issuer = &app.base_url;
     println!("Opalid is ready. Issuer: {issuer}");
-    let addresses: Vec<_> = sockets.iter().filter_map(|socket| Some(socket.local_addr().ok()?.to_string())).collect();
-    println!("Listening on {}.", addresses.join(", "));
+    let all = |sockets: &[TcpListener]| {
+        let addresses = sockets.iter().filter_map(|socket| Some(socket.local_addr().ok()?.to_string()));
+        addresses.collect::<Vec<_>>().join(", ")
+    };
+    println!("Listening on {}.", all(sockets));
+    if !metrics.is_empty() {
+        println!("Metrics for Prometheus: /metrics on {}.", all(metrics));
+    }
     if !app.demo {
         let newest = Part { workspace: app.root, before: None, limit: 1 };
         if app.store.read(ListUsers(newest)).await?.is_empty() {
-            let data = app.data.display();
-            println!("Nobody can sign in yet. The first administrator: opalid user create --admin NAME --data {data}");
+            println!("Nobody can sign in yet. The first administrator: opalid user create --admin NAME{way}");
         }
         return Ok(());
     }

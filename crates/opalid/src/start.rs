@@ -44,6 +44,8 @@ pub struct Starting {
     pub location: Option<Location>,
     /// The master key, if it does not lie in the data folder.
     pub master_key: Option<MasterKey>,
+    /// Where that comes from, in words.
+    pub master_key_from: Option<String>,
     /// Who may say for whom it speaks by `X-Forwarded-For`.
     pub trusted_proxies: Vec<Network>,
     /// How long audit rows are kept.
@@ -96,8 +98,9 @@ pub async fn start(mut starting: Starting) -> anyhow::Result<App> {
     let transport = if starting.issuer.starts_with("https://") { Transport::Https } else { Transport::LoopbackHttp };
     let app = App {
         store,
-        data: starting.data,
         master,
+        master_key_place: place_of_key(&starting.data, starting.master_key_from.as_deref()),
+        data: starting.data,
         base_url: starting.issuer,
         transport,
         root,
@@ -171,8 +174,10 @@ fn admit(cell: &Cell, starting: &Starting, given: Option<MasterKey>) -> anyhow::
     let key_path = starting.data.join(MASTER_KEY);
     let master = given.map_or_else(|| load_master_key(&key_path), Ok)?;
     if !opens(&master, cell) {
-        let path = key_path.display();
-        bail!("this store was made under another master key; start it with that one (it was {path})");
+        let place = place_of_key(&starting.data, starting.master_key_from.as_deref());
+        bail!(
+            "this store was made under another master key than that in {place}; start it with the one it was made under"
+        );
     }
     if starting.demo && !cell.demo {
         let data = starting.data.display();
@@ -186,6 +191,13 @@ fn admit(cell: &Cell, starting: &Starting, given: Option<MasterKey>) -> anyhow::
         );
     }
     Ok(master)
+}
+
+/// Where the master key lies, for people.
+fn place_of_key(data: &Path, from: Option<&str>) -> String {
+    let file = data.join(MASTER_KEY);
+    let file = std::path::absolute(&file).unwrap_or(file);
+    from.map_or_else(|| file.display().to_string(), str::to_owned)
 }
 
 /// Whether a store was made under this master key.
@@ -222,8 +234,8 @@ async fn remember_issuer(store: &Store, issuer: &str) -> anyhow::Result<()> {
     if let Some(former) = former {
         tracing::warn!(
             "the issuer was {former} and is {issuer} now: clients that are set up with {former} refuse its ID tokens \
-             and JWT access tokens and do not find its endpoints, resource servers have to be told, and everybody signs in \
-             anew where the host is another; if it is a mistake, set it back"
+             and do not find its endpoints, resource servers have to be told, and everybody signs in anew where the host \
+             is another; if it is a mistake, set it back"
         );
     }
     Ok(store.run(RememberIssuer { issuer: issuer.to_owned() }).await?)

@@ -109,7 +109,7 @@ impl Step {
                  place of the old one."
             }
             Self::Revoke => {
-                "The application gives up its refresh token. With it dies everything that came of this sign-in."
+                "The application gives up its refresh token. With it die all tokens that came of this sign-in."
             }
             Self::IntrospectAgain => "The access token has most of its hour left. The API asks again.",
             Self::SignOut => "The application sends your browser to the server to end the session there, too.",

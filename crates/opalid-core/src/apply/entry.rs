@@ -24,6 +24,11 @@ pub(super) trait Entry: Clone {
 
     /// What a change to it carries out.
     fn target(&self, secret: NewSecret) -> Target;
+
+    /// With which password it is made, in words, if it is an entry that has one.
+    fn first_password(&self) -> Option<String> {
+        None
+    }
 }
 
 fn object(value: &impl Serialize) -> Map<String, Value> {
@@ -105,5 +110,10 @@ impl Entry for UserEntry {
 
     fn target(&self, _: NewSecret) -> Target {
         Target::User(Box::new(self.clone()))
+    }
+
+    fn first_password(&self) -> Option<String> {
+        let found = self.password.as_ref().map(|source| format!("the one in {source}"));
+        Some(found.unwrap_or_else(|| "none; the person cannot sign in until one is set".to_owned()))
     }
 }

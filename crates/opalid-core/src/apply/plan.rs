@@ -108,7 +108,7 @@ pub struct PlannedChange {
     /// What changes, field by field.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub differences: Vec<Difference>,
-    /// What happens to its secret, in words.
+    /// What happens to its secret or password, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
     /// What carries it out.
@@ -205,7 +205,7 @@ impl Planner<'_> {
             verb: if found.is_some() { Verb::Update } else { Verb::Create },
             name: found.unwrap_or(wanted).name().to_owned(),
             differences,
-            secret: in_words(&secret, found.is_some()),
+            secret: in_words(&secret, found.is_some()).or_else(|| wanted.first_password().filter(|_| found.is_none())),
             target: wanted.target(secret),
             was: found.map(|found| found.target(NewSecret::Keep)),
         });

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -31,12 +30,9 @@ impl<'de> Deserialize<'de> for SecretSource {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Tagged {
-    Env(String),
-    File(String),
-}
+/// Why a secret that stands in the document is refused. Nothing of the document is in it.
+pub const NOT_IN_THE_DOCUMENT: &str =
+    "a secret does not stand in the document; say where it is found: { env = \"NAME\" } or { file = \"PATH\" }";
 
 struct Reading;
 
@@ -48,17 +44,22 @@ impl<'de> Visitor<'de> for Reading {
     }
 
     fn visit_str<E: Error>(self, _: &str) -> Result<SecretSource, E> {
-        Err(E::custom(
-            "a secret does not stand in the document: write { env = \"NAME\" } or { file = \"PATH\" } (and leave a \
-             client's secret out to have one drawn)",
-        ))
+        Err(E::custom(NOT_IN_THE_DOCUMENT))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<SecretSource, A::Error> {
-        Ok(match Tagged::deserialize(MapAccessDeserializer::new(map))? {
-            Tagged::Env(name) => SecretSource::Env(name),
-            Tagged::File(path) => SecretSource::File(path),
-        })
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SecretSource, A::Error> {
+        let mut found = None;
+        while let Some(key) = map.next_key::<String>()? {
+            let source = match &*key {
+                "env" => SecretSource::Env(map.next_value()?),
+                "file" => SecretSource::File(map.next_value()?),
+                other => return Err(A::Error::unknown_field(other, &["env", "file"])),
+            };
+            if found.replace(source).is_some() {
+                return Err(A::Error::custom("a secret is found in one place: expected env or file, not both"));
+            }
+        }
+        found.ok_or_else(|| A::Error::custom("expected env or file, which say where the secret is found"))
     }
 }
 
@@ -93,7 +94,9 @@ mod tests {
     fn a_secret_that_stands_in_the_document_is_refused() {
         let error = serde_json::from_str::<SecretSource>(r#""hunter2hunter2hunter2""#).unwrap_err().to_string();
         assert!(error.starts_with("a secret does not stand in the document"), "{error}");
-        assert!(!error.contains("hunter2"));
+        assert!(!error.contains("hunter2") && error.contains(r#"{ env = "NAME" } or { file = "PATH" }"#), "{error}");
+        let both = serde_json::from_str::<SecretSource>(r#"{"env":"X","file":"Y"}"#).unwrap_err().to_string();
+        assert!(both.contains("not both"), "{both}");
         let found: SecretSource = serde_json::from_str(r#"{"env":"X"}"#).unwrap();
         assert_eq!(found, SecretSource::Env("X".into()));
         assert_eq!(serde_json::to_string(&SecretSource::File("/x".into())).unwrap(), r#"{"file":"/x"}"#);

@@ -11,7 +11,7 @@ use std::process::exit;
 
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
-use opalid_core::apply::{Document, PlannedChange, SecretSource, Verb};
+use opalid_core::apply::{Difference, Document, PlannedChange, SecretSource, Verb};
 use serde_json::Value;
 
 pub use making::Making;
@@ -129,8 +129,14 @@ pub(super) fn parse(text: &str) -> anyhow::Result<Document> {
     };
     read.map_err(|error: String| {
         let value = if is_json { serde_json::from_str(text).ok() } else { toml::from_str(text).ok() };
-        let mut problems = value.as_ref().map(place::problems).unwrap_or_default();
-        problems.push(error);
+        let toml = (!is_json).then_some(text);
+        let mut problems = value.as_ref().map(|value| place::problems(value, toml)).unwrap_or_default();
+        // What is named with its entry is not told again.
+        let told =
+            error.split_once(": ").is_some_and(|(_, what)| problems.iter().any(|problem| problem.contains(what)));
+        if !told {
+            problems.push(error);
+        }
         anyhow!("{}", problems.join("\n"))
     })
 }
@@ -185,7 +191,9 @@ fn shown(change: &PlannedChange) -> String {
     let kind = change.kind.name();
     let place = if kind == "workspace" { String::new() } else { format!(" in {}", plain(&change.workspace)) };
     let mut text = format!("{sign} {kind} {}{place}{of}\n", plain(&change.name));
-    for difference in &change.differences {
+    // A new client without a name is called by its client_id.
+    let says_nothing = |difference: &Difference| difference.before.is_none() && difference.after == Some("".into());
+    for difference in change.differences.iter().filter(|difference| !says_nothing(difference)) {
         let field = plain(&difference.field);
         let line = match (&difference.before, &difference.after) {
             (Some(Value::Array(before)), Some(Value::Array(after))) => lists(before, after),
@@ -195,7 +203,8 @@ fn shown(change: &PlannedChange) -> String {
         text += &format!("    {field}: {line}\n");
     }
     if let Some(secret) = &change.secret {
-        text += &format!("    secret: {}\n", plain(secret));
+        let what = if kind == "user" { "password" } else { "secret" };
+        text += &format!("    {what}: {}\n", plain(secret));
     }
     text
 }

@@ -104,7 +104,9 @@ pub(super) fn table(page: &Page<ClientRow>, output: &Output) -> String {
         let kind = format!("{:?}", row.kind).to_lowercase();
         let epoch = row.epoch.0.to_string();
         let created = output.time(row.created_at);
-        table.row([row.client_id.clone(), row.name.clone(), kind, service(row.enabled), epoch, created]);
+        // As people see it on the pages.
+        let name = if row.name.is_empty() { &row.client_id } else { &row.name };
+        table.row([row.client_id.clone(), name.clone(), kind, service(row.enabled), epoch, created]);
     }
     table.page(page.next.as_deref())
 }

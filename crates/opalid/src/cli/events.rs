@@ -3,24 +3,29 @@
 use clap::Args;
 
 use super::output::{Format, Output, Table, json, write};
-use super::reach::{Part, Reaching, Server};
+use super::reach::{Reaching, Server};
 use super::words;
 use crate::manage::events::Event;
 use crate::manage::{Command, Page, Paging, Reply};
 
-/// Shows what happened, the newest last.
+/// Shows what happened in one workspace, the newest last.
 #[derive(Debug, Args)]
 pub struct EventsCommand {
     /// Go on with what happens from now on
     #[arg(short, long)]
     follow: bool,
-    #[command(flatten)]
-    part: Part,
+    /// Show the events before this one; with --follow, all after it (those of the 10 s before it may come again, so that
+    /// none is lost) and then what happens
+    #[arg(long, value_name = "ID")]
+    after: Option<String>,
+    /// How many of the last ones, 1,000 at most; with --follow --after it does not count
+    #[arg(long, value_name = "COUNT", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    limit: u32,
 }
 
 impl Reaching for EventsCommand {
     fn run(self, server: &Server) -> anyhow::Result<()> {
-        let paging: Paging = self.part.into();
+        let paging = Paging { after: self.after, limit: Some(self.limit) };
         if !self.follow {
             return server.show(Command::Events { follow: false, paging });
         }

@@ -9,6 +9,7 @@ use clap::{Args, Subcommand};
 use zeroize::Zeroizing;
 
 use super::output::{Format, Output};
+use super::way::{way_of, with_way};
 use crate::config::{Settings, Sources, mistaken, process_environment};
 use crate::manage::socket::{Line, Named, connect};
 use crate::manage::{Command, Paging, Reply, Request};
@@ -113,7 +114,9 @@ impl Reach {
     /// The server there.
     pub fn server(self, before: Before) -> anyhow::Result<Server> {
         let config = once("--config", before.config, self.config)?;
-        let data = match (once("--data", before.data, self.data)?, config) {
+        let data = once("--data", before.data, self.data)?;
+        let way = way_of(config.as_deref(), data.as_deref());
+        let data = match (data, config) {
             (Some(data), None) => (data, Named::Explicitly),
             (data, config) => {
                 let flags = data.iter().map(|data| ("data", data.display().to_string())).collect();
@@ -126,7 +129,7 @@ impl Reach {
         };
         let workspace = once("-w", before.workspace, self.workspace)?;
         let output = once("-o", before.output, self.output)?.unwrap_or_default();
-        Ok(Server { data, workspace, output: Output::new(output) })
+        Ok(Server { data, way, workspace, output: Output::new(output) })
     }
 }
 
@@ -141,6 +144,7 @@ fn once<T>(flag: &str, before: Option<T>, after: Option<T>) -> anyhow::Result<Op
 /// The server of a data folder, and where its answers are printed.
 pub struct Server {
     data: (PathBuf, Named),
+    way: String,
     workspace: Option<String>,
     /// Where to print.
     pub output: Output,
@@ -164,6 +168,11 @@ impl Server {
             .unwrap_or_else(|| bail!("the server hung up without an answer; see its log"))
     }
 
+    /// What is said, with how this server was named in every command that it advises.
+    pub fn advise(&self, text: &str) -> String {
+        with_way(text, &self.way)
+    }
+
     /// Refuses `-w` with a command that names its workspace itself, unless it is the same.
     pub fn names(&self, name: &str) -> anyhow::Result<()> {
         match &self.workspace {
@@ -183,23 +192,26 @@ impl Server {
     /// Asks for something that has several answers.
     pub fn stream_in(&self, workspace: Option<String>, command: Command) -> anyhow::Result<Answers> {
         let (data, named) = &self.data;
-        let mut stream = connect(data, *named).map_err(|error| unreachable(data, error))?;
+        let mut stream = connect(data, *named).map_err(|error| unreachable((data, &self.way), error))?;
         let request = Request { workspace: workspace.or_else(|| self.workspace.clone()), command };
         let mut line = Zeroizing::new(serde_json::to_vec(&request)?);
         line.push(b'\n');
         // Not as the cause: that a pipe is closed is forgiven where it is our own output.
         stream.write_all(&line).map_err(|error| anyhow::anyhow!("the server hung up: {error}"))?;
-        Ok(Answers(BufReader::new(stream)))
+        Ok(Answers { stream: BufReader::new(stream), way: self.way.clone() })
     }
 }
 
 /// What the server answers, one after the other.
-pub struct Answers(BufReader<UnixStream>);
+pub struct Answers {
+    stream: BufReader<UnixStream>,
+    way: String,
+}
 
 impl Answers {
     /// Tells the server that what it said last has arrived. If it is gone, the next answer says so.
     pub fn go_on(&mut self) {
-        drop(self.0.get_mut().write_all(b"\n"));
+        drop(self.stream.get_mut().write_all(b"\n"));
     }
 }
 
@@ -207,20 +219,26 @@ impl Iterator for Answers {
     type Item = anyhow::Result<Reply>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        read_line(&mut self.0).transpose()
+        let line = read_line(&mut self.stream).transpose()?;
+        Some(line.and_then(|line| match line {
+            Line::Ok(Reply::Done { message }) => Ok(Reply::Done { message: with_way(&message, &self.way) }),
+            Line::Ok(Reply::Applied(mut end)) => {
+                end.stopped = end.stopped.map(|why| with_way(&why, &self.way));
+                Ok(Reply::Applied(end))
+            }
+            Line::Ok(reply) => Ok(reply),
+            Line::Error(error) => bail!("{}", with_way(&error.to_string(), &self.way)),
+        }))
     }
 }
 
-fn read_line(lines: &mut impl BufRead) -> anyhow::Result<Option<Reply>> {
+fn read_line(lines: &mut impl BufRead) -> anyhow::Result<Option<Line>> {
     let mut line = Vec::new();
     lines.take(LINE_MAX).read_until(b'\n', &mut line).map_err(broke_off)?;
     if line.is_empty() {
         return Ok(None);
     }
-    match serde_json::from_slice(&line).context("the server's answer is not one that this opalid knows")? {
-        Line::Ok(reply) => Ok(Some(reply)),
-        Line::Error(error) => Err(error.into()),
-    }
+    serde_json::from_slice(&line).map(Some).context("the server's answer is not one that this opalid knows")
 }
 
 fn broke_off(error: std::io::Error) -> anyhow::Error {
@@ -228,11 +246,12 @@ fn broke_off(error: std::io::Error) -> anyhow::Error {
 }
 
 /// Says what to do when no server can be reached.
-fn unreachable(data: &Path, error: std::io::Error) -> anyhow::Error {
+fn unreachable((data, way): (&Path, &str), error: std::io::Error) -> anyhow::Error {
     let folder = data.display();
+    let way = if way.is_empty() { way_of(None, Some(data)) } else { way.to_owned() };
     match error.kind() {
         std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => anyhow::anyhow!(
-            "no server runs on the data folder {folder}; start it with: opalid serve --data {folder} (or name the \
+            "no server runs on the data folder {folder}; start it with: opalid serve{way} (or name the \
              folder of a running one with --data DIR)"
         ),
         std::io::ErrorKind::PermissionDenied => anyhow::anyhow!(

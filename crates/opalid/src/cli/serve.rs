@@ -1,6 +1,6 @@
 //! `opalid serve` and `opalid config`: what opens the server.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use opalid_core::wrap::MasterKey;
 use opalid_store::Location;
 
 use super::output::write;
+use super::way::way_of;
 use crate::clock::{self, Clock};
 use crate::config::{Config, ConfigFlags, Database, Settings, mistaken};
 use crate::http::tls::TlsSource;
@@ -38,13 +39,15 @@ pub enum ConfigCommand {
 pub fn run(demo: bool, flags: ConfigFlags) -> anyhow::Result<()> {
     // Whatever this process makes is for its owner alone.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+    let way = way_of(flags.file.as_deref(), flags.values.get("data").map(Path::new));
     let settings = Settings::new(flags.sources(demo)?);
     let config = effective(&settings)?;
+    let way = if way.is_empty() { way_of(None, Some(&config.data)) } else { way };
     telemetry::begin(config.log_format, &config.log_level)?;
     if let Some(path) = settings.file_of("master_key") {
         warn_if_others_read(path);
     }
-    serve_with(config, demo)
+    serve_with(config, demo, &way)
 }
 
 impl ConfigCommand {
@@ -84,7 +87,7 @@ fn effective(settings: &Settings) -> anyhow::Result<Config> {
 /// How long answers have to leave before the process ends itself.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
 
-fn serve_with(config: Config, demo: bool) -> anyhow::Result<()> {
+fn serve_with(config: Config, demo: bool, way: &str) -> anyhow::Result<()> {
     if demo
         && !(config.issuer.is_loopback() && config.listen.iter().all(crate::http::listen::ListenAddress::is_loopback))
     {
@@ -104,9 +107,9 @@ fn serve_with(config: Config, demo: bool) -> anyhow::Result<()> {
             Some(files) => Some(TlsSource::from_files(&files.certificate, &files.key)?),
             None => None,
         };
-        let (listen, metrics_listen, workers) = (config.listen.clone(), config.metrics_listen, config.workers);
+        let (sockets, workers) = (serve::bind(&config.listen, config.metrics_listen.as_slice())?, config.workers);
         let app = start(starting(config, demo)?).await?;
-        serve::run(app, &listen, metrics_listen.as_slice(), (tls, workers)).await
+        serve::run(app, sockets, (tls, workers), way).await
     })
 }
 
@@ -125,6 +128,7 @@ fn starting(config: Config, demo: bool) -> anyhow::Result<Starting> {
         data: PathBuf::from(&config.data),
         location,
         master_key,
+        master_key_from: config.master_key_from,
         issuer: config.issuer.as_str().to_owned(),
         clock: Clock::System,
         boottime: clock::boottime,

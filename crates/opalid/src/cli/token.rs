@@ -55,8 +55,8 @@ impl Reaching for TokenCommand {
         };
         let issuer = workspace.row.issuer;
         let line = Line::new(&issuer, self.ca.as_deref())?;
-        let form = if self.by_browser(&client.settings)? {
-            browser::code(&issuer, &self.client, &client.settings.redirect_uris, &self.wish())?
+        let form = if self.by_browser(server, &client.settings)? {
+            browser::code((&issuer, server), &self.client, &client.settings.redirect_uris, &self.wish())?
         } else {
             [&[("grant_type", "client_credentials".to_owned())], self.wish().as_slice()].concat()
         };
@@ -89,16 +89,16 @@ impl TokenCommand {
         resource.chain(self.scope.iter().map(|scope| ("scope", scope.clone()))).collect()
     }
 
-    fn by_browser(&self, settings: &ClientSettings) -> anyhow::Result<bool> {
+    fn by_browser(&self, server: &Server, settings: &ClientSettings) -> anyhow::Result<bool> {
         let may = |grant_type| settings.grant_types.contains(&grant_type);
         let alone = settings.kind == ClientKind::Confidential && may(GrantType::ClientCredentials);
         match (alone, may(GrantType::AuthorizationCode)) {
             (true, _) if !self.browser => Ok(false),
             (_, true) => Ok(true),
             (_, false) => bail!(
-                "client {0} may use neither client_credentials with a secret nor authorization_code; see: opalid client \
-                 show {0}",
-                self.client
+                "client {} may use neither client_credentials with a secret nor authorization_code; see: {}",
+                self.client,
+                server.advise(&format!("opalid client show {}", self.client))
             ),
         }
     }

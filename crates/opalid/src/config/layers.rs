@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
@@ -138,6 +138,25 @@ impl Settings {
     /// Whether anything says where the data folder is.
     pub fn names_data(&self) -> bool {
         self.get("data").is_some_and(|setting| setting.origin != Source::Default)
+    }
+
+    /// The file that holds a secret, if it lies in one.
+    pub fn file_of(&self, name: &str) -> Option<&Path> {
+        match self.get(name)?.written.as_ref()? {
+            Written::InFile(path) => Some(path),
+            _ => None,
+        }
+    }
+
+    /// Where a secret comes from, in words; `None` if it is not set.
+    pub fn place_of(&self, name: &str) -> Option<String> {
+        match self.get(name)?.written.as_ref()? {
+            Written::InVariable(variable) => Some(format!("the variable {variable}")),
+            Written::InFile(path) => {
+                Some(format!("the file {}", std::path::absolute(path).unwrap_or_else(|_| path.clone()).display()))
+            }
+            Written::One(_) | Written::Many(_) => None,
+        }
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&Setting> {

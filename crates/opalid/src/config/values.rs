@@ -1,6 +1,6 @@
 //! From texts to types: each key's value is parsed once, here.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use opalid_core::time::Seconds;
@@ -32,6 +32,13 @@ impl Issuer {
     #[must_use]
     pub fn authority(&self) -> &str {
         self.0.split_once("://").map_or("", |(_, authority)| authority)
+    }
+
+    /// The port it says, or its scheme's own.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        let written = split_port(self.authority()).1.and_then(|port| port.parse().ok());
+        written.unwrap_or(if self.is_https() { 443 } else { 80 })
     }
 
     /// Whether only this machine can mean it.
@@ -200,14 +207,6 @@ impl Settings {
         if self.mistakes.is_empty() { Ok(()) } else { Err(self.mistakes.clone()) }
     }
 
-    /// The file that holds a secret, if it lies in one.
-    pub fn file_of(&self, name: &str) -> Option<&Path> {
-        match self.get(name)?.written.as_ref()? {
-            Written::InFile(path) => Some(path),
-            _ => None,
-        }
-    }
-
     /// The checked configuration, or every mistake.
     pub fn config(&self) -> Result<Config, Vec<ConfigError>> {
         let mut reader = Reader { settings: self, mistakes: self.mistakes.clone() };
@@ -229,6 +228,7 @@ impl Settings {
             database: database.unwrap_or(Database::Sqlite),
             database_password,
             master_key: reader.secret("master_key"),
+            master_key_from: self.place_of("master_key"),
             tls,
             trusted_proxies: reader.many::<Network>("trusted_proxies"),
             metrics_listen: reader.one("metrics_listen", metrics_address).flatten(),

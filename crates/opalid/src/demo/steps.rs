@@ -202,9 +202,11 @@ async fn refresh(walk: &mut Walk, issuer: &str) -> Result<(), WireError> {
 
 async fn revoke(walk: &mut Walk, issuer: &str) -> Result<(), WireError> {
     let (token, hint, explain) = match &walk.tokens.refresh {
-        Some(refresh) => {
-            (refresh, "refresh_token", "Once this answer is here, nothing of the sign-in is alive anywhere.")
-        }
+        Some(refresh) => (
+            refresh,
+            "refresh_token",
+            "Once this answer is here, no token of the sign-in is alive anywhere. The session at the server and what was agreed to live on.",
+        ),
         None => (&walk.tokens.access, "access_token", "Once this answer is here, the token is dead everywhere."),
     };
     let fields = [("token", token.as_str()), ("token_type_hint", hint), ("client_id", PUBLIC_CLIENT)];

@@ -48,6 +48,9 @@ impl FromStr for Network {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let expected = "an address or a network such as 10.0.0.0/8 or fd00::/8";
+        if text == "localhost" {
+            return Err("addresses, and not a name: localhost is both 127.0.0.1 and ::1, so name the two");
+        }
         let (address, bits) = match text.split_once('/') {
             Some((address, bits)) => (address, Some(bits)),
             None => (text, None),
@@ -186,5 +189,7 @@ mod tests {
         for wrong in ["10.0.0.0/33", "::/129", "10.0.0/8", "example.com", "10.0.0.0/", "::ffff:10.0.0.0/95", ""] {
             assert!(wrong.parse::<Network>().is_err(), "{wrong}");
         }
+        let refused = "localhost".parse::<Network>().unwrap_err();
+        assert!(refused.contains("127.0.0.1") && refused.contains("::1"), "{refused}");
     }
 }

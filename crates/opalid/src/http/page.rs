@@ -1,7 +1,8 @@
 //! Pages for people: rendered, with the headers every page carries.
 
-use http::header::RETRY_AFTER;
-use http::{HeaderValue, StatusCode};
+use http::header::{ACCEPT, RETRY_AFTER};
+use http::request::Parts;
+use http::{HeaderValue, Method, StatusCode};
 use opalid_core::error::{ErrorCode, OAuthError};
 
 use crate::app::App;
@@ -43,6 +44,25 @@ pub fn error_page(call: &Call<'_>, error: &OAuthError, advice: &str) -> Reply {
 /// What a person sees when it cannot be said whose page it is.
 pub fn nobodys_error_page(app: &App, error: &OAuthError) -> Reply {
     error_page_of(app, "Opalid", app.request_ids.next(), (error, "Wait a moment, then load this page again."))
+}
+
+/// Nothing is there: a page for a browser, and no body for machines, which ask for no page; nor below a well-known path.
+pub fn not_found(app: &App, parts: &Parts, id: RequestId) -> Reply {
+    let mut accepted = parts.headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let by_a_browser = accepted.any(|value| value.contains("text/html"));
+    let looked_up = parts.method == Method::GET || parts.method == Method::HEAD;
+    if !by_a_browser || !looked_up || parts.uri.path().contains("/.well-known/") {
+        return reply::empty(StatusCode::NOT_FOUND);
+    }
+    let request_id = id.to_string();
+    let page = ErrorPage {
+        workspace: "Opalid",
+        what: "There is no page at this address.",
+        advice: "Go back to the application that you came from, or look at the address again.",
+        code: "not_found",
+        request_id: &request_id,
+    };
+    rendered(app, StatusCode::NOT_FOUND, &page, Forms::StayHere)
 }
 
 fn error_page_of(app: &App, workspace: &str, id: RequestId, (error, advice): (&OAuthError, &str)) -> Reply {

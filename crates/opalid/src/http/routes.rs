@@ -167,7 +167,7 @@ pub fn answer(app: Arc<App>, request: Request, peer: SocketAddr) -> impl Future<
     let id = app.request_ids.next();
     telemetry::within(id, async move {
         let place = find(parts.uri.path()).filter(|place| app.demo || !place.endpoint.is_of_the_demo());
-        let Some(place) = place else { return telemetry::identify(asset(&parts), id) };
+        let Some(place) = place else { return telemetry::identify(asset(&app, &parts, id), id) };
         let (endpoint, cors) = (place.endpoint, place.endpoint.cors());
         if endpoint.is_probe() {
             let reply = probe(&app, endpoint, &parts.method).await;
@@ -177,7 +177,7 @@ pub fn answer(app: Arc<App>, request: Request, peer: SocketAddr) -> impl Future<
         let issuer = app.find_issuer(place.workspace).await;
         let mut reply = match issuer {
             Ok(Some(issuer)) => at_issuer(&app, &issuer, endpoint, (&parts, peer, id), body).await,
-            Ok(None) => return telemetry::identify(reply::empty(StatusCode::NOT_FOUND), id),
+            Ok(None) => return telemetry::identify(page::not_found(&app, &parts, id), id),
             Err(error) => without_issuer(&app, endpoint, error),
         };
         app.metrics.request(endpoint as usize, reply.status());
@@ -206,9 +206,9 @@ fn without_issuer(app: &App, endpoint: Endpoint, error: IssuerError) -> Reply {
 }
 
 /// Style sheet, script and icon of the pages; or 404.
-fn asset(parts: &Parts) -> Reply {
+fn asset(app: &App, parts: &Parts, id: RequestId) -> Reply {
     let Some(asset) = pages::assets::find_asset(parts.uri.path()) else {
-        return reply::empty(StatusCode::NOT_FOUND);
+        return page::not_found(app, parts, id);
     };
     if parts.method != Method::GET && parts.method != Method::HEAD {
         return reply::method_not_allowed("GET, HEAD");

@@ -10,7 +10,6 @@ use tokio::sync::mpsc;
 
 use super::{ManageError, Reply};
 use crate::app::App;
-use crate::start::MASTER_KEY;
 
 /// A copy on its way.
 pub struct Copying {
@@ -28,10 +27,10 @@ pub fn begin(app: &App, file: PathBuf) -> Result<Copying, ManageError> {
     }
     let copier = app.store.copier().map_err(refused)?;
     let message = format!(
-        "The store is copied to {}. The master key is not in it: keep {} too, and apart from it, for without the \
+        "The store is copied to {}. The master key is not in it: keep it too ({}), and apart from it, for without the \
          key the copy is of no use and with it anyone can mint tokens.",
         file.display(),
-        app.data.join(MASTER_KEY).display()
+        app.master_key_place
     );
     let (tell, progress) = mpsc::channel(1);
     let copy = move || copier.copy(&file, &mut |at| tell.blocking_send(at).is_ok());

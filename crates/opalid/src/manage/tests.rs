@@ -54,6 +54,7 @@ pub(crate) async fn server(demo: bool) -> TestServer {
         data: data.clone(),
         location: None,
         master_key: None,
+        master_key_from: None,
         hasher: HasherSettings { cost: HashCost { memory_kib: 8, passes: 1, lanes: 1 }, threads: 1, waiting: 8 },
         trusted_proxies: Vec::new(),
         audit_kept: Seconds(90 * 24 * 3600),
@@ -420,6 +421,49 @@ async fn a_follower_sees_each_event_once_even_one_that_was_stamped_earlier() {
     server.ask(Command::ResumeUser { username: "alice".into() }).await.unwrap();
     assert_eq!(actions(follower.news(&operation).await.unwrap()), ["user.resumed"]);
     assert!(follower.news(&operation).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_follower_goes_on_after_a_row_and_misses_nothing_of_what_came_since() {
+    let server = server(true).await;
+    let operation = Operation::begin(&server.app, None).await.unwrap();
+    server.app.clock.advance(60);
+    let early = operation.stamp();
+    server.app.clock.advance(1);
+    server.ask(Command::SuspendUser { username: "alice".into() }).await.unwrap();
+    let paging = Paging { after: None, limit: Some(1) };
+    let Reply::Events(last) = server.ask(Command::Events { follow: false, paging }).await.unwrap() else { panic!() };
+    let row = last.rows[0].id;
+    server.app.clock.advance(60);
+    let id = server.app.store.read(FindCredentials { workspace: server.app.root, username_key: "bob".into() });
+    let id = id.await.unwrap().unwrap().user.id;
+    // Stamped before the row, committed after it: it is not lost.
+    server.app.store.run(TouchUser { stamp: early, id, event: UserEvent::Revoked }).await.unwrap();
+    for _ in 0..1_100 {
+        let event = UserEvent::SignedOutEverywhere;
+        server.app.store.run(TouchUser { stamp: operation.stamp(), id, event }).await.unwrap();
+    }
+    let mut follower = Follower::after(&operation, &row.to_string()).await.unwrap();
+    let found = all_news(&mut follower, &operation).await;
+    assert_eq!((found.len(), &*found[0].action), (1_101, "user.revoked"));
+    assert!(found.iter().all(|event| event.id != row));
+    let distinct: std::collections::BTreeSet<_> = found.iter().map(|event| event.id).collect();
+    assert_eq!(distinct.len(), found.len());
+    server.ask(Command::ResumeUser { username: "alice".into() }).await.unwrap();
+    let news = all_news(&mut follower, &operation).await;
+    assert_eq!(news.iter().map(|event| &*event.action).collect::<Vec<_>>(), ["user.resumed"]);
+    for (id, says) in [("nonsense", "is none"), ("0197d5a2-6c1e-7b1a-9c51-1f0e6f0a2b3c", "has no event 0197d5a2")] {
+        let refused = Follower::after(&operation, id).await.unwrap_err().to_string();
+        assert!(refused.contains(says) && refused.contains("opalid events -o json"), "{refused}");
+    }
+}
+
+async fn all_news(follower: &mut Follower, operation: &Operation<'_>) -> Vec<events::Event> {
+    let mut found = follower.news(operation).await.unwrap();
+    while follower.has_more() {
+        found.extend(follower.news(operation).await.unwrap());
+    }
+    found
 }
 
 #[tokio::test]

@@ -37,6 +37,8 @@ fn what_is_put_back_revives_nothing_and_everyone_begins_anew() {
     assert_eq!(fs::metadata(data.join("opalid.db")).unwrap().permissions().mode() & 0o777, 0o600);
     let (done, said) = opalid(&data, &restore, "");
     assert!(!done && said.contains("is there already; nothing is overwritten"), "{said}");
+    let away = format!("move the store that lies there away first: {}*", data.join("opalid.db").display());
+    assert!(said.contains(&away), "{said}");
 
     fs::copy(old.path().join("master.key"), data.join("master.key")).unwrap();
     let running = paste::start(&data, true);
@@ -46,6 +48,26 @@ fn what_is_put_back_revives_nothing_and_everyone_begins_anew() {
     assert!(done && opalid(&data, "inspect -", &fresh).1.starts_with("This access token is alive."), "{fresh}");
     assert!(opalid(&data, "events", "").1.contains("workspace.restored"));
     drop(running);
+}
+
+#[test]
+fn a_backup_says_where_the_master_key_is_kept() {
+    let (data, key) = (Folder::new(), Folder::new());
+    let kept = key.path().join("key");
+    fs::write(&kept, "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY\n").unwrap();
+    let path = kept.display().to_string();
+    for (variable, value, says) in [
+        ("OPALID_LOG_LEVEL", "info", format!("keep it too ({}/master.key)", data.path().join("x").display())),
+        ("OPALID_MASTER_KEY", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY", "(the variable OPALID_MASTER_KEY)".into()),
+        ("OPALID_MASTER_KEY_FILE", &path, format!("(the file {path})")),
+    ] {
+        // A folder for each, named from where the server stands.
+        let data = data.path().join(if variable == "OPALID_LOG_LEVEL" { "x" } else { variable });
+        let how = paste::How { variables: &[(variable, value)], ..paste::How::default() };
+        let _running = paste::start_with(&data, how);
+        let (done, said) = opalid(&data, &format!("backup {}", data.join("copy.db").display()), "");
+        assert!(done && said.contains(&says), "{said}");
+    }
 }
 
 #[test]

@@ -19,6 +19,24 @@ const OPEN_TO_SCRIPTS: [&str; 6] = [
 ];
 
 #[tokio::test]
+async fn a_path_that_leads_nowhere_has_a_page_for_a_browser_and_no_body_for_a_machine() {
+    let server = Server::empty().await;
+    let browser = [("accept", "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8")];
+    for path in ["/nowhere", "/nobody/sign-in", "/acme"] {
+        let answer = server.request("GET", path, &browser, b"").await;
+        assert_eq!(answer.status, 404, "{path}");
+        assert!(answer.text().contains("There is no page at this address."), "{path}: {answer:?}");
+        assert!(answer.header("content-security-policy").is_some(), "{path}");
+        let machine = server.request("GET", path, &[("accept", "application/json")], b"").await;
+        assert_eq!((machine.status, machine.text()), (404, ""), "{path}");
+        let posted = server.request("POST", path, &browser, b"").await;
+        assert_eq!((posted.status, posted.text()), (404, ""), "{path}");
+    }
+    let answer = server.request("GET", "/.well-known/other", &browser, b"").await;
+    assert_eq!((answer.status, answer.text()), (404, ""));
+}
+
+#[tokio::test]
 async fn a_preflight_is_answered_at_the_open_endpoints_and_nowhere_else() {
     let server = Server::demo().await;
     let asking = [ORIGIN, ("access-control-request-method", "POST"), ("access-control-request-headers", "dpop")];

@@ -94,7 +94,8 @@ fn a_token_is_got_inspected_and_revoked_from_the_shell() {
     let (done, said) = run("token --client demo-api", "wrong");
     assert!(!done && said.contains("refused (401 invalid_client)") && !said.contains("backtrace"), "{said}");
     let (done, said) = run("user show nobody", "");
-    assert_eq!((done, &*said), (false, "opalid: workspace demo has no user nobody; see: opalid user list\n"));
+    let list = format!("opalid --data {} user list", data.path().display());
+    assert_eq!((done, said), (false, format!("opalid: workspace demo has no user nobody; see: {list}\n")));
     let (done, said) = run("user set-password alice", "a horse of course\n");
     assert!(done && said.starts_with("The password of user alice is set"), "{said}");
     let (done, said) = run("user list -o json --limit 1", "");
@@ -184,7 +185,43 @@ fn the_workspace_of_w_is_the_one_that_is_asked() {
     assert!(run("-w demo revoke workspace demo").0);
     assert!(opalid(data.path(), "inspect -", &token).1.starts_with("This access token is dead"));
     let (done, said) = run("-w nowhere user list");
-    assert!(!done && said.contains("there is no workspace \"nowhere\"; see: opalid workspace list"), "{said}");
+    let list =
+        format!("there is no workspace \"nowhere\"; see: opalid --data {} workspace list", data.path().display());
+    assert!(!done && said.contains(&list), "{said}");
+}
+
+#[test]
+fn the_help_of_a_command_that_takes_no_workspace_names_no_w() {
+    for (words, takes) in
+        [("apply", false), ("diff", false), ("backup", false), ("export", true), ("client list", true)]
+    {
+        let mut help = Command::new(env!("CARGO_BIN_EXE_opalid"));
+        let said = help.args(words.split(' ')).arg("--help").env_clear().output().unwrap();
+        let said = String::from_utf8(said.stdout).unwrap();
+        assert!(said.contains("--config") && said.contains("--workspace") == takes, "{words}: {said}");
+    }
+}
+
+#[test]
+fn a_user_that_is_made_by_apply_is_shown_with_or_without_a_password() {
+    let data = Folder::new();
+    let _running = paste::start(data.path(), true);
+    let file = data.path().join("secret");
+    std::fs::write(&file, "a horse of course\n").unwrap();
+    let document = format!(
+        "[[workspace]]\nname = \"demo\"\ndisplay_name = \"Opalid demo\"\n[[workspace.client]]\nclient_id = \"job\"\n\
+         [[workspace.user]]\nusername = \"ada\"\npassword = {{ file = {:?} }}\n[[workspace.user]]\nusername = \"bea\"\n",
+        file.display().to_string()
+    );
+    for words in ["diff -f -", "apply -f -"] {
+        let said = output_of(data.path(), words, &document).1;
+        assert!(said.contains(&format!("    password: the one in the file {}\n", file.display())), "{said}");
+        assert!(said.contains("    password: none; the person cannot sign in until one is set\n"), "{said}");
+        assert!(!said.contains("name: \"\""), "{said}");
+    }
+    let (_, said) = opalid(data.path(), "client list", "");
+    let job: Vec<_> = said.lines().find(|line| line.starts_with("job ")).unwrap().split_whitespace().take(2).collect();
+    assert_eq!(job, ["job", "job"], "{said}");
 }
 
 fn run_token(data: &Path) -> String {

@@ -2,14 +2,19 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::faults::daemon::Line;
+use crate::manage::opalid;
+use crate::support::demo_person::CHALLENGE;
 use crate::support::folder::Folder;
 use crate::support::html::unescape;
+use crate::support::http::encode;
 
 /// `opalid serve` that is running; killed if the test ends before it stops it.
 pub struct Running {
@@ -99,7 +104,8 @@ pub fn start_with(data: &Path, how: How<'_>) -> Running {
         let mut child = serve(data, &format!("localhost:{port}"), how).spawn().unwrap();
         let mut running = Running { stdout: BufReader::new(child.stdout.take().unwrap()), child, port };
         let first = running.line();
-        if first == format!("Opalid is ready. Issuer: {}://localhost:{port}", how.scheme()) {
+        let elsewhere = how.arguments.contains(&"--issuer") && first.starts_with("Opalid is ready.");
+        if elsewhere || first == format!("Opalid is ready. Issuer: {}://localhost:{port}", how.scheme()) {
             return running;
         }
         running.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
@@ -184,9 +190,104 @@ fn a_second_server_on_the_same_folder_is_refused_and_the_first_goes_on() {
 #[test]
 fn a_taken_port_is_refused_by_name() {
     let data = Folder::new();
+    let running = start(Folder::new().path(), true);
+    let said = refused(data.path(), &format!("127.0.0.1:{}", running.port));
+    assert_eq!(said.matches("cannot listen").count(), 1, "{said}");
+    assert!(said.contains(&format!("cannot listen on 127.0.0.1:{}: ", running.port)), "{said}");
+    assert!(said.contains("--listen (the setting listen)"), "{said}");
+    assert_eq!(std::fs::read_dir(data.path()).unwrap().count(), 0, "nothing was made");
+}
+
+#[test]
+fn a_demo_that_is_started_at_another_port_sends_its_application_there() {
+    let data = Folder::new();
+    let ports: Vec<u16> = (0..2)
+        .map(|_| {
+            let running = start(data.path(), true);
+            let port = running.port;
+            let (shown, said) = opalid(data.path(), "client show demo-app", "");
+            assert!(shown && said.contains(&format!("http://localhost:{port}/demo/callback")), "{said}");
+            let callback = encode(&[("redirect_uri", &format!("http://localhost:{port}/demo/callback"))]);
+            let asked = format!(
+                "/authorize?client_id=demo-app&response_type=code&code_challenge={CHALLENGE}&code_challenge_method=S256\
+                 &{callback}"
+            );
+            assert_eq!(Line { port }.ask("GET", &asked, "", "").unwrap().status, 303);
+            assert!(running.terminate().0.success());
+            port
+        })
+        .collect();
+    assert_ne!(ports[0], ports[1]);
     let running = start(data.path(), true);
-    let said = refused(Folder::new().path(), &format!("127.0.0.1:{}", running.port));
-    assert!(said.contains(&format!("cannot listen on 127.0.0.1:{}", running.port)), "{said}");
+    let said = opalid(data.path(), "client show demo-app", "").1;
+    let walks = said.matches("/demo").count();
+    assert!(walks == 2 && said.matches(&format!("http://localhost:{}/demo", running.port)).count() == 2, "{said}");
+    assert!(said.contains("http://127.0.0.1/callback") && said.contains("example.demo.app:/callback"), "{said}");
+}
+
+#[test]
+fn a_start_says_where_its_metrics_are_and_repeats_how_it_was_told_where_its_data_is() {
+    let data = Folder::new();
+    let file = data.path().join("opalid.toml");
+    let below = data.path().join("data");
+    std::fs::write(&file, format!("data = {:?}\nmetrics_listen = \"127.0.0.1:0\"\n", below.display().to_string()))
+        .unwrap();
+    let port = free_port();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_opalid"));
+    command.arg("serve").arg("--config").arg(&file).args(["--listen", &format!("localhost:{port}")]);
+    command.args(["--issuer", &format!("http://localhost:{port}")]).env_clear();
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut running = Running { stdout: BufReader::new(child.stdout.take().unwrap()), child, port };
+    let [_, _, metrics, first] = [(); 4].map(|()| running.line());
+    assert!(metrics.starts_with("Metrics for Prometheus: /metrics on 127.0.0.1:"), "{metrics}");
+    assert!(first.ends_with(&format!("opalid user create --admin NAME --config {}", file.display())), "{first}");
+    let run = |words: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_opalid"));
+        let ended = command.args(words.split(' ')).arg("--config").arg(&file).env_clear().output().unwrap();
+        String::from_utf8(ended.stderr).unwrap()
+    };
+    let said = run("client show nobody");
+    assert_eq!(
+        said,
+        format!(
+            "opalid: workspace default has no client nobody; see: opalid --config {} client list\n",
+            file.display()
+        )
+    );
+    drop(running);
+    let said = run("user list");
+    assert!(said.contains(&format!("start it with: opalid serve --config {} (", file.display())), "{said}");
+}
+
+#[test]
+fn config_check_warns_of_an_issuer_at_a_port_that_nobody_listens_on() {
+    let check = |issuer: &str, listen: &str| {
+        let mut check = Command::new(env!("CARGO_BIN_EXE_opalid"));
+        let done =
+            check.args(["config", "check", "--issuer", issuer, "--listen", listen]).env_clear().output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+        String::from_utf8(done.stdout).unwrap().contains("the port of the issuer is none that is listened on")
+    };
+    assert!(check("http://localhost:8080", "localhost:8099"));
+    assert!(check("http://localhost", "127.0.0.1:8080"));
+    assert!(!check("http://localhost:8080", "127.0.0.1:8099,localhost:8080"));
+    assert!(!check("https://login.example.com", "localhost:8080"));
+}
+
+/// Only root can give files away and start a server for somebody else.
+#[test]
+fn files_of_another_user_in_the_data_folder_are_named_with_what_to_do() {
+    let data = Folder::new();
+    assert!(start(data.path(), false).terminate().0.success());
+    if chown(data.path(), Some(65_534), Some(65_534)).is_err() {
+        return;
+    }
+    let mut command = serve(data.path(), &format!("localhost:{}", free_port()), How::BARE);
+    let Ok(mut child) = command.uid(65_534).gid(65_534).spawn() else { return };
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(!child.wait().unwrap().success());
+    assert!(said.contains("master.key, which belongs to user 0;") && said.contains("chown -R 65534 "), "{said}");
 }
 
 #[test]

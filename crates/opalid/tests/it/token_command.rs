@@ -120,7 +120,8 @@ fn a_client_without_a_loopback_address_is_told_how_to_get_one() {
     let run = |words: &str| opalid(data.path(), words, "");
     assert!(run("client update demo-app --redirect-uri https://app.example/callback").0);
     let (done, said) = run("token --client demo-app");
-    assert!(!done && said.contains("opalid client update demo-app --redirect-uri"), "{said}");
+    assert!(!done && said.contains("client update demo-app --redirect-uri"), "{said}");
+    assert!(said.contains(&format!("opalid --data {} client update", data.path().display())), "{said}");
     drop(running);
 }
 
@@ -146,4 +147,32 @@ fn a_token_is_got_over_https_from_a_server_whose_authority_is_named() {
     assert!(done && said.starts_with("oat_"), "{said}");
     let (done, said) = run(&format!("{token} --ca {}", file("second.certificate")));
     assert!(!done && said.contains("certificate") && said.contains("--ca FILE") && !said.contains("oat_"), "{said}");
+    let (done, said) = run(&format!("{token} --ca {key}"));
+    assert_eq!((done, said.contains(&format!("there is no certificate in {key};"))), (false, true), "{said}");
+}
+
+#[test]
+fn a_token_that_cannot_be_got_says_what_failed_and_speaks_of_authorities_only_where_one_is_at_fault() {
+    let tls = concat!(env!("CARGO_MANIFEST_DIR"), "/src/http/tls/");
+    let (certificate, key) = (format!("{tls}authority.certificate.pem"), format!("{tls}authority.key.pem"));
+    let served = ["--tls-certificate", &*certificate, "--tls-key", &*key];
+    let away = ["--tls-certificate", &*certificate, "--tls-key", &*key, "--issuer", "https://nowhere.invalid"];
+    let token = |arguments: &[&str], https| {
+        let data = Folder::new();
+        let _running = paste::start_with(data.path(), How { https, arguments, ..How::default() });
+        let secret = data.path().join("secret");
+        std::fs::write(&secret, "a secret of more than sixteen characters\n").unwrap();
+        let secret = secret.display();
+        let create = format!("client create machine --grant-type client_credentials --secret-file {secret}");
+        assert!(opalid(data.path(), &create, "").0);
+        let words = format!("token --client machine --secret-file {secret} --ca {certificate}");
+        let (done, said) = opalid(data.path(), &words, "");
+        assert!(!done);
+        said
+    };
+    let said = token(&served, true);
+    assert!(said.contains("shows a certificate of an authority as its own") && said.lines().count() == 1, "{said}");
+    let said = token(&away, true);
+    assert!(said.starts_with("opalid: cannot find the address of nowhere.invalid"), "{said}");
+    assert!(!said.contains("--ca") && !said.contains("certificate"), "{said}");
 }

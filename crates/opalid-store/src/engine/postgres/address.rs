@@ -76,6 +76,27 @@ impl Address {
         Ok(Self { config, tls })
     }
 
+    /// Where it is, for people.
+    pub(super) fn places(&self) -> String {
+        let port = |at: usize| {
+            let ports = self.config.get_ports();
+            ports.get(at).or_else(|| ports.first()).copied().unwrap_or(5432)
+        };
+        let place = |(at, host): (usize, &Host)| match host {
+            Host::Tcp(name) if name.contains(':') => format!("[{name}]:{}", port(at)),
+            Host::Tcp(name) => format!("{name}:{}", port(at)),
+            Host::Unix(folder) => format!("the socket in {}, port {}", folder.display(), port(at)),
+        };
+        let places: Vec<String> = self.config.get_hosts().iter().enumerate().map(place).collect();
+        if places.is_empty() { "localhost:5432".into() } else { places.join(" or ") }
+    }
+
+    /// The names of the role and of the database.
+    pub(super) fn role_and_database(&self) -> (&str, &str) {
+        let role = self.config.get_user().unwrap_or("of this operating-system user");
+        (role, self.config.get_dbname().unwrap_or(role))
+    }
+
     /// Connects. `place` is given back when the connection has ended: with its client, or with its server.
     pub(super) async fn connect(&self, place: OwnedSemaphorePermit) -> Result<Client, Error> {
         if let Some(tls) = &self.tls {
@@ -88,6 +109,9 @@ impl Address {
         Ok(client)
     }
 }
+
+/// Modes that others know, and that keep nobody out who can answer in the server's place.
+const WEAK: [&str; 4] = ["prefer", "require", "allow", "verify-ca"];
 
 fn refused(why: &str) -> StoreError {
     StoreError::Refused(why.into())
@@ -103,6 +127,12 @@ fn take_tls(url: &str) -> Result<(String, Asked), StoreError> {
             ("sslmode", _) if asked.tls.is_some() => return Err(refused("the database URL says sslmode twice")),
             ("sslmode", "disable") => asked.tls = Some(false),
             ("sslmode", "verify-full") => asked.tls = Some(true),
+            ("sslmode", other) if !WEAK.contains(&other) => {
+                return Err(StoreError::Refused(format!(
+                    "sslmode={other} in the database URL is none there is: use verify-full, or disable where nobody can \
+                     listen in between"
+                )));
+            }
             ("sslmode", other) => {
                 return Err(StoreError::Refused(format!(
                     "sslmode={other} in the database URL keeps nobody from listening in between: use verify-full, \
@@ -202,6 +232,7 @@ mod tests {
         for mode in ["prefer", "require", "allow", "verify-ca", ""] {
             assert!(why(&format!("sslmode={mode}")).contains("use verify-full"), "{mode}");
         }
+        assert!(why("sslmode=verify_full").contains("is none there is: use verify-full, or disable"));
         // The same in another spelling, which goes on to the next parser.
         assert!(why("ssl%6Dode=require").contains("sslmode"));
         assert!(why("sslmode=disable&sslmode=verify-full").contains("twice"));

@@ -64,6 +64,44 @@ impl Connector {
         self.open_within(START_WITHIN).await
     }
 
+    /// What a connection that was refused means, and what to do, where that can be said.
+    fn explain(&self, error: &tokio_postgres::Error) -> Option<String> {
+        const PASSWORD: &str = "database_password (OPALID_DATABASE_PASSWORD or OPALID_DATABASE_PASSWORD_FILE)";
+        let (places, (role, database)) = (self.address.places(), self.address.role_and_database());
+        if let Some(reported) = error.as_db_error() {
+            let said = describe(reported);
+            return match *reported.code() {
+                SqlState::INVALID_PASSWORD => {
+                    Some(format!("{said}; the password of role {role} is that of {PASSWORD}"))
+                }
+                SqlState::INVALID_CATALOG_NAME => {
+                    Some(format!("{said}; make it there: CREATE DATABASE {database} OWNER {role}"))
+                }
+                _ => None,
+            };
+        }
+        let source = std::error::Error::source(error)?;
+        if source.to_string().contains("password missing") {
+            return Some(format!("PostgreSQL at {places} asks for the password of role {role}; set {PASSWORD}"));
+        }
+        let refused = source.downcast_ref::<std::io::Error>()?;
+        Some(format!("no PostgreSQL answers at {places}, where the setting database says that it is: {refused}"))
+    }
+
+    /// What a statement at the start that was not allowed means, and what to do.
+    pub(super) fn explain_rights(&self, error: StoreError) -> StoreError {
+        let StoreError::Statement(said) = error else { return error };
+        if !said.contains(SqlState::INSUFFICIENT_PRIVILEGE.code()) {
+            return StoreError::Statement(said);
+        }
+        let (role, database) = self.address.role_and_database();
+        StoreError::Refused(format!(
+            "{said}; role {role} has to make tables in database {database} and own them; as a superuser: ALTER DATABASE \
+             {database} OWNER TO {role} (or, in it, GRANT CREATE ON SCHEMA public TO {role}), and for tables that another \
+             role made: REASSIGN OWNED BY that_role TO {role}"
+        ))
+    }
+
     async fn open_within(&self, within: Duration) -> Result<Session, StoreError> {
         let closed = |_| StoreError::Unavailable("the store is closed".into());
         let place = Arc::clone(&self.places).acquire_owned().await.map_err(closed)?;
@@ -73,7 +111,9 @@ impl Connector {
             Ok(client)
         });
         let client = opened.await.map_err(|_| slow())?.map_err(|error| match translate(&error) {
-            StoreError::Statement(why) => StoreError::Unavailable(why),
+            StoreError::Statement(why) | StoreError::Unavailable(why) => {
+                StoreError::Unavailable(self.explain(&error).unwrap_or(why))
+            }
             other => other,
         })?;
         Ok(Session { client: Arc::new(client), statements: HashMap::new() })

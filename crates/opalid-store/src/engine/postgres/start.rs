@@ -35,19 +35,20 @@ pub(super) async fn start(connector: &Connector) -> Result<Session, StoreError> 
         ));
     }
     drop(second);
-    migrate(&mut session).await?;
+    migrate(&mut session).await.map_err(|error| connector.explain_rights(error))?;
     Ok(session)
 }
 
 /// What the store in a database says of itself: `None` if there is none yet. Changes nothing.
 pub(crate) async fn look(address: &Address) -> Result<Option<Cell>, StoreError> {
-    let mut session = Connector::new(address.clone(), 1).open_at_start().await?;
+    let connector = Connector::new(address.clone(), 1);
+    let mut session = connector.open_at_start().await?;
     let rows = session.query("SELECT to_regclass('cell') IS NULL", &[]).await?;
     if rows.first().ok_or_else(|| StoreError::Corrupt("no answer to to_regclass".into()))?.bool(0)? {
         return Ok(None);
     }
     let mut tx = PgTx::begin(session, tx::READ).await;
-    let cell = FindCell.run(&mut tx).await?;
+    let cell = FindCell.run(&mut tx).await.map_err(|error| connector.explain_rights(error))?;
     tx.end_read().await?;
     Ok(cell)
 }

@@ -74,7 +74,8 @@ pub(crate) fn restore(
     refuse_unsafe_folder_of(path)?;
     let _lock = lock(path)?;
     for suffix in ["", "-wal", "-shm", "-journal"] {
-        refuse_existing(&beside(path, suffix))?;
+        let of_another = |refused| format!("{refused}; move the store that lies there away first: {}*", path.display());
+        refuse_existing(&beside(path, suffix)).map_err(|refused| StoreError::Refused(of_another(refused)))?;
     }
     let part = beside(path, ".restoring");
     // Under the lock nobody else restores: what lies there is of one that broke off.

@@ -5,20 +5,56 @@
 
 use std::ops::Range;
 
-use opalid_core::apply::Document;
+use opalid_core::apply::{Document, NOT_IN_THE_DOCUMENT};
 use serde_json::{Map, Value, json};
+use toml::de::{DeTable, DeValue};
 
 /// The kinds of entries in a workspace, each with the field that names one.
 const KINDS: [(&str, &str); 3] = [("resource", "uri"), ("client", "client_id"), ("user", "username")];
 
-/// A line for each entry that cannot be read: whose it is, which field, what is wrong. None where it is not an entry.
-pub fn problems(document: &Value) -> Vec<String> {
-    let workspaces = document.get("workspace").and_then(Value::as_array);
-    workspaces.into_iter().flatten().filter_map(Value::as_object).flat_map(of_workspace).collect()
+/// A line for each entry that cannot be read: where it stands, if the text is TOML, whose it is, which field, what is
+/// wrong. None where it is not an entry.
+pub fn problems(document: &Value, toml: Option<&str>) -> Vec<String> {
+    let table = toml.and_then(|text| Some((text, DeTable::parse(text).ok()?)));
+    let line_of = |path: &[Key<'_>]| {
+        let (text, table) = table.as_ref()?;
+        Some(text.get(..begin_of(table.get_ref(), path)?)?.matches('\n').count() + 1)
+    };
+    let at = |path: &[Key<'_>]| line_of(path).map(|line| format!("line {line}: ")).unwrap_or_default();
+    let workspaces = document.get("workspace").and_then(Value::as_array).into_iter().flatten().enumerate();
+    workspaces.filter_map(|(number, it)| Some((number, it.as_object()?))).flat_map(|it| of_workspace(it, &at)).collect()
+}
+
+/// One step into a document.
+#[derive(Clone, Copy)]
+enum Key<'k> {
+    Field(&'k str),
+    Item(usize),
+}
+
+/// The line that a path leads to, in words; nothing where it is not known.
+type At<'a> = &'a dyn Fn(&[Key<'_>]) -> String;
+
+/// Where what a path leads to begins.
+fn begin_of(table: &DeTable<'_>, path: &[Key<'_>]) -> Option<usize> {
+    let (Key::Field(first), rest) = path.split_first()? else { return None };
+    let mut found = table.get(*first)?;
+    for key in rest {
+        found = match (key, found.get_ref()) {
+            (Key::Field(name), DeValue::Table(table)) => table.get(*name)?,
+            (Key::Item(number), DeValue::Array(items)) => items.get(*number)?,
+            _ => return None,
+        };
+    }
+    Some(found.span().start)
 }
 
 /// What is wrong, without the text that it is wrong of.
 pub fn without_value(message: &str) -> String {
+    // This one quotes nothing of the document.
+    if message.starts_with(NOT_IN_THE_DOCUMENT) {
+        return message.to_owned();
+    }
     let around = message.split_once('"').and_then(|(before, rest)| Some((before, rest.rsplit_once('"')?.1)));
     around.map_or_else(|| message.to_owned(), |(before, after)| format!("{}{after}", before.trim_end()))
 }
@@ -30,15 +66,20 @@ pub fn in_toml(text: &str, span: Option<Range<usize>>, message: &str) -> String 
     format!("line {line}, column {}: {}", begun.chars().count() + 1, without_value(message))
 }
 
-fn of_workspace(workspace: &Map<String, Value>) -> Vec<String> {
+fn of_workspace((number, workspace): (usize, &Map<String, Value>), at: At<'_>) -> Vec<String> {
+    let place = [Key::Field("workspace"), Key::Item(number)];
     let mut alone = workspace.clone();
     alone.retain(|field, _| KINDS.iter().all(|(kind, _)| kind != field));
     let whose = format!("workspace {}", named(workspace, "name"));
-    let mut found: Vec<String> = problem(&alone, &whose, |alone| json!({ "workspace": [alone] })).into_iter().collect();
+    let here = problem(&alone, (&whose, &place, at), |alone| json!({ "workspace": [alone] }));
+    let mut found: Vec<String> = here.into_iter().collect();
     for (kind, name) in KINDS {
-        for entry in workspace.get(kind).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object) {
+        let entries = workspace.get(kind).and_then(Value::as_array).into_iter().flatten().enumerate();
+        for (number, entry) in entries.filter_map(|(number, entry)| Some((number, entry.as_object()?))) {
             let whose = format!("{whose}, {kind} {}", named(entry, name));
-            found.extend(problem(entry, &whose, |entry| json!({ "workspace": [{ "name": "w", kind: [entry] }] })));
+            let place = [place.as_slice(), &[Key::Field(kind), Key::Item(number)]].concat();
+            let document = |entry: &Map<String, Value>| json!({ "workspace": [{ "name": "w", kind: [entry] }] });
+            found.extend(problem(entry, (&whose, &place, at), document));
         }
     }
     found
@@ -48,13 +89,23 @@ fn named(entry: &Map<String, Value>, field: &str) -> String {
     entry.get(field).map_or_else(|| "without a name".into(), Value::to_string)
 }
 
-fn problem(entry: &Map<String, Value>, whose: &str, document: impl Fn(&Map<String, Value>) -> Value) -> Option<String> {
+fn problem(
+    entry: &Map<String, Value>,
+    (whose, place, at): (&str, &[Key<'_>], At<'_>),
+    document: impl Fn(&Map<String, Value>) -> Value,
+) -> Option<String> {
     let read = |entry: &Map<String, Value>| serde_json::from_value::<Document>(document(entry)).map(drop);
-    let error = without_value(&read(entry).err()?.to_string());
+    let mut error = without_value(&read(entry).err()?.to_string());
     let culprit = entry.keys().find(|field| {
         let mut without = entry.clone();
         without.remove(*field);
         read(&without).is_ok()
     });
-    Some(culprit.map_or_else(|| format!("{whose}: {error}"), |field| format!("{whose}: {field}: {error}")))
+    if culprit.is_some_and(|field| field == "secret") && error == NOT_IN_THE_DOCUMENT {
+        error += "; or leave it out, and one is drawn";
+    }
+    Some(match culprit {
+        None => format!("{}{whose}: {error}", at(place)),
+        Some(field) => format!("{}{whose}: {field}: {error}", at(&[place, &[Key::Field(field)]].concat())),
+    })
 }

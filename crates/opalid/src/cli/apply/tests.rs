@@ -51,7 +51,6 @@ fn changes_are_shown_field_by_field() {
 + client job in w
     grant_types: []
     kind: "confidential"
-    name: ""
     secret: drawn, and shown once
 "#
     );
@@ -125,7 +124,15 @@ fn a_mistake_is_shown_with_its_line() {
     let error = parse("[[workspace]]\nname = \"w\"\n[[workspace.client]]\nclient_id = \"c\"\nsecret = \"hunter2\"\n");
     let error = error.unwrap_err().to_string();
     assert!(error.contains("line 5") && error.contains("a secret does not stand in the document"), "{error}");
+    let place = r#"say where it is found: { env = "NAME" } or { file = "PATH" }"#;
+    assert!(error.ends_with(&format!("{place}; or leave it out, and one is drawn")), "{error}");
     assert!(parse(r#"{"workspace":[{"name":"w"}]}"#).is_ok());
+    let error = parse("[[workspace]]\nname = \"w\"\n[[workspace.user]]\nusername = \"u\"\npassword = \"abc\"\n");
+    let error = error.unwrap_err().to_string();
+    assert!(error.ends_with(place) && !error.contains("drawn"), "{error}");
+    let client = "[[workspace]]\nname = \"w\"\n[[workspace.client]]\nclient_id = \"c\"\n";
+    let both = parse(&format!("{client}secret = {{ file = \"p\", env = \"X\" }}\n")).unwrap_err().to_string();
+    assert!(both.contains("line 5") && both.contains("not both"), "{both}");
 }
 
 #[test]
@@ -183,13 +190,18 @@ nickname = "A"
 "#;
     let told = parse(document).unwrap_err().to_string();
     let lines: Vec<_> = told.lines().collect();
-    assert!(lines[0].starts_with(r#"workspace "w": access_token_lifetime: invalid value: integer `-1`"#), "{told}");
     assert!(
-        lines[1].starts_with(r#"workspace "w", client "app": first_party: invalid type: string, expected a boolean"#),
+        lines[0].starts_with(r#"line 4: workspace "w": access_token_lifetime: invalid value: integer `-1`"#),
         "{told}"
     );
-    assert!(lines[2].starts_with(r#"workspace "w", user "ada": nickname: unknown field"#), "{told}");
-    assert!(lines[3].starts_with("line "), "{told}");
+    assert!(
+        lines[1].starts_with(
+            r#"line 10: workspace "w", client "app": first_party: invalid type: string, expected a boolean"#
+        ),
+        "{told}"
+    );
+    assert!(lines[2].starts_with(r#"line 14: workspace "w", user "ada": nickname: unknown field"#), "{told}");
+    assert_eq!(lines.len(), 3, "{told}");
     let json = parse(r#"{"workspace":[{"name":"w","client":[{"client_id":5}]}]}"#).unwrap_err().to_string();
     assert!(json.starts_with(r#"workspace "w", client 5: "#), "{json}");
     let syntax = parse("[[workspace]]\nname = ").unwrap_err().to_string();

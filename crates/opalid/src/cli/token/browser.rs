@@ -17,6 +17,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use opalid_core::redirect_uri::RedirectUris;
 use zeroize::Zeroizing;
 
+use super::super::reach::Server;
 use crate::config::process_environment;
 use crate::random;
 
@@ -32,17 +33,17 @@ struct Visit {
 
 /// Sends the person to sign in and waits until they are back.
 pub fn code(
-    issuer: &str,
+    (issuer, server): (&str, &Server),
     client_id: &str,
     registered: &RedirectUris,
     wish: &[(&'static str, String)],
 ) -> anyhow::Result<Vec<(&'static str, String)>> {
     let (host, path) = loopback(registered).with_context(|| {
-        format!(
+        server.advise(&format!(
             "client {client_id} has no redirect URI on a loopback address; opalid client show {client_id} lists those \
              it has, and opalid client update {client_id} --redirect-uri … sets them: name them all, and \
              http://127.0.0.1/callback with them"
-        )
+        ))
     })?;
     let listener = TcpListener::bind((host.trim_matches(['[', ']']), 0)).context("cannot listen on loopback")?;
     let redirect_uri = format!("http://{host}:{}{path}", listener.local_addr()?.port());

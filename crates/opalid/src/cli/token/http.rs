@@ -9,12 +9,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::{CertificateError, ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use zeroize::Zeroizing;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -76,14 +76,25 @@ impl Line {
             body.len(),
             *body
         ));
-        let answer = self.exchange(request.as_bytes()).with_context(|| self.broke_off())?;
+        let answer = self.exchange(request.as_bytes())?;
         read(&answer).with_context(|| format!("{authority} did not answer in HTTP, or not all of it"))
     }
 
-    fn broke_off(&self) -> String {
-        let hint = "; where its certificate is not trusted, name a file with its authority, or itself if it is self-signed: \
-                    --ca FILE";
-        format!("{} broke off{}", self.authority, if self.tls.is_some() { hint } else { "" })
+    /// Why an exchange that was begun broke off.
+    fn broke_off(&self, error: &std::io::Error) -> anyhow::Error {
+        let authority = &self.authority;
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            Some(rustls::Error::InvalidCertificate(why)) if is_no_leaf(why) => anyhow!(
+                "{authority} shows a certificate of an authority as its own, which is not taken; give the server one that \
+                 an authority made for it (basicConstraints CA:FALSE), and name that authority with --ca FILE"
+            ),
+            Some(error @ rustls::Error::InvalidCertificate(_)) => anyhow!(
+                "the certificate of {authority} is not taken: {error}; where it comes from an authority of your own, name a \
+                 PEM file with that, or with itself if it is self-signed: --ca FILE"
+            ),
+            Some(error) => anyhow!("{authority} and this command did not agree on TLS: {error}"),
+            None => anyhow!("{authority} broke off: {error}"),
+        }
     }
 
     fn exchange(&self, request: &[u8]) -> anyhow::Result<Vec<u8>> {
@@ -93,10 +104,16 @@ impl Line {
         };
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let stream = connect(host, port)?;
-        let Some(config) = &self.tls else { return ask(stream, request) };
+        let Some(config) = &self.tls else { return ask(stream, request).map_err(|error| self.broke_off(&error)) };
         let name = ServerName::try_from(host.to_owned()).with_context(|| format!("{host} is no name for a server"))?;
-        ask(StreamOwned::new(ClientConnection::new(Arc::clone(config), name)?, stream), request)
+        let stream = StreamOwned::new(ClientConnection::new(Arc::clone(config), name)?, stream);
+        ask(stream, request).map_err(|error| self.broke_off(&error))
     }
+}
+
+/// Whether a certificate that may sign others was shown as a server's own.
+fn is_no_leaf(why: &CertificateError) -> bool {
+    matches!(why, CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity"))
 }
 
 fn trust(ca: Option<&Path>) -> anyhow::Result<ClientConfig> {
@@ -106,6 +123,12 @@ fn trust(ca: Option<&Path>) -> anyhow::Result<ClientConfig> {
             let named = || format!("--ca {}: expected certificates in PEM form", path.display());
             for certificate in CertificateDer::pem_file_iter(path).with_context(named)? {
                 roots.add(certificate.with_context(named)?).with_context(named)?;
+            }
+            if roots.is_empty() {
+                bail!(
+                    "--ca: there is no certificate in {}; name a PEM file with that of the authority",
+                    path.display()
+                );
             }
         }
         None => drop(roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs)),
@@ -119,21 +142,24 @@ fn trust(ca: Option<&Path>) -> anyhow::Result<ClientConfig> {
     Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
-fn ask(mut stream: impl Read + Write, request: &[u8]) -> anyhow::Result<Vec<u8>> {
+fn ask(mut stream: impl Read + Write, request: &[u8]) -> std::io::Result<Vec<u8>> {
     stream.write_all(request)?;
     stream.flush()?;
     let mut answer = Vec::new();
     match stream.take(LONGEST).read_to_end(&mut answer) {
         // TLS that ends without its own good-bye; whether all came, Content-Length says.
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(answer),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(error),
         Ok(_) => Ok(answer),
     }
 }
 
 fn connect(host: &str, port: u16) -> anyhow::Result<TcpStream> {
     let mut refused = None;
-    for address in (host, port).to_socket_addrs().with_context(|| format!("cannot find {host}"))? {
+    for address in (host, port)
+        .to_socket_addrs()
+        .with_context(|| format!("cannot find the address of {host}, the host of the issuer"))?
+    {
         match TcpStream::connect_timeout(&address, PATIENCE) {
             Ok(stream) => {
                 stream.set_read_timeout(Some(PATIENCE))?;

@@ -9,7 +9,7 @@ use opalid_store::CopyProgress;
 use tokio::sync::watch;
 
 use super::super::apply::Applying;
-use super::super::events::{Event, Follower};
+use super::super::events::{self, Event, Follower};
 use super::super::{Command, ManageError, Operation, Page, Reply, Request, apply as changes, backup};
 use super::{Line, PATIENCE, Wire, answer};
 use crate::app::App;
@@ -87,29 +87,48 @@ pub(super) async fn export(app: &App, request: Request, mut wire: Wire) -> io::R
     }
 }
 
-/// Sends the last events, then what happens, until either side has enough.
+/// Sends the last events, or all since the row that the request names, then what happens, until either side has enough.
 pub(super) async fn follow(app: &App, request: Request, mut wire: Wire) -> io::Result<()> {
     let workspace = request.workspace.clone();
-    let mut follower = Follower::default();
-    if let Err(error) = news(app, workspace.as_deref(), &mut follower).await {
-        return wire.send(Line::Error(error)).await;
-    }
-    let first = answer(app, request).await;
-    if let Line::Ok(Reply::Events(page)) = &first {
-        follower.has_seen(&page.rows);
-    }
-    wire.send(first).await?;
-    loop {
-        tokio::select! {
-            () = wire.over() => return Ok(()),
-            () = tokio::time::sleep(POLL) => {}
+    let mut follower = match begin_to_follow(app, &request).await {
+        Ok((follower, None)) => follower,
+        Ok((mut follower, Some(first))) => {
+            follower.has_seen(&first.rows);
+            wire.send(Line::Ok(Reply::Events(first))).await?;
+            follower
         }
+        Err(error) => return wire.send(Line::Error(error)).await,
+    };
+    loop {
         match news(app, workspace.as_deref(), &mut follower).await {
             Ok(rows) if rows.is_empty() => {}
             Ok(rows) => wire.send(Line::Ok(Reply::Events(Page { rows, next: None }))).await?,
             Err(error) => return wire.send(Line::Error(error)).await,
         }
+        let pause = if follower.has_more() { Duration::ZERO } else { POLL };
+        tokio::select! {
+            () = wire.over() => return Ok(()),
+            () = tokio::time::sleep(pause) => {}
+        }
     }
+}
+
+/// A follower, and what is shown before its news.
+async fn begin_to_follow(app: &App, request: &Request) -> Result<(Follower, Option<Page<Event>>), ManageError> {
+    let operation = Operation::begin(app, request.workspace.as_deref()).await?;
+    let Command::Events { paging, .. } = &request.command else {
+        return Err(ManageError::NotUnderstood(format!("{:?} shows no events", request.command)));
+    };
+    if let Some(id) = &paging.after {
+        return Ok((Follower::after(&operation, id).await?, None));
+    }
+    let mut follower = Follower::default();
+    // From before the last ones are read: nothing falls between the two.
+    follower.news(&operation).await?;
+    while follower.has_more() {
+        follower.news(&operation).await?;
+    }
+    Ok((follower, Some(events::page(&operation, paging).await?)))
 }
 
 async fn news(app: &App, workspace: Option<&str>, follower: &mut Follower) -> Result<Vec<Event>, ManageError> {

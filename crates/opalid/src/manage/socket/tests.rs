@@ -107,6 +107,37 @@ async fn a_follower_gets_what_happens_and_then_the_end() {
 }
 
 #[tokio::test]
+async fn a_follower_that_names_a_row_gets_what_came_after_it_and_then_what_happens() {
+    let (server, _stopping, _task) = serving().await;
+    let revoke = async || {
+        let request = Request { workspace: None, command: Command::RevokeWorkspace {} };
+        handle(&server.app, request).await.unwrap();
+    };
+    let row = first_event(&server).await;
+    server.app.clock.advance(60);
+    revoke().await;
+    let stream = UnixStream::connect(server.data.join(SOCKET)).await.unwrap();
+    let mut stream = BufReader::new(stream);
+    let request = format!("{{\"command\":{{\"do\":\"events\",\"follow\":true,\"paging\":{{\"after\":\"{row}\"}}}}}}\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    for _ in 0..2 {
+        let mut news = String::new();
+        stream.read_line(&mut news).await.unwrap();
+        assert!(news.matches("workspace.revoked").count() == 1 && !news.contains(&row), "{news}");
+        revoke().await;
+    }
+    let request = "{\"command\":{\"do\":\"events\",\"follow\":true,\"paging\":{\"after\":\"x\"}}}\n";
+    assert!(ask(&server.data, request).await.contains("--after takes the id of an event"));
+}
+
+async fn first_event(server: &TestServer) -> String {
+    let command = Command::Events { follow: false, paging: Default::default() };
+    let reply = handle(&server.app, Request { workspace: None, command }).await.unwrap();
+    let crate::manage::Reply::Events(page) = reply else { panic!("{reply:?}") };
+    page.rows[0].id.to_string()
+}
+
+#[tokio::test]
 async fn followers_and_copies_take_no_place_of_a_short_command() {
     let (server, _stopping, _task) = serving().await;
     let mut followers = Vec::new();

@@ -307,6 +307,7 @@ async fn open(data: &Path, address: SocketAddr, clock: &Clock, kind: &Kind) -> A
         data: data.to_owned(),
         location: kind.place.clone(),
         master_key: None,
+        master_key_from: None,
         trusted_proxies: kind.trusted_proxies.clone(),
         audit_kept: Seconds(90 * 24 * 3600),
         issuer: format!("{}://localhost:{}", kind.scheme, address.port()),
