@@ -24,7 +24,7 @@ use crate::steps::user::FindUser;
 use crate::steps::workspace::{ByWorkspace, FindWorkspace};
 use crate::{Store, StoreError};
 
-/// How many clients and workspaces that memory does not know are looked up by name at once. Anybody can ask for names that
+/// How many clients, resources and workspaces that memory does not know are looked up by name at once. Anybody can ask for names that
 /// nobody has; this leaves readers to everybody else.
 const STRANGERS: usize = 4;
 /// How many stored requests are looked up at once: those are in no memory, and anybody can ask for one that there is not.
@@ -166,7 +166,11 @@ impl Store {
         if let Some(found) = self.memory.trust().and_then(|memory| memory.resource_at(workspace, uri)) {
             return Ok(Some(found));
         }
-        Box::pin(self.read_resource(workspace, ByResource::Uri(uri.to_owned()))).await
+        Box::pin(async {
+            let step = FindResource { workspace, by: ByResource::Uri(uri.to_owned()) };
+            self.read_resource(self.in_turn(&self.turns.strangers, step).await?).await
+        })
+        .await
     }
 
     /// A resource by its row.
@@ -174,12 +178,12 @@ impl Store {
         if let Some(found) = self.memory.trust().and_then(|memory| memory.resource(id)) {
             return Ok(Some(found));
         }
-        Box::pin(self.read_resource(workspace, ByResource::Id(id))).await
+        Box::pin(self.read_resource(FindResource { workspace, by: ByResource::Id(id) })).await
     }
 
-    async fn read_resource(&self, workspace: WorkspaceId, by: ByResource) -> Found<Resource> {
+    async fn read_resource(&self, step: impl Step<Out = Option<Resource>>) -> Found<Resource> {
         let at = self.memory.begin();
-        let found = self.read(FindResource { workspace, by }).await?.map(Arc::new);
+        let found = self.read(step).await?.map(Arc::new);
         if let Some(resource) = &found {
             self.memory.fill(at, Touched::Resource(resource.id), |filling| filling.resource(resource));
         }
