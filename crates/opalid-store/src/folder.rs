@@ -23,6 +23,13 @@ pub struct Use {
     pub sticky_will_do: bool,
 }
 
+/// A path as a shell takes it, for commands that are advised.
+pub fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:@%,".contains(&byte) || !byte.is_ascii();
+    if !text.is_empty() && text.bytes().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
 /// Why a folder is not safe, with what to do about it; `None` if it is.
 pub fn why_unsafe(path: &Path, of: Use) -> io::Result<Option<String>> {
     let found = fs::metadata(path)?;
@@ -31,13 +38,15 @@ pub fn why_unsafe(path: &Path, of: Use) -> io::Result<Option<String>> {
     if owner != us && owner != 0 {
         return Ok(Some(format!(
             "{name} {folder} belongs to user {owner}, and this is user {us}; run it as that user, or take the folder \
-             over: chown -R {us} {folder}"
+             over: chown -R {us} {}",
+            quoted(path)
         )));
     }
     if mode & 0o022 != 0 && !(of.sticky_will_do && mode & 0o1000 != 0) {
         let harm = of.harm;
         return Ok(Some(format!(
-            "others may write to {name} {folder} (mode {mode:04o}), and so {harm}; close it: chmod 700 {folder}"
+            "others may write to {name} {folder} (mode {mode:04o}), and so {harm}; close it: chmod 700 {}",
+            quoted(path)
         )));
     }
     for above in path.canonicalize()?.ancestors().skip(1) {
@@ -45,8 +54,9 @@ pub fn why_unsafe(path: &Path, of: Use) -> io::Result<Option<String>> {
         if mode & 0o002 != 0 && mode & 0o1000 == 0 {
             return Ok(Some(format!(
                 "everybody may write to {} (mode {mode:04o}), above {name} {folder}, and so put another folder in its \
-                 place; close it: chmod o-w {0}",
-                above.display()
+                 place; close it: chmod o-w {}",
+                above.display(),
+                quoted(above)
             )));
         }
     }

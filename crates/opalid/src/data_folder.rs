@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use opalid_store::folder::{Use, why_unsafe};
+use opalid_store::folder::{Use, quoted, why_unsafe};
 use rustix::fs::{Access, access};
 use rustix::process::geteuid;
 
@@ -33,7 +33,7 @@ fn refuse_files_of_others(data: &Path) -> anyhow::Result<()> {
         let Ok(found) = std::fs::metadata(&path) else { continue };
         let needed = if path.ends_with("master.key") { Access::READ_OK } else { Access::READ_OK | Access::WRITE_OK };
         if access(&path, needed).is_err() {
-            let (owner, us, data) = (found.uid(), geteuid().as_raw(), data.display());
+            let (owner, us, data) = (found.uid(), geteuid().as_raw(), quoted(data));
             bail!(
                 "this is user {us}, and may not open {}, which belongs to user {owner}; start it as that user, or give \
                  the folder to this one: chown -R {us} {data}",

@@ -1,35 +1,50 @@
 //! Whether the store answers, for however many ask at once.
 //!
-//! Holds: one read at a time, so that a flood of probes takes no readers from others; what is said was read after it was
-//! asked for.
+//! Holds: one read at a time, also when those who asked hang up, so that a flood of probes takes no readers from others;
+//! what is said was read after it was asked for.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use opalid_store::Outage;
 use opalid_store::steps::cell::FindCell;
-use opalid_store::{Outage, Store};
 use tokio::sync::Mutex;
 
+use crate::app::App;
+
 /// The last look at the store.
+#[derive(Debug, Clone, Default)]
+pub struct Readiness(Arc<Looks>);
+
 #[derive(Debug, Default)]
-pub struct Readiness {
-    /// How many looks have begun.
+struct Looks {
+    /// How many have begun.
     begun: AtomicU64,
-    /// Which look was the last to end, and whether there was an answer.
+    /// Which was the last to end, and whether there was an answer.
     last: Mutex<(u64, bool)>,
 }
 
-impl Readiness {
-    /// Whether the store answers: by a look of our own, or by one that began since we asked.
-    pub async fn ask(&self, store: &Store) -> bool {
-        self.ask_by(async || store.read(FindCell).await.map(drop)).await
-    }
+/// Whether the store answers: by a look of our own, or by one that began since we asked.
+pub async fn is_ready(app: &Arc<App>) -> bool {
+    let looking = Arc::clone(app);
+    app.readiness.ask(async move { looking.store.read(FindCell).await.map(drop) }).await
+}
 
-    async fn ask_by(&self, look: impl AsyncFnOnce() -> Result<(), Outage>) -> bool {
-        let begun = self.begun.load(Ordering::SeqCst);
+impl Readiness {
+    /// A task of its own ends what it has begun, whoever still waits for it.
+    async fn ask(&self, look: impl Future<Output = Result<(), Outage>> + Send + 'static) -> bool {
+        let looks = Arc::clone(&self.0);
+        let begun = looks.begun.load(Ordering::SeqCst);
+        tokio::spawn(async move { looks.since(begun, look).await }).await.unwrap_or(false)
+    }
+}
+
+impl Looks {
+    async fn since(&self, begun: u64, look: impl Future<Output = Result<(), Outage>>) -> bool {
         let mut last = self.last.lock().await;
         if last.0 <= begun {
             let this = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
-            let looked = look().await;
+            let looked = look.await;
             if let Err(error) = &looked {
                 tracing::debug!(%error, "not ready");
             }
@@ -42,30 +57,45 @@ impl Readiness {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use futures_util::FutureExt;
-    use std::cell::Cell;
+    use std::sync::atomic::AtomicUsize;
     use tokio::sync::oneshot;
 
     #[tokio::test]
-    async fn whoever_asks_while_a_look_is_under_way_shares_the_next_one() {
-        let (readiness, looks) = (Readiness::default(), Cell::new(0));
+    async fn whoever_asks_while_a_look_is_under_way_shares_the_next_one_and_hanging_up_begins_none() {
+        let (readiness, looks) = (Readiness::default(), Arc::new(AtomicUsize::new(0)));
         let (end, ended) = oneshot::channel::<()>();
-        let mut first = Box::pin(readiness.ask_by(async || {
-            looks.set(looks.get() + 1);
-            ended.await.map_err(|_| Outage::Crowded)
-        }));
-        assert_eq!(first.as_mut().now_or_never(), None);
+        let (begin, begun) = oneshot::channel::<()>();
+        let counter = Arc::clone(&looks);
+        let mine = readiness.clone();
+        let first = tokio::spawn(async move {
+            mine.ask(async move {
+                counter.fetch_add(1, Ordering::SeqCst);
+                begin.send(()).unwrap();
+                ended.await.map_err(|_| Outage::Crowded)
+            })
+            .await
+        });
+        begun.await.unwrap();
+        // Who began it hangs up; nobody else begins one beside it.
+        first.abort();
         let ask = || {
-            readiness.ask_by(async || {
-                looks.set(looks.get() + 1);
-                Err(Outage::Crowded)
+            let (readiness, counter) = (readiness.clone(), Arc::clone(&looks));
+            tokio::spawn(async move {
+                readiness
+                    .ask(async move {
+                        counter.fetch_add(1, Ordering::SeqCst);
+                        Err(Outage::Crowded)
+                    })
+                    .await
             })
         };
-        let (mut second, mut third) = (Box::pin(ask()), Box::pin(ask()));
-        assert_eq!((second.as_mut().now_or_never(), third.as_mut().now_or_never()), (None, None));
+        let (second, third) = (ask(), ask());
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(looks.load(Ordering::SeqCst), 1);
         end.send(()).unwrap();
-        assert!(first.await, "its own look");
-        assert_eq!((second.await, third.await), (false, false), "what was read before they asked says nothing");
-        assert_eq!(looks.get(), 2);
+        assert_eq!((second.await.unwrap(), third.await.unwrap()), (false, false), "the first says nothing to them");
+        assert_eq!(looks.load(Ordering::SeqCst), 2);
     }
 }

@@ -11,6 +11,7 @@ use opalid_core::ids::WorkspaceId;
 use opalid_core::time::Seconds;
 use opalid_core::workspace::WorkspaceSettings;
 use opalid_core::wrap::MasterKey;
+use opalid_store::folder::quoted;
 use opalid_store::memory::BootTime;
 use opalid_store::steps::Stamp;
 use opalid_store::steps::cell::{Cell, FindCell, FindIssuer, MakeCell, RememberIssuer};
@@ -264,8 +265,8 @@ async fn make_cell(store: &Store, master: &MasterKey, starting: &Starting) -> an
 /// Says so when a file that holds a secret is open to others.
 pub fn warn_if_others_read(path: &Path) {
     if fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o007 != 0) {
-        let path = path.display();
-        tracing::warn!("the master key {path} is open to everybody on this machine; close it: chmod o= {path}");
+        let (shown, path) = (path.display(), quoted(path));
+        tracing::warn!("the master key {shown} is open to everybody on this machine; close it: chmod o= {path}");
     }
 }
 

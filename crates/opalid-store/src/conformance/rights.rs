@@ -30,6 +30,9 @@ async fn a_connection_that_is_refused_says_to_whom_and_which_setting_is_at_fault
     let elsewhere = cluster.url().replace("postgres@", "trusted@").replace("/postgres", "/missing");
     let said = why_not(&elsewhere, None).await;
     assert!(said.contains("make it there: CREATE DATABASE missing OWNER trusted"), "{said}");
+    let odd = cluster.url().replace("postgres@", "trusted@").replace("/postgres", "/my-db");
+    let said = why_not(&odd, None).await;
+    assert!(said.contains("CREATE DATABASE \"my-db\" OWNER trusted"), "{said}");
     cluster.stop("fast");
     let said = why_not(&url, None).await;
     assert!(said.contains(&format!("no PostgreSQL answers at {place}, ")), "{said}");

@@ -1,6 +1,7 @@
 //! When something was last changed, by the hash of its id: a table so small that the core keeps it at hand.
 //!
-//! Holds: a change is in the table before its position is published; of what shares a place, all count as changed.
+//! Holds: a change is in the table before its position is published; of what shares a place, all count as changed; a
+//! place never goes back, also where the feed does.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -19,14 +20,14 @@ impl Changes {
     /// Notes that this changed there. A killed token changes nothing that others hang from.
     pub fn note(&self, touched: Touched, at: Position) {
         if let (false, Some(place)) = (matches!(touched, Touched::Token { .. }), self.of(touched)) {
-            place.store(at.0, Ordering::SeqCst);
+            place.fetch_max(at.0, Ordering::SeqCst);
         }
     }
 
     /// Notes that everything may have changed.
     pub fn note_all(&self, at: Position) {
         for place in &self.0 {
-            place.store(at.0, Ordering::SeqCst);
+            place.fetch_max(at.0, Ordering::SeqCst);
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use opalid_store::folder::quoted;
+
 /// The commands that reach a server: options that say which may stand before their names.
 const REACHING: [&str; 15] = [
     "apply",
@@ -27,27 +29,25 @@ pub fn way_of(config: Option<&Path>, data: Option<&Path>) -> String {
     option("--config", config).unwrap_or_default() + &option("--data", data).unwrap_or_default()
 }
 
-/// What is said, with `way` in every command that it advises.
+/// What is said, with `way` in every command that it advises. What is put in is not looked at again.
 pub fn with_way(text: &str, way: &str) -> String {
-    let mut text = text.to_owned();
-    if !way.is_empty() {
-        for name in REACHING {
-            text = text.replace(&format!("opalid {name} "), &format!("opalid{way} {name} "));
+    const OPALID: &str = "opalid ";
+    let is_command = |rest: &str| {
+        let after = |name: &&str| rest.strip_prefix(*name);
+        REACHING.iter().any(|name| after(name).is_some_and(|after| after.is_empty() || after.starts_with(' ')))
+    };
+    let mut said = String::with_capacity(text.len() + way.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(OPALID) {
+        said += before;
+        said += "opalid";
+        if is_command(after) {
+            said += way;
         }
-        // Alone at the end, as `see: opalid events`.
-        if let Some(name) = REACHING.into_iter().find(|name| text.ends_with(&format!("opalid {name}"))) {
-            text.truncate(text.len() - name.len() - 1);
-            text += &format!("{way} {name}");
-        }
+        said.push(' ');
+        rest = after;
     }
-    text
-}
-
-/// A path as a shell takes it.
-fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:@%,".contains(&byte) || !byte.is_ascii();
-    if !text.is_empty() && text.bytes().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+    said + rest
 }
 
 #[cfg(test)]
@@ -63,5 +63,9 @@ mod tests {
         assert_eq!(with_way("see: opalid events", " --data d"), "see: opalid --data d events");
         assert_eq!(with_way("the opalid users; opalid serve", " --data d"), "the opalid users; opalid serve");
         assert_eq!(with_way("see: opalid user list", &way_of(None, None)), "see: opalid user list");
+        let odd = way_of(None, Some(Path::new("opalid user $(x) y")));
+        assert_eq!(odd, " --data 'opalid user $(x) y'");
+        let said = with_way("see: opalid user list, opalid client list", &odd);
+        assert_eq!(said, format!("see: opalid{odd} user list, opalid{odd} client list"));
     }
 }

@@ -3,10 +3,11 @@
 //! Time here is a count of ticks, one a second, that the listener moves; a connection only notes the count, so the
 //! time-outs of heads and idle connections cost no timer and no clock per request.
 //!
-//! Holds: never more than `most` connections; who has most of them gives way first; a connection that works on a request
-//! is not closed for another one unless that request is older than `PATIENCE`; a connection is never closed before its
-//! time.
+//! Holds: never more than `most` connections; who has most of them gives way first, whatever those do; a connection that
+//! works on a request ends it first, unless that request is older than `PATIENCE`; a connection is never closed before
+//! its time.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed};
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::client_address::subscriber;
+use super::client_address::{site, subscriber};
 use super::limits::ConnectionLimits;
 
 /// Ticks after which a request under way gives way to a new connection.
@@ -41,8 +42,7 @@ const ORDERS: [Order; 4] = [Order::Serve, Order::Finish, Order::GiveWay, Order::
 pub(super) struct Connection {
     table: Arc<Connections>,
     id: u64,
-    /// What counts as one address: see `subscriber`.
-    from: [u8; 9],
+    from: IpAddr,
     /// The tick of its last change: accepted, first byte of a request, request begun, last answer.
     since: AtomicU32,
     /// Requests under way.
@@ -72,6 +72,45 @@ struct Open {
     by_id: HashMap<u64, Arc<Connection>>,
     next_id: u64,
     ending: Option<Order>,
+}
+
+/// Whether a connection works on a request, in the order in which they give way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Works {
+    /// It waits for its client.
+    Not,
+    /// For longer than `PATIENCE`.
+    Long,
+    /// It may be answered any moment.
+    Now,
+}
+
+/// How many connections each address has, and each network: see `subscriber` and `site`.
+#[derive(Default)]
+struct Held {
+    addresses: HashMap<[u8; 9], usize>,
+    sites: HashMap<[u8; 9], usize>,
+}
+
+/// So many connections anybody may have before it counts how many.
+const A_FEW: usize = 16;
+/// An IPv6 /48 may have as many as so many addresses.
+const SITE: usize = 10;
+
+impl Held {
+    fn count(&mut self, from: IpAddr) {
+        *self.addresses.entry(subscriber(from)).or_default() += 1;
+        if let Some(site) = site(from) {
+            *self.sites.entry(site).or_default() += 1;
+        }
+    }
+
+    /// How many more than a few this address or its network has.
+    fn too_many(&self, from: IpAddr) -> usize {
+        let of_address = self.addresses.get(&subscriber(from)).copied().unwrap_or_default();
+        let of_site = site(from).and_then(|site| self.sites.get(&site)).copied().unwrap_or_default() / SITE;
+        of_address.max(of_site).saturating_sub(A_FEW)
+    }
 }
 
 /// A request under way, for as long as it is held.
@@ -104,6 +143,12 @@ impl Connections {
         self.open().by_id.len()
     }
 
+    /// Connections that work on a request.
+    #[cfg(test)]
+    pub(super) fn working(&self) -> usize {
+        self.open().by_id.values().filter(|connection| !connection.waits()).count()
+    }
+
     /// Bodies that wait for their client.
     #[cfg(test)]
     pub(super) fn stalled(&self) -> u32 {
@@ -124,7 +169,7 @@ impl Connections {
         let connection = Arc::new(Connection {
             table: Arc::clone(self),
             id,
-            from: subscriber(from),
+            from,
             since: AtomicU32::new(self.tick.load(Relaxed)),
             requests: AtomicU32::new(0),
             bodies: AtomicU32::new(0),
@@ -165,20 +210,23 @@ impl Connections {
     }
 
     /// Tells a share of the connections to give way: of those who have most, those that have waited for their client
-    /// longest; if all have requests under way, the oldest of those.
+    /// longest, then those whose requests are old, then the others once they have answered.
     fn make_room(&self) {
         let now = self.tick.load(Relaxed);
         let open = self.open();
-        let mut held: HashMap<[u8; 9], usize> = HashMap::new();
+        let mut held = Held::default();
         for connection in open.by_id.values() {
-            *held.entry(connection.from).or_default() += 1;
+            held.count(connection.from);
         }
-        let few = |from| usize::MAX - held.get(from).copied().unwrap_or_default();
+        let works = |connection: &Connection| match (connection.waits(), connection.age(now) >= PATIENCE) {
+            (true, _) => Works::Not,
+            (false, true) => Works::Long,
+            (false, false) => Works::Now,
+        };
         let mut candidates: Vec<_> = open
             .by_id
             .values()
-            .filter(|connection| connection.waits() || connection.age(now) >= PATIENCE)
-            .map(|of| (few(&of.from), !of.waits(), of.since.load(Relaxed), of.id))
+            .map(|of| (Reverse(held.too_many(of.from)), works(of), of.since.load(Relaxed), of.id))
             .collect();
         let share = (open.by_id.len() / 32).max(1).min(candidates.len());
         if share == 0 {
@@ -194,7 +242,11 @@ impl Connections {
         }
         for (_, works, _, id) in candidates.into_iter().take(share) {
             if let Some(connection) = open.by_id.get(&id) {
-                connection.tell(if works { Order::Close } else { Order::GiveWay });
+                connection.tell(match works {
+                    Works::Not => Order::GiveWay,
+                    Works::Long => Order::Close,
+                    Works::Now => Order::Finish,
+                });
             }
         }
     }
@@ -254,11 +306,11 @@ impl Connection {
         }
     }
 
-    /// What it is told to do now. A connection told to give way does so only while it waits for its client.
+    /// What it is told to do now. A connection told to give way that has a request by now answers that one first.
     pub(super) fn order(&self) -> Order {
         let order = ORDERS.get(usize::from(self.order.load(Relaxed))).copied().unwrap_or(Order::Close);
         match order {
-            Order::GiveWay if !self.waits() => Order::Serve,
+            Order::GiveWay if !self.waits() => Order::Finish,
             other => other,
         }
     }

@@ -23,6 +23,7 @@ use crate::http::reply::{self, Reply};
 use crate::http::request_body::RequestBody;
 use crate::issuer::Issuer;
 use crate::metrics::StoreFailure;
+use crate::readiness;
 use crate::telemetry::RequestId;
 use crate::{browser, demo, home, login, oauth, pages, telemetry};
 
@@ -292,14 +293,14 @@ async fn others(call: &Call<'_>, endpoint: Endpoint) -> Reply {
 }
 
 /// Says how the server is, whatever became of its store.
-async fn probe(app: &App, endpoint: Endpoint, method: &Method) -> Reply {
+async fn probe(app: &Arc<App>, endpoint: Endpoint, method: &Method) -> Reply {
     if !endpoint.methods().split(", ").any(|known| known == method.as_str()) {
         return reply::method_not_allowed(endpoint.methods());
     }
     if endpoint == Endpoint::Healthz {
         return reply::with_no_store("text/plain; charset=utf-8", "ok\n");
     }
-    if app.readiness.ask(&app.store).await {
+    if readiness::is_ready(app).await {
         reply::with_no_store("text/plain; charset=utf-8", "ready\n")
     } else {
         reply::empty(StatusCode::SERVICE_UNAVAILABLE)

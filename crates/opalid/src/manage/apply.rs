@@ -69,6 +69,9 @@ pub struct Applied {
     /// Why it stopped, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped: Option<String>,
+    /// Whether the change at which it stopped may have been made all the same: the store did not say.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_doubt: bool,
     /// What is left to do, the change that failed first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<PlannedChange>,
@@ -117,7 +120,10 @@ impl Applying {
         let made = carry_out::one(app, (&next.change, self.found), (&self.secrets, next.secret.as_ref())).await;
         match made {
             Ok(()) => self.applied.done.push(next),
-            Err(error) => self.leave(next, error.to_string()),
+            Err(error) => {
+                self.applied.in_doubt = matches!(error, ManageError::Unavailable(_));
+                self.leave(next, error.to_string());
+            }
         }
         self.applied.stopped.is_none()
     }

@@ -48,6 +48,13 @@ pub(super) struct Connector {
     places: Arc<Semaphore>,
 }
 
+/// A name as SQL takes it, for statements that are advised.
+fn quoted(name: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    let is_plain = name.bytes().all(plain) && !name.starts_with(|first: char| first.is_ascii_digit());
+    if is_plain && !name.is_empty() { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
+}
+
 impl Connector {
     /// For at most `places` connections.
     pub fn new(address: Address, places: usize) -> Self {
@@ -75,7 +82,7 @@ impl Connector {
                     Some(format!("{said}; the password of role {role} is that of {PASSWORD}"))
                 }
                 SqlState::INVALID_CATALOG_NAME => {
-                    Some(format!("{said}; make it there: CREATE DATABASE {database} OWNER {role}"))
+                    Some(format!("{said}; make it there: CREATE DATABASE {} OWNER {}", quoted(database), quoted(role)))
                 }
                 _ => None,
             };
@@ -95,6 +102,7 @@ impl Connector {
             return StoreError::Statement(said);
         }
         let (role, database) = self.address.role_and_database();
+        let (role, database) = (quoted(role), quoted(database));
         StoreError::Refused(format!(
             "{said}; role {role} has to make tables in database {database} and own them; as a superuser: ALTER DATABASE \
              {database} OWNER TO {role} (or, in it, GRANT CREATE ON SCHEMA public TO {role}), and for tables that another \

@@ -35,6 +35,7 @@ pub fn run(server: &Server, command: Command) -> anyhow::Result<()> {
     write(&said.end(&end)?)?;
     match end.stopped {
         None => Ok(()),
+        Some(_) if end.in_doubt => bail!("look whether it was made before you repeat it"),
         Some(_) if said.made == 0 && end.left.len() == 1 => bail!("nothing was changed"),
         Some(_) => bail!("stopped: {said}; running it again goes on from there"),
     }
@@ -94,13 +95,18 @@ impl Making {
             let mut rest = serde_json::to_string(&Applied { done: Vec::new(), ..end.clone() })?;
             rest.replace_range(..rest.find(']').unwrap_or(0), "");
             let head = if self.begun == 0 { "{\"done\":[" } else { "\n" };
-            let last = if begun { ",\"made\":false}" } else { "" };
+            let last = match (begun, end.in_doubt) {
+                (true, true) => ",\"made\":null}",
+                (true, false) => ",\"made\":false}",
+                (false, _) => "",
+            };
             return Ok(format!("{last}{head}{rest}\n"));
         }
         let Some(why) = &end.stopped else {
             return Ok(if self.begun == 0 { "Nothing to change.\n".into() } else { format!("\n{self}.\n") });
         };
         let what = match (end.left.is_empty(), begun) {
+            (false, _) if end.in_doubt => "Whether this change was made is not known",
             (false, _) => "This change was not made",
             (true, true) => "Whether this change was made is not known",
             (true, false) => "Nothing after this was made",

@@ -69,11 +69,21 @@ fn a_drawn_secret_is_shown_with_its_client_and_what_is_left_is_told() {
     let stopped = changes.split_off(2);
     let client = changes.pop().unwrap();
     assert_eq!(client.name, "app");
-    let text =
-        applied(&Applied { done: vec![with_secret(client)], stopped: Some("the store is away".into()), left: stopped });
+    let end = Applied {
+        done: vec![with_secret(client)],
+        stopped: Some("the store is away".into()),
+        left: stopped,
+        in_doubt: false,
+    };
+    let text = applied(&end);
     assert!(text.contains("The secret of client app, shown this once: ocs_x\n"), "{text}");
     assert!(text.contains("This change was not made: the store is away\n+ client job in w\n"), "{text}");
     assert!(text.ends_with("Nor the 1 after it.\n"), "{text}");
+    let text = applied(&Applied { in_doubt: true, ..end });
+    assert!(
+        text.contains("Whether this change was made is not known: the store is away\n+ client job in w\n"),
+        "{text}"
+    );
 }
 
 /// What is written of two changes of which the second is not known to be made.

@@ -1,7 +1,7 @@
 //! Real sockets, real bytes.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use super::*;
 use crate::http::body::{BodyBudget, read_body};
@@ -320,6 +320,44 @@ async fn whoever_has_most_connections_gives_way_to_others_whatever_they_wait_for
         other.write_all(format!("{rest}\r\nconnection: close\r\n\r\n").as_bytes()).await.unwrap();
         assert!(receive_all(other).await.starts_with("HTTP/1.1 200 OK\r\n"), "{rest}");
     }
+}
+
+#[tokio::test]
+async fn whoever_asks_without_a_pause_on_most_connections_gives_way_too_once_each_has_answered() {
+    let (asked, limits) = (Arc::new(Notify::new()), ConnectionLimits { most: 64, ..ConnectionLimits::default() });
+    let gate = Arc::clone(&asked);
+    let server = start_with(limits, move |request: Request, _| {
+        let gate = Arc::clone(&gate);
+        async move {
+            if request.uri().path() == "/busy" {
+                gate.notified().await;
+            }
+            answer(request).await
+        }
+    });
+    let mut other = send(server.address, b"GET /idle HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    let mut seen = Vec::new();
+    while !seen.ends_with(b"/idle") {
+        other.read_buf(&mut seen).await.unwrap();
+    }
+    let mut busy = Vec::new();
+    for _ in 0..63 {
+        let requests = b"GET /busy HTTP/1.1\r\nhost: x\r\n\r\n".repeat(3);
+        busy.push(send_from([127, 0, 0, 9], server.address, &requests).await);
+    }
+    while server.connections.working() < 63 {
+        tokio::task::yield_now().await;
+    }
+    let mut late = send(server.address, GOOD).await;
+    server.wait_for_connections(64).await;
+    // Each of the busy answers what it works on, and those that were told to end do so with that.
+    while server.connections.len() == 64 {
+        asked.notify_waiters();
+        tokio::task::yield_now().await;
+    }
+    assert!(receive_all(&mut late).await.ends_with("/good"));
+    other.write_all(b"GET /again HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    assert!(receive_all(&mut other).await.ends_with("/again"), "whoever has few stays");
 }
 
 /// The variable by which the test below tells its child what to be.
