@@ -36,6 +36,7 @@ mod sweeping;
 mod tidy;
 mod token;
 mod token_command;
+mod unknown_parameters;
 mod userinfo;
 mod well_known;
 mod workspaces;
