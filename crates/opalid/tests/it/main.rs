@@ -23,6 +23,7 @@ mod malformed;
 mod manage;
 mod mangled;
 mod metrics;
+mod page_headers;
 mod paste;
 mod pending;
 mod request_ids;
