@@ -305,7 +305,8 @@ async fn hints_never_break_anything_and_an_acr_is_returned() {
     let (server, mut browser, _) = signed_in().await;
     for (name, hint) in hints {
         let code = browser.silent_code(&server, &Ask::new().with(name, hint)).await;
-        assert!(server.id_token(&server.tokens(&code).await).await.acr.is_some(), "{name}={hint}");
+        let claims = server.id_token(&server.tokens(&code).await).await;
+        assert_eq!(claims.acr.as_deref(), Some("1"), "{name}={hint}");
         let code = Browser::new().code(&server, &Ask::new().with(name, hint), "alice").await;
         server.tokens(&code).await;
     }

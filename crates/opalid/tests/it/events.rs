@@ -1,5 +1,7 @@
 //! Security events: what each of them kills, what it leaves alive, and that nothing comes back.
 
+mod matrix;
+
 use std::sync::Arc;
 
 use opalid_core::grant::{Ancestor, Authentication, Birth, Lineage};

@@ -22,7 +22,7 @@ use tokio::net::TcpStream;
 const NEW: &str = "margarete-likes-long-words";
 
 /// A link for alice that works for an hour.
-async fn link(server: &Server) -> String {
+pub async fn link(server: &Server) -> String {
     let (app, id) = (&server.app, LinkId::from_bytes(server.app.new_id()));
     let secret = RowSecret::<PasswordLink>::new(*id.as_bytes(), 0, opalid::random::bytes());
     let step = CreatePasswordLink {

@@ -166,3 +166,24 @@ async fn every_member_has_exactly_this_value_and_there_is_no_other() {
     }
     assert!(Server::behind_proxy(&[]).await.issuer.starts_with("https://"));
 }
+
+#[tokio::test]
+async fn where_the_issuer_is_https_every_address_is_https_under_one_name() {
+    let server = Server::behind_proxy(&[]).await;
+    server.workspace("acme").await;
+    let name = format!("https://localhost:{}/", server.address.port());
+    for path in [
+        "/.well-known/openid-configuration",
+        "/.well-known/oauth-authorization-server",
+        "/acme/.well-known/openid-configuration",
+        "/acme/.well-known/oauth-authorization-server",
+    ] {
+        let document = server.get(path).await.json();
+        let texts = document.as_object().unwrap().iter().filter_map(|(member, value)| Some((member, value.as_str()?)));
+        let addresses: Vec<_> = texts.filter(|(member, _)| *member != "issuer").collect();
+        assert_eq!(addresses.len(), 7, "{document}");
+        for (member, address) in addresses {
+            assert!(address.starts_with(&name), "{member} is {address}");
+        }
+    }
+}

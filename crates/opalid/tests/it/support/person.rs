@@ -7,7 +7,7 @@ use opalid::passwords::password_hash::{HashCost, HasherSettings, PasswordHasher,
 use opalid::random;
 use opalid_core::claims::StandardClaims;
 use opalid_core::client::ClientSettings;
-use opalid_core::ids::UserId;
+use opalid_core::ids::{UserId, WorkspaceId};
 use opalid_core::jwt::IdTokenClaims;
 use opalid_core::redirect_uri::{RedirectUri, RedirectUris};
 use opalid_core::request::GrantType;
@@ -172,12 +172,17 @@ impl Server {
         server
     }
 
-    /// Makes a user.
+    /// Makes a user in the root workspace.
     pub async fn user(&self, name: &str, claims: StandardClaims) -> UserId {
+        self.user_in(self.app.root, name, claims).await
+    }
+
+    /// Makes a user.
+    pub async fn user_in(&self, workspace: WorkspaceId, name: &str, claims: StandardClaims) -> UserId {
         let password = ChosenPassword::new(Password::new(password_of(name)), name).unwrap();
         let hash = self.app.hasher.hash(&password, random::bytes()).await.unwrap();
         let step = CreateUser {
-            stamp: self.app.stamp(self.app.root, "test"),
+            stamp: self.app.stamp(workspace, "test"),
             id: UserId::from_bytes(self.app.new_id()),
             username: name.into(),
             username_key: username_key(name).unwrap(),

@@ -12,6 +12,7 @@ use opalid::http::listen::{self, ListenAddress};
 use opalid::http::threads::Threads;
 use opalid::issuer::first_keys;
 use opalid::passwords::password_hash::{HashCost, HasherSettings};
+use opalid::restore::{self, Restoring};
 use opalid::serve;
 use opalid::start::{Starting, start};
 use opalid_core::client::ClientSettings;
@@ -99,12 +100,23 @@ impl Server {
 
     /// The same, and its issuer has this scheme from now on.
     pub async fn restart_under(self, scheme: &'static str) -> Self {
-        let Stopped { clock, address, kind, data } = self.stopped().await;
-        let kind = Kind { scheme, ..kind };
-        let socket = bind(address.port());
-        let app = open(data.path(), address, &clock, &kind).await;
-        let (stopping, running) = run(&app, socket);
-        Self { issuer: app.base_url.clone(), app, clock, address, kind, data, stopping, running }
+        let mut stopped = self.stopped().await;
+        stopped.kind.scheme = scheme;
+        stopped.started().await
+    }
+
+    /// Stops it, puts its store back as `opalid restore` does, and starts it again.
+    pub async fn put_back(self) -> Self {
+        let stopped = self.stopped().await;
+        let (data, location) = (stopped.data.path().to_owned(), stopped.kind.place.clone());
+        let file = location.is_none().then(|| data.join("copy.db"));
+        for part in ["", "-wal", "-shm"].into_iter().filter(|_| file.is_some()) {
+            let (store, copy) = (data.join(format!("opalid.db{part}")), data.join(format!("copy.db{part}")));
+            std::fs::rename(store, copy).unwrap();
+        }
+        let restoring = Restoring { data, location, master_key: None, file };
+        restore::put_back(restoring, &mut |_| {}).await.unwrap();
+        stopped.started().await
     }
 
     /// Stops it; gives its data folder.
@@ -260,6 +272,16 @@ struct Stopped {
     address: SocketAddr,
     kind: Kind,
     data: Folder,
+}
+
+impl Stopped {
+    async fn started(self) -> Server {
+        let Self { clock, address, kind, data } = self;
+        let socket = bind(address.port());
+        let app = open(data.path(), address, &clock, &kind).await;
+        let (stopping, running) = run(&app, socket);
+        Server { issuer: app.base_url.clone(), app, clock, address, kind, data, stopping, running }
+    }
 }
 
 /// What is the same after a restart.

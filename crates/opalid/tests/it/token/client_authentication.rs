@@ -1,7 +1,9 @@
 //! Client authentication (RFC 6749 §2.3), the same at token, introspection and revocation.
 
 use opalid_store::steps::client::ClientEvent;
+use serde_json::json;
 
+use crate::apply::change;
 use crate::support::browser::Browser;
 use crate::support::person::{APP, Ask, LOOPBACK, PUBLIC, VERIFIER, refusal};
 use crate::support::{CLIENT_CREDENTIALS, DEMO_API, FORM, Server, basic, machine};
@@ -26,10 +28,19 @@ async fn whatever_is_wrong_with_the_client_the_answer_is_the_same() {
     let server = Server::demo().await;
     server.client("gone", Some("ocs_gone"), machine(&[])).await;
     server.touch_client("gone", ClientEvent::Suspended).await;
+    server.client("deleted", Some("ocs_deleted"), machine(&[("https://api.demo.example/", "read")])).await;
+    server.token_of(("deleted", "ocs_deleted")).await;
+    change(&server, "client", "delete", "deleted", json!({})).await;
     let (client_id, secret) = DEMO_API;
     for (path, field) in ENDPOINTS {
         let mut seen = Vec::new();
-        for client in [(client_id, "ocs_wrong"), ("nobody", secret), ("gone", "ocs_gone"), ("demo-app", "x")] {
+        for client in [
+            (client_id, "ocs_wrong"),
+            ("nobody", secret),
+            ("gone", "ocs_gone"),
+            ("deleted", "ocs_deleted"),
+            ("demo-app", "x"),
+        ] {
             let in_form = [field, ("client_id", client.0), ("client_secret", client.1)];
             seen.push((client, server.form_post_as(client, path, &[field]).await));
             seen.push((client, server.form_post(path, &in_form).await));

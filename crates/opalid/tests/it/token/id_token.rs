@@ -153,3 +153,16 @@ async fn no_other_algorithm_can_be_declared() {
         assert!(refused.contains("expected RS256, ES256 or EdDSA"), "{name}: {refused}");
     }
 }
+
+#[tokio::test]
+async fn it_says_that_the_person_gave_a_password_and_so_does_the_one_after_a_refresh() {
+    let (server, mut browser) = (server().await, Browser::new());
+    let keys = server.get("/jwks").await.json();
+    let first = tokens(&server, &mut browser, "any").await;
+    let fields = [("grant_type", "refresh_token"), ("refresh_token", &*first.field("refresh_token"))];
+    let refreshed = server.form_post_as(("any", SECRET), "/token", &fields).await;
+    for answer in [first, refreshed] {
+        let (_, claims) = verified(&answer.field("id_token"), &keys);
+        assert_eq!((&claims["acr"], &claims["amr"]), (&json!("1"), &json!(["pwd"])));
+    }
+}
