@@ -10,6 +10,7 @@
 mod apply;
 mod authorize;
 mod backup;
+mod commands;
 mod conformance;
 mod consent;
 mod events;
