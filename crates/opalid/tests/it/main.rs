@@ -32,6 +32,7 @@ mod revoke;
 mod secrets;
 mod set_password;
 mod sign_in;
+mod silence;
 mod support;
 mod sweeping;
 mod tidy;
