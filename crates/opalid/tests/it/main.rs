@@ -10,6 +10,7 @@
 mod apply;
 mod authorize;
 mod backup;
+mod commands;
 mod conformance;
 mod consent;
 mod events;
@@ -32,6 +33,7 @@ mod revoke;
 mod secrets;
 mod set_password;
 mod sign_in;
+mod silence;
 mod support;
 mod sweeping;
 mod tidy;

@@ -16,9 +16,13 @@ struct Running {
 }
 
 async fn answer(request: Request) -> Response {
+    answer_within(BodyLimits::default(), request).await
+}
+
+async fn answer_within(limits: BodyLimits, request: Request) -> Response {
     let path = request.uri().path().to_owned();
     let (budget, from) = (BodyBudget::default(), Ipv4Addr::LOCALHOST.into());
-    match read_body(request.into_body(), BodyLimits::default(), (&budget, from)).await {
+    match read_body(request.into_body(), limits, (&budget, from)).await {
         Ok(body) => {
             let mut answer = path.into_bytes();
             answer.extend_from_slice(&body);
@@ -94,15 +98,61 @@ async fn a_request_with_a_body_is_answered() {
 }
 
 #[tokio::test]
-async fn two_thousand_half_sent_heads_keep_no_good_request_from_its_answer() {
+async fn two_thousand_heads_a_byte_a_second_keep_no_good_request_from_its_answer_and_get_no_more_time() {
     raise_descriptor_limit();
     let server = start_server(ConnectionLimits::default());
+    assert_eq!(server.connections.limits().most, 10_000);
+    let mut slow = begin(&server, b"GET / HTTP/1.1\r\nho").await;
+    for _ in 0..8 {
+        server.trickle(&mut slow).await;
+    }
+    server.let_seconds_pass(3);
+    for stream in &mut slow {
+        assert_eq!(receive_all(stream).await, "");
+    }
+    server.wait_for_connections(0).await;
+}
+
+#[tokio::test]
+async fn two_thousand_bodies_a_byte_a_second_keep_no_good_request_from_its_answer_and_end_with_their_time() {
+    raise_descriptor_limit();
+    let head = b"POST /p HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 9\r\n\r\n";
+    for time in [Duration::MAX, Duration::ZERO] {
+        let limits = BodyLimits { time, ..BodyLimits::default() };
+        let server = start_with(ConnectionLimits::default(), move |request, _| answer_within(limits, request));
+        let mut slow = begin(&server, head).await;
+        for _ in 0..9 {
+            server.trickle(&mut slow).await;
+        }
+        for stream in &mut slow {
+            // Who is told 408 and sends on may lose the answer.
+            let text = receive_all(stream).await;
+            let is_refused = text.is_empty() || text.starts_with("HTTP/1.1 408 ");
+            assert!(if time.is_zero() { is_refused } else { text.ends_with("/psssssssss") }, "{text}");
+        }
+        server.wait_for_connections(0).await;
+    }
+}
+
+/// Two thousand requests that have only begun.
+async fn begin(server: &Running, bytes: &[u8]) -> Vec<TcpStream> {
     let mut slow = Vec::new();
     for _ in 0..2_000 {
-        slow.push(send(server.address, b"GET / HTTP/1.1\r\nho").await);
+        slow.push(send(server.address, bytes).await);
     }
-    assert!(ask(server.address, GOOD).await.ends_with("/good"));
-    assert_eq!(server.connections.limits().most, 10_000);
+    slow
+}
+
+impl Running {
+    /// One more byte of each, and a second; a good request is answered meanwhile.
+    async fn trickle(&self, slow: &mut [TcpStream]) {
+        for stream in slow {
+            // The server may have given it up by now.
+            drop(stream.write_all(b"s").await);
+        }
+        assert!(ask(self.address, GOOD).await.ends_with("/good"));
+        self.let_seconds_pass(1);
+    }
 }
 
 #[tokio::test]

@@ -97,6 +97,7 @@ async fn connect(
 ) -> TlsStream<TcpStream> {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(certificate(FIRST)).unwrap();
+    roots.add(certificate(SECOND)).unwrap();
     let mut config = rustls::ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_protocol_versions(&[version])
         .unwrap()
@@ -112,25 +113,57 @@ async fn text(answer: http::Response<hyper::body::Incoming>) -> Bytes {
     answer.into_body().collect().await.unwrap().to_bytes()
 }
 
+/// The real server with the files of a folder; where it is, and how it is stopped.
+fn start(folder: &Folder) -> (std::net::SocketAddr, watch::Sender<bool>, tokio::task::JoinHandle<()>) {
+    let sockets = bind(&["127.0.0.1:0".parse().unwrap()]).unwrap();
+    let address = sockets[0].local_addr().unwrap();
+    let (stop, stopped) = watch::channel(false);
+    let service = |request: http::Request<_>, _| async move {
+        http::Response::new(Full::new(Bytes::from(format!("{:?} {}", request.version(), request.uri().path()))))
+    };
+    let shared = (Arc::new(Threads::here()), ConnectionLimits::default());
+    let server = tokio::spawn(serve(sockets, Some(folder.source().unwrap()), shared, stopped, service));
+    (address, stop, server)
+}
+
+#[tokio::test]
+async fn a_running_server_takes_up_files_that_changed_and_keeps_its_connections() {
+    let folder = Folder::new("running");
+    folder.write(FIRST);
+    let (address, stop, server) = start(&folder);
+    let served = async || {
+        let stream = connect(address, &rustls::version::TLS13, b"http/1.1").await;
+        let of = stream.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned();
+        (stream, of)
+    };
+    let (earlier, of) = served().await;
+    assert_eq!(of, certificate(FIRST));
+    folder.write(SECOND);
+    let taken_up = async {
+        loop {
+            let of = served().await.1;
+            if of == certificate(SECOND) {
+                break;
+            }
+            assert_eq!(of, certificate(FIRST));
+        }
+    };
+    // Not a promise about speed: files that are never read again shall fail the test, not stop the run.
+    tokio::time::timeout(std::time::Duration::from_secs(60), taken_up).await.expect("the new certificate");
+    let (mut sender, talking) = hyper::client::conn::http1::handshake(TokioIo::new(earlier)).await.unwrap();
+    tokio::spawn(talking);
+    let request = http::Request::get("/").header("host", "localhost").body(Full::<Bytes>::default()).unwrap();
+    assert_eq!(text(sender.send_request(request).await.unwrap()).await, "HTTP/1.1 /");
+    drop(sender);
+    stop.send(true).unwrap();
+    server.await.unwrap();
+}
+
 #[tokio::test]
 async fn http1_and_http2_are_answered_over_tls_1_2_and_1_3() {
     let folder = Folder::new("serve");
     folder.write(FIRST);
-    let sockets = bind(&["127.0.0.1:0".parse().unwrap()]).unwrap();
-    let address = sockets[0].local_addr().unwrap();
-    let (stop, stopped) = watch::channel(false);
-    let source = folder.source().unwrap();
-    let service = |request: http::Request<_>, _| async move {
-        http::Response::new(Full::new(Bytes::from(format!("{:?} {}", request.version(), request.uri().path()))))
-    };
-    let server = tokio::spawn(serve(
-        sockets,
-        Some(source),
-        (Arc::new(Threads::here()), ConnectionLimits::default()),
-        stopped,
-        service,
-    ));
-
+    let (address, stop, server) = start(&folder);
     for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
         let request = |uri: &str| http::Request::get(uri).header("host", "localhost").body(Full::<Bytes>::default());
 

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -73,9 +74,18 @@ impl Daemon {
         self.ended()
     }
 
-    /// How it ended by itself.
+    /// How it ended by itself: by SIGKILL if it did not, for a test shall fail and not wait for ever.
     pub fn ended(mut self) -> ExitStatus {
-        self.child.wait().unwrap()
+        let (pid, (over, wait)) = (Pid::from_child(&self.child), channel::<()>());
+        let guard = std::thread::spawn(move || {
+            if wait.recv_timeout(Duration::from_secs(60)) == Err(RecvTimeoutError::Timeout) {
+                _ = kill_process(pid, Signal::KILL);
+            }
+        });
+        let status = self.child.wait().unwrap();
+        drop(over);
+        guard.join().unwrap();
+        status
     }
 
     pub fn line(&self) -> Line {

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::daemon::{Daemon, Line, Seeded, long};
 use crate::support::folder::Folder;
+use crate::support::server::database;
 
 /// What one connection did, and what it was told.
 #[derive(Default)]
@@ -59,12 +60,14 @@ impl Seen {
     }
 }
 
-#[test]
-fn nothing_acknowledged_is_lost_when_the_server_is_killed_under_load() {
-    let data = Folder::new();
+/// On the engine of this run.
+#[tokio::test]
+async fn nothing_acknowledged_is_lost_when_the_server_is_killed_under_load() {
+    let (data, database) = (Folder::new(), database().await);
+    let environment: Vec<_> = database.iter().map(|url| ("OPALID_DATABASE", url.as_str())).collect();
     let (rounds, mut random) = (if long() { 60 } else { 3 }, Seeded(3));
     let mut all: Vec<Seen> = (0..6).map(|_| Seen::default()).collect();
-    let mut daemon = Daemon::start(data.path(), &[]);
+    let mut daemon = Daemon::start(data.path(), &environment);
     for round in 0..rounds {
         let (line, acts) = (daemon.line(), AtomicU64::new(0));
         let until = 20 + random.below(150);
@@ -84,7 +87,7 @@ fn nothing_acknowledged_is_lost_when_the_server_is_killed_under_load() {
             }
             daemon.kill();
         });
-        daemon = Daemon::start(data.path(), &[]);
+        daemon = Daemon::start(data.path(), &environment);
         all.iter_mut().for_each(|seen| seen.check(daemon.line()));
     }
     let (revoked, chains) = all.iter().fold((0, 0), |(a, b), seen| (a + seen.revoked.len(), b + seen.chains.len()));

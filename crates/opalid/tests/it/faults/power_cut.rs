@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use std::thread::JoinHandle;
 
 use super::daemon::{Daemon, Line, Seeded, long};
 use crate::support::folder::Folder;
@@ -261,6 +262,7 @@ fn everyone_who_waits_for_a_disk_that_fails_is_told_so() {
         .collect();
     // Some in the group whose sync is held, the others behind it.
     while daemon.metric("opalid_store_steps_waiting") < 8 {
+        assert!(!waiting.iter().any(JoinHandle::is_finished), "somebody was told something while the disk hangs");
         std::thread::yield_now();
     }
     std::fs::write(disk.path("fail"), "").unwrap();
@@ -278,9 +280,11 @@ fn a_full_disk_is_an_outage_for_writes_alone_and_ends_when_there_is_space() {
     let warm = line.mint().unwrap().field("access_token");
     assert!(line.is_active(&warm));
     std::fs::write(disk.path("full"), "").unwrap();
-    let mut refused = 0;
+    let (mut refused, mut asked) = (0, 0);
     // The log file is used again from its start after a checkpoint: not every write needs more space.
     while refused < 3 {
+        asked += 1;
+        assert!(asked < 10_000, "a full disk refuses nothing");
         let token = line.mint().unwrap().field("access_token");
         let reply = line.revoke(&token).unwrap();
         if reply.status == 503 {

@@ -346,22 +346,24 @@ async fn open(data: &Path, address: SocketAddr, clock: &Clock, kind: &Kind) -> A
     Arc::new(start(starting).await.unwrap())
 }
 
-/// Where the store of one test lies: what OPALID_TEST_ENGINE says. One more engine is one more arm here.
+/// Where the store of one test lies: what OPALID_TEST_ENGINE says.
 async fn location() -> Option<Location> {
-    match variable("OPALID_TEST_ENGINE").as_deref() {
-        None | Some("sqlite") => None,
-        Some("postgres") => Some(database().await),
-        Some(other) => panic!("OPALID_TEST_ENGINE={other}: the tests know sqlite and postgres"),
-    }
+    database().await.map(|url| Location::postgres(&url, None).unwrap())
 }
 
 fn variable(name: &str) -> Option<String> {
     std::env::vars().find(|(known, _)| known == name).map(|(_, value)| value)
 }
 
-/// A new database on the server of the tests.
-async fn database() -> Location {
+/// The URL of a new database on the server of the tests, where OPALID_TEST_ENGINE says that one is wanted. One more
+/// engine is one more arm here.
+pub async fn database() -> Option<String> {
     static LAST: AtomicU64 = AtomicU64::new(1);
+    match variable("OPALID_TEST_ENGINE").as_deref() {
+        None | Some("sqlite") => return None,
+        Some("postgres") => {}
+        Some(other) => panic!("OPALID_TEST_ENGINE={other}: the tests know sqlite and postgres"),
+    }
     let server = variable("OPALID_TEST_POSTGRES").expect("no OPALID_TEST_POSTGRES: run ./test");
     let name = format!("opalid_it_{}_{}", std::process::id(), LAST.fetch_add(1, Ordering::Relaxed));
     let (client, connection) = tokio_postgres::connect(&server, tokio_postgres::NoTls).await.unwrap();
@@ -370,7 +372,7 @@ async fn database() -> Location {
     drop(client);
     connection.await.unwrap().unwrap();
     let (head, _) = server.rsplit_once('/').unwrap();
-    Location::postgres(&format!("{head}/{name}"), None).unwrap()
+    Some(format!("{head}/{name}"))
 }
 
 fn run(app: &Arc<App>, socket: TcpListener) -> (watch::Sender<bool>, JoinHandle<()>) {

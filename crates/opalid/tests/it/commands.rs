@@ -1,0 +1,131 @@
+//! Commands against a running server, as typed: what the documents promise of them is seen over HTTP.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::faults::daemon::{Daemon, Line};
+use crate::manage::opalid;
+use crate::support::DEMO_API;
+use crate::support::folder::Folder;
+
+/// What a command says that has to succeed.
+#[track_caller]
+fn done(data: &Path, words: &str) -> String {
+    let (done, said) = opalid(data, words, "");
+    assert!(done, "{words}: {said}");
+    said
+}
+
+/// Whether the demo's API gets a token with this secret.
+fn is_good(data: &Path, secret: &str) -> bool {
+    opalid(data, "token --client demo-api --scope read", secret).0
+}
+
+fn rotated(data: &Path, overlap: &str) -> String {
+    let said = done(data, &format!("client rotate-secret demo-api{overlap}"));
+    said.split_whitespace().find(|word| word.starts_with("ocs_")).unwrap_or_else(|| panic!("{said}")).to_owned()
+}
+
+#[test]
+fn a_secret_that_is_rotated_stays_good_for_a_while_unless_the_overlap_is_none() {
+    let data = Folder::new();
+    let _daemon = Daemon::start(data.path(), &[]);
+    let data = data.path();
+    let second = rotated(data, "");
+    assert!(is_good(data, DEMO_API.1) && is_good(data, &second));
+    let third = rotated(data, " --overlap 3600");
+    assert!(is_good(data, &second) && is_good(data, &third));
+    let last = rotated(data, " --overlap 0");
+    assert!(is_good(data, &last));
+    for old in [DEMO_API.1, &second, &third] {
+        assert!(!is_good(data, old), "an old secret is good beside --overlap 0");
+    }
+    let (made, said) = opalid(data, "client rotate-secret nobody", "");
+    assert!(!made && said.contains("has no client nobody"), "{said}");
+}
+
+/// An access token of alice, who signs in.
+fn token_of_alice(line: Line) -> String {
+    let code = line.code(&mut Vec::new()).unwrap();
+    line.redeem(&code).unwrap().field("access_token")
+}
+
+#[test]
+fn a_user_who_is_renamed_is_the_same_person_and_one_who_is_deleted_takes_everything_along() {
+    let data = Folder::new();
+    let daemon = Daemon::start(data.path(), &[]);
+    let (data, line) = (data.path(), daemon.line());
+    let id = |name: &str| {
+        let shown = done(data, &format!("user show {name} -o json"));
+        serde_json::from_str::<serde_json::Value>(&shown).unwrap()["id"].as_str().unwrap().to_owned()
+    };
+    let (token, before) = (token_of_alice(line), id("alice"));
+    done(data, "user update alice --rename alicia");
+    assert_eq!(id("alicia"), before);
+    assert!(!opalid(data, "user show alice", "").0);
+    assert!(line.is_active(&token), "sessions and tokens live on");
+    assert!(!opalid(data, "user update alicia --rename Bob", "").0, "the name is another's");
+    done(data, "user update alicia --rename alice");
+    assert!(line.is_active(&token_of_alice(line)));
+
+    done(data, "user delete alice");
+    assert!(!opalid(data, "user show alice", "").0 && !line.is_active(&token));
+    done(data, "user create alice");
+    assert!(!line.is_active(&token) && id("alice") != before);
+}
+
+#[test]
+fn a_resource_a_client_or_a_workspace_that_is_deleted_takes_its_tokens_along() {
+    let data = Folder::new();
+    let daemon = Daemon::start(data.path(), &[]);
+    let (data, line) = (data.path(), daemon.line());
+    let there = |words: &str| opalid(data, words, "").0;
+    let discovery = || line.ask("GET", "/acme/.well-known/openid-configuration", "", "").unwrap().status;
+    done(data, "workspace create acme");
+    assert!(there("workspace show acme") && discovery() == 200);
+    done(data, "workspace delete acme");
+    assert!(!there("workspace show acme") && discovery() == 404);
+
+    done(data, "resource create https://other.example/ --scopes read");
+    done(data, "client create job --grant-type client_credentials --access https://other.example/=read");
+    assert!(there("resource show https://other.example/") && there("client show job"));
+    done(data, "client delete job");
+    assert!(!there("client show job"));
+    done(data, "resource delete https://other.example/");
+    assert!(!there("resource show https://other.example/"));
+
+    let (of_alice, own) = (token_of_alice(line), line.mint().unwrap().field("access_token"));
+    assert!(line.is_active(&of_alice) && line.is_active(&own));
+    done(data, "client delete demo-app");
+    assert!(!line.is_active(&of_alice) && line.is_active(&own), "its client is gone, the other's is not");
+    done(data, "resource delete https://api.demo.example/");
+    assert!(!line.is_active(&own), "no token opens what is gone");
+}
+
+/// With what status `opalid diff` ends.
+fn diff(data: &Path, document: &str) -> Option<i32> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_opalid"));
+    command.args(["diff", "-f", "-", "--data"]).arg(data).env_clear().stdin(Stdio::piped());
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    drop(child.stdin.take().unwrap().write_all(document.as_bytes()));
+    child.wait().unwrap().code()
+}
+
+#[test]
+fn diff_ends_with_0_if_nothing_would_change_1_if_something_would_and_2_if_that_cannot_be_said() {
+    let data = Folder::new();
+    let daemon = Daemon::start(data.path(), &[]);
+    let document = done(data.path(), "export");
+    let other = document.replace("Opalid demo", "Another name");
+    assert_ne!(other, document);
+    assert_eq!(diff(data.path(), &document), Some(0));
+    for _ in 0..2 {
+        assert_eq!(diff(data.path(), &other), Some(1), "it changes nothing itself");
+    }
+    for bad in ["[[workspace", "[[workspace]]\nname = \"demo\"\nno_such_setting = 1\n"] {
+        assert_eq!(diff(data.path(), bad), Some(2), "{bad}");
+    }
+    assert!(daemon.stop().success());
+    assert_eq!(diff(data.path(), &document), Some(2), "nobody is there to say it");
+}
