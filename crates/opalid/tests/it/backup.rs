@@ -101,7 +101,8 @@ fn neither_a_start_nor_a_restore_uses_a_folder_that_others_may_write_to() {
     let copy = old.path().join("copy.db");
     copied(old.path(), &copy);
     fs::set_permissions(open.path(), fs::Permissions::from_mode(0o770)).unwrap();
-    for words in ["serve --demo", &format!("restore {}", copy.display())] {
+    let start = "serve --demo --issuer http://localhost:8080 --listen 127.0.0.1:0 --metrics-listen off";
+    for words in [start, &format!("restore {}", copy.display())] {
         let (done, said) = opalid(open.path(), words, "");
         let chmod = format!("close it: chmod 700 {}", open.path().display());
         assert!(!done && said.contains("(mode 0770)") && said.contains(&chmod), "{said}");
