@@ -22,7 +22,7 @@ use super::limits::ConnectionLimits;
 /// Ticks after which a request under way gives way to a new connection.
 const PATIENCE: u32 = 3;
 
-/// What a connection is told to do.
+/// What a connection is told to do; what comes later is stronger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Order {
     /// Go on.
@@ -85,6 +85,17 @@ enum Works {
     Now,
 }
 
+impl Works {
+    /// What makes room.
+    const fn order(self) -> Order {
+        match self {
+            Self::Not => Order::GiveWay,
+            Self::Long => Order::Close,
+            Self::Now => Order::Finish,
+        }
+    }
+}
+
 /// How many connections each address has, and each network: see `subscriber` and `site`.
 #[derive(Default)]
 struct Held {
@@ -141,6 +152,12 @@ impl Connections {
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.open().by_id.len()
+    }
+
+    /// Connections that were told to go.
+    #[cfg(test)]
+    pub(super) fn told(&self) -> usize {
+        self.open().by_id.values().filter(|one| one.order.load(Relaxed) > 0).count()
     }
 
     /// Connections that work on a request.
@@ -218,15 +235,13 @@ impl Connections {
         for connection in open.by_id.values() {
             held.count(connection.from);
         }
-        let works = |connection: &Connection| match (connection.waits(), connection.age(now) >= PATIENCE) {
-            (true, _) => Works::Not,
-            (false, true) => Works::Long,
-            (false, false) => Works::Now,
-        };
         let mut candidates: Vec<_> = open
             .by_id
             .values()
-            .map(|of| (Reverse(held.too_many(of.from)), works(of), of.since.load(Relaxed), of.id))
+            .map(|of| (Reverse(held.too_many(of.from)), of.works(now), of.since.load(Relaxed), of))
+            // Whoever was told so already is on the way.
+            .filter(|(_, works, _, of)| of.order.load(Relaxed) < works.order() as u8)
+            .map(|(many, works, since, of)| (many, works, since, of.id))
             .collect();
         let share = (open.by_id.len() / 32).max(1).min(candidates.len());
         if share == 0 {
@@ -234,19 +249,12 @@ impl Connections {
         }
         candidates.select_nth_unstable(share - 1);
         if self.worth_a_line() {
-            tracing::warn!(
-                connections = open.by_id.len(),
-                closing = share,
-                "too many connections, closing the slowest"
-            );
+            let connections = open.by_id.len();
+            tracing::warn!(connections, closing = share, "too many connections, closing some");
         }
         for (_, works, _, id) in candidates.into_iter().take(share) {
             if let Some(connection) = open.by_id.get(&id) {
-                connection.tell(match works {
-                    Works::Not => Order::GiveWay,
-                    Works::Long => Order::Close,
-                    Works::Now => Order::Finish,
-                });
+                connection.tell(works.order());
             }
         }
     }
@@ -337,6 +345,14 @@ impl Connection {
     /// Whether nothing but its client is waited for.
     fn waits(&self) -> bool {
         self.bodies.load(Relaxed) >= self.requests.load(Relaxed)
+    }
+
+    fn works(&self, now: u32) -> Works {
+        match (self.waits(), self.age(now) >= PATIENCE) {
+            (true, _) => Works::Not,
+            (false, true) => Works::Long,
+            (false, false) => Works::Now,
+        }
     }
 
     fn age(&self, now: u32) -> u32 {
