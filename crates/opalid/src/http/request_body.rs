@@ -13,13 +13,15 @@ use super::connections::Connection;
 pub struct RequestBody {
     body: Incoming,
     connection: Arc<Connection>,
+    /// Whether it was asked for: hyper gives nothing before, also of what came with its headers.
+    asked_for: bool,
     waited_for: bool,
 }
 
 impl RequestBody {
     /// The body of a request on this connection.
     pub(super) const fn new(body: Incoming, connection: Arc<Connection>) -> Self {
-        Self { body, connection, waited_for: false }
+        Self { body, connection, asked_for: false, waited_for: false }
     }
 
     fn wait(&mut self, waits: bool) {
@@ -36,7 +38,8 @@ impl Body for RequestBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
-        self.wait(polled.is_pending());
+        let asked_before = std::mem::replace(&mut self.asked_for, true);
+        self.wait(asked_before && polled.is_pending());
         polled
     }
 
