@@ -20,7 +20,8 @@ use super::{
 use crate::app::App;
 use crate::config::Issuer;
 
-/// Seeds what is not there yet, and brings the addresses of what is to the issuer of this start. `hash` turns a name and its password into what is stored.
+/// Seeds what is not there yet, and brings the addresses of what is to the issuer of this start. `hash` turns a name
+/// and its password into what is stored.
 pub async fn seed(app: &App, hash: impl AsyncFn(&str, &str) -> anyhow::Result<String>) -> anyhow::Result<()> {
     let scopes = Scopes::parse("read write")?;
     let settings = ResourceSettings { name: "Demo API".into(), scopes: scopes.clone() };
