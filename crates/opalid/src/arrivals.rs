@@ -12,14 +12,14 @@ use aws_lc_rs::hmac;
 use opalid_core::ids::SessionId;
 use opalid_core::time::UnixTime;
 
-use crate::http::client_address::{site, subscriber};
+use crate::http::client_address::{SITE_COUNTS, site, subscriber};
 use crate::mac;
 
 /// How many of an address a second, and for how many seconds nothing is held back. An office behind one address, and a
 /// tool that signs in as fast as it can, stay far below.
 const A_SECOND: u64 = 5;
-/// So many addresses' worth for a whole IPv6 network: one subscriber may have it, with 65,536 addresses that count.
-const SITE: u64 = 10;
+/// So many addresses' worth for a whole IPv6 network.
+const SITE: u64 = SITE_COUNTS as u64;
 /// A place counts in so many parts of a second.
 const PARTS: u64 = A_SECOND * SITE;
 const AHEAD: u64 = 120 * PARTS;

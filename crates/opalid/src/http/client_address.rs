@@ -115,6 +115,9 @@ pub fn subscriber(address: IpAddr) -> [u8; 9] {
     }
 }
 
+/// As how many addresses a network counts: one subscriber may have it, with 65,536 addresses that count.
+pub const SITE_COUNTS: u16 = 10;
+
 /// What counts as one network: an IPv6 /48, which one subscriber may have whole, and where others may be thousands.
 /// IPv4 addresses are too dear for one to take many of.
 pub fn site(address: IpAddr) -> Option<[u8; 9]> {

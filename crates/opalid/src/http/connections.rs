@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::client_address::{site, subscriber};
+use super::client_address::{SITE_COUNTS, site, subscriber};
 use super::limits::ConnectionLimits;
 
 /// Ticks after which a request under way gives way to a new connection.
@@ -105,8 +105,6 @@ struct Held {
 
 /// So many connections anybody may have before it counts how many.
 const A_FEW: usize = 16;
-/// An IPv6 /48 may have as many as so many addresses.
-const SITE: usize = 10;
 
 impl Held {
     fn count(&mut self, from: IpAddr) {
@@ -119,7 +117,8 @@ impl Held {
     /// How many more than a few this address or its network has.
     fn too_many(&self, from: IpAddr) -> usize {
         let of_address = self.addresses.get(&subscriber(from)).copied().unwrap_or_default();
-        let of_site = site(from).and_then(|site| self.sites.get(&site)).copied().unwrap_or_default() / SITE;
+        let of_site =
+            site(from).and_then(|site| self.sites.get(&site)).copied().unwrap_or_default() / usize::from(SITE_COUNTS);
         of_address.max(of_site).saturating_sub(A_FEW)
     }
 }
