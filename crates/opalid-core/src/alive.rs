@@ -225,6 +225,35 @@ pub fn effective<'e, 'a, M>(
     Ok(Some(Cow::Owned(Entitlement { openid: entitlement.openid.clone(), resources })))
 }
 
+/// One resource as a JWT's bearer could use it today.
+#[derive(Debug, Clone, Copy)]
+pub struct OpenToday<'a> {
+    /// Its URI: an audience of the token.
+    pub uri: &'a str,
+    /// The resource's own scopes.
+    pub offered: &'a Scopes,
+    /// What the token may do there.
+    pub allowed: &'a Scopes,
+}
+
+/// Whether a JWT says no more than it may today: it cannot be told so itself, so one that does is dead while that lasts.
+///
+/// A JWT has one list of scopes for all its audiences, so a resource server takes of it every name that it knows:
+/// all of those have to be allowed at that very resource. `openid` is what it may do at the issuer, and `issuer` its
+/// audience where it opens no resource.
+pub fn carries_no_more(
+    (scope, audience): (&Scopes, &[&str]),
+    (issuer, openid): (&str, &Scopes),
+    today: &[OpenToday<'_>],
+) -> bool {
+    let opens = |uri: &&str| match today.iter().find(|open| open.uri == *uri) {
+        Some(open) => scope.intersect(open.offered).is_subset(open.allowed),
+        None => *uri == issuer,
+    };
+    let somewhere = |name: &str| openid.contains(name) || today.iter().any(|open| open.allowed.contains(name));
+    audience.iter().all(opens) && scope.iter().all(somewhere)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -362,6 +391,31 @@ mod tests {
         assert_eq!(effective(&given, |_| Ok::<_, Infallible>(None)).unwrap(), None);
         let person = Entitlement::new(scopes("openid"), given.resources.clone());
         assert!(effective(&person, |_| Ok::<_, Infallible>(None)).unwrap().unwrap().resources.is_empty());
+    }
+
+    #[test]
+    fn a_jwt_that_says_more_than_it_may_today_is_found_out() {
+        let scopes = |text: &str| Scopes::parse(text).unwrap();
+        let (read, both, none) = (scopes("read"), scopes("read write"), Scopes::default());
+        let openid = scopes("openid");
+        let judge = |scope: &str, audience: &[&str], today: &[OpenToday<'_>]| {
+            carries_no_more((&scopes(scope), audience), ("iss", &openid), today)
+        };
+        let open = |uri, allowed| OpenToday { uri, offered: &both, allowed };
+        assert!(judge("read", &["a"], &[open("a", &read)]));
+        assert!(judge("openid read write", &["a"], &[open("a", &both)]));
+        assert!(!judge("read write", &["a"], &[open("a", &read)]));
+        assert!(!judge("read", &["a"], &[]));
+        assert!(judge("openid", &["iss"], &[]));
+        assert!(!judge("openid email", &["iss"], &[]));
+        // What one resource still allows the other must not take.
+        assert!(judge("read", &["a", "b"], &[open("a", &read), open("b", &read)]));
+        assert!(!judge("read", &["a", "b"], &[open("a", &read), open("b", &none)]));
+        let other = OpenToday { uri: "b", offered: &none, allowed: &none };
+        assert!(judge("read", &["a", "b"], &[open("a", &read), other]));
+        // What nobody offers any more nobody may.
+        let gone = OpenToday { uri: "a", offered: &none, allowed: &none };
+        assert!(!judge("read", &["a"], &[gone]));
     }
 
     proptest! {

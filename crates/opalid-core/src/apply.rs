@@ -74,9 +74,8 @@ impl TryFrom<AsWritten> for WorkspaceEntry {
     }
 }
 
-/// A resource.
+/// A resource. What it says beyond its own fields its settings have to know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ResourceEntry {
     /// Its URI, byte for byte.
     pub uri: String,
@@ -85,9 +84,8 @@ pub struct ResourceEntry {
     pub settings: ResourceSettings,
 }
 
-/// A client.
+/// A client. What it says beyond its own fields its settings have to know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ClientEntry {
     /// Its name on the wire.
     pub client_id: String,

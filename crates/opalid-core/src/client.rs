@@ -13,6 +13,7 @@ use crate::request::GrantType;
 use crate::scope::Scopes;
 use crate::time::UnixTime;
 use crate::token::SecretDigest;
+use crate::token_settings::TokenOverrides;
 
 /// Whether a client can keep a secret (RFC 6749 §2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
@@ -56,9 +57,6 @@ pub struct ClientSettings {
     /// Demand PKCE of a confidential client too.
     #[serde(skip_serializing_if = "is_false")]
     pub require_pkce: bool,
-    /// Rotate refresh tokens of a confidential client too.
-    #[serde(skip_serializing_if = "is_false")]
-    pub rotate_refresh_tokens: bool,
     /// May introspect every token of the workspace.
     #[serde(skip_serializing_if = "is_false")]
     pub introspect_tokens: bool,
@@ -68,6 +66,9 @@ pub struct ClientSettings {
     /// Its home page, for consent pages and for the way back to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_uri: Option<String>,
+    /// What holds for its tokens instead of what resource and workspace say.
+    #[serde(flatten)]
+    pub tokens: TokenOverrides,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
@@ -134,11 +135,6 @@ impl Client {
     /// Whether its authorization requests need PKCE.
     pub fn needs_pkce(&self) -> bool {
         self.is_public() || self.settings.require_pkce
-    }
-
-    /// Whether each use of its refresh tokens gives a new one.
-    pub fn rotates_refresh_tokens(&self) -> bool {
-        self.is_public() || self.settings.rotate_refresh_tokens
     }
 
     /// Whether `presented` is the digest of one of its secrets that is still good. All are compared, each

@@ -21,6 +21,7 @@ pub mod resource_uri;
 pub mod scope;
 pub mod time;
 pub mod token;
+pub mod token_settings;
 pub mod uri;
 pub mod user;
 pub mod workspace;

@@ -91,12 +91,14 @@ pub struct Chain {
     pub used_at: UnixTime,
     /// The end of the chain, however much it is used.
     pub expires_at: UnixTime,
+    /// How long it may rest, as the setting was when it was last used; `None` in a row from before that was written.
+    pub idle: Option<Seconds>,
 }
 
 /// How long chains live and forgive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// How long a chain lives unused.
+    /// How long a chain lives unused, from its next use on.
     pub idle: Seconds,
     /// How long after a rotation the secret before still gets the same successor.
     pub grace: Seconds,
@@ -129,7 +131,14 @@ impl Chain {
             rotated_at: now,
             used_at: now,
             expires_at,
+            idle: None,
         }
+    }
+
+    /// The chain as it may rest for so long after its last use.
+    #[must_use]
+    pub const fn resting_for(self, idle: Seconds) -> Self {
+        Self { idle: Some(idle), ..self }
     }
 
     /// What `presented` is. Reuse comes before age: a copy is a copy in an old chain too.
@@ -157,9 +166,9 @@ impl Chain {
         if now >= self.ends_at(limits.idle) { Presented::Expired } else { good }
     }
 
-    /// When it ends, unless it is used before.
-    pub fn ends_at(&self, idle: Seconds) -> UnixTime {
-        self.expires_at.min(self.used_at.plus(idle))
+    /// When it ends, unless it is used before; a chain that does not say how long it may rest, by today's setting.
+    pub fn ends_at(&self, today: Seconds) -> UnixTime {
+        self.expires_at.min(self.used_at.plus(self.idle.unwrap_or(today)))
     }
 
     /// The chain after its current secret was exchanged for a successor.
@@ -173,6 +182,7 @@ impl Chain {
             rotated_at: now,
             used_at: now,
             expires_at: self.expires_at,
+            idle: self.idle,
         }
     }
 

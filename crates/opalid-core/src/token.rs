@@ -42,6 +42,8 @@ macro_rules! kinds {
 kinds! {
     /// An opaque access token (`oat_`).
     Access = "oat_", "access";
+    /// The `jti` of a JWT access token: no token by itself.
+    AccessJwt = "", "jwt";
     /// A refresh token (`ort_`).
     Refresh = "ort_", "refresh";
     /// An authorization code (`oac_`).

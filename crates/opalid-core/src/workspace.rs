@@ -5,10 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::grant::Epoch;
 use crate::ids::WorkspaceId;
 use crate::jwt::SigningAlgorithm;
-use crate::time::Seconds;
-
-/// The longest a sealed token may ever live.
-pub const SEALED_LIFETIME_MAX: Seconds = Seconds(30 * 24 * 3600);
+use crate::token_settings::TokenSettings;
 
 /// What an operator says of a workspace; every length of time in seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,22 +14,9 @@ pub struct WorkspaceSettings {
     /// What people read on its pages; its name if empty.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub display_name: String,
-    /// How long an access token lives.
-    pub access_token_lifetime: Seconds,
-    /// How long an ID token is good.
-    pub id_token_lifetime: Seconds,
-    /// How long an authorization code can be redeemed; at most 60.
-    pub code_lifetime: Seconds,
-    /// How long a refresh chain lives unused.
-    pub refresh_idle: Seconds,
-    /// How long a refresh chain lives at most.
-    pub refresh_absolute: Seconds,
-    /// How long after a rotation the token before it still gets the same successor.
-    pub refresh_grace: Seconds,
-    /// How long a session may rest before the person is asked to sign in again.
-    pub session_idle: Seconds,
-    /// How long a session lives at most.
-    pub session_absolute: Seconds,
+    /// Its tokens.
+    #[serde(flatten)]
+    pub tokens: TokenSettings,
     /// The signing algorithm of ID tokens.
     pub id_token_signing_alg: SigningAlgorithm,
     /// Demand PKCE of every client.
@@ -46,14 +30,7 @@ impl Default for WorkspaceSettings {
     fn default() -> Self {
         Self {
             display_name: String::new(),
-            access_token_lifetime: Seconds(3600),
-            id_token_lifetime: Seconds(3600),
-            code_lifetime: Seconds(60),
-            refresh_idle: Seconds(30 * 24 * 3600),
-            refresh_absolute: Seconds(365 * 24 * 3600),
-            refresh_grace: Seconds(30),
-            session_idle: Seconds(24 * 3600),
-            session_absolute: Seconds(30 * 24 * 3600),
+            tokens: TokenSettings::default(),
             id_token_signing_alg: SigningAlgorithm::Rs256,
             require_pkce: false,
             default_resource: None,
@@ -64,23 +41,7 @@ impl Default for WorkspaceSettings {
 impl WorkspaceSettings {
     /// What is wrong with them, in words; `None` if nothing.
     pub fn wrong(&self) -> Option<&'static str> {
-        if self.access_token_lifetime > SEALED_LIFETIME_MAX {
-            return Some("access_token_lifetime is at most 2592000 (30 days)");
-        }
-        if self.code_lifetime > Seconds(60) {
-            return Some("code_lifetime is at most 60");
-        }
-        let lifetimes = [
-            self.access_token_lifetime,
-            self.id_token_lifetime,
-            self.code_lifetime,
-            self.session_idle,
-            self.session_absolute,
-        ];
-        if lifetimes.contains(&Seconds(0)) || self.refresh_idle == Seconds(0) || self.refresh_absolute == Seconds(0) {
-            return Some("a lifetime is at least 1 second");
-        }
-        None
+        self.tokens.wrong()
     }
 }
 
@@ -157,12 +118,5 @@ mod tests {
             assert_eq!(check_workspace_name(bad), Err(BadWorkspaceName::Characters), "{bad}");
         }
         assert_eq!(check_workspace_name("token"), Err(BadWorkspaceName::Reserved));
-    }
-
-    #[test]
-    fn the_defaults_are_right_and_a_code_lives_a_minute_at_most() {
-        assert_eq!(WorkspaceSettings::default().wrong(), None);
-        assert!(WorkspaceSettings { code_lifetime: Seconds(61), ..Default::default() }.wrong().is_some());
-        assert!(WorkspaceSettings { session_idle: Seconds(0), ..Default::default() }.wrong().is_some());
     }
 }

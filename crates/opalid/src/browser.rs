@@ -28,7 +28,7 @@ const DEVICE_KNOWN: Seconds = Seconds(365 * 24 * 3600);
 /// The session that this browser has, if its person may act in it: it stands, and has not rested too long.
 pub async fn session(call: &Call<'_>) -> Result<Option<SessionRow>, Outage> {
     let session = standing_session(call).await?;
-    Ok(session.filter(|session| call.now.since(session.used_at) <= call.issuer.settings().session_idle))
+    Ok(session.filter(|session| call.now.since(session.used_at) <= call.issuer.settings().tokens.session_idle))
 }
 
 /// The session that this browser has, if it stands: its secret matches, it has not ended, and neither has

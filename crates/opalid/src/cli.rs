@@ -5,6 +5,7 @@ mod backup;
 mod client;
 mod consent;
 mod events;
+mod explain;
 mod fields;
 mod inspect;
 mod output;
@@ -83,6 +84,8 @@ enum Command {
     Revoke(Managing<revoke::RevokeCommand>),
     /// Says what a token refers to, how everything it hangs from stands, and why it is dead if it is.
     Inspect(Alone<inspect::InspectCommand>),
+    /// Says which settings hold for the tokens of a client, and why.
+    Explain(Alone<explain::ExplainCommand>),
     /// Shows what happened in one workspace, the newest last.
     Events(Alone<events::EventsCommand>),
     /// Gets an access token for a client, with its secret or through the browser.
@@ -121,6 +124,7 @@ fn run(before: Before, command: Command) -> anyhow::Result<()> {
         Command::Consent(managing) => managing.run(before),
         Command::Revoke(managing) => managing.run(before),
         Command::Inspect(alone) => alone.run(before),
+        Command::Explain(alone) => alone.run(before),
         Command::Events(alone) => alone.run(before),
         Command::Token(alone) => alone.run(before),
     }

@@ -124,9 +124,10 @@ impl Issuer {
         &self.record.workspace.settings
     }
 
-    /// How long refresh chains live and forgive.
+    /// How long refresh chains live and forgive, unless client or resource say otherwise.
     pub fn refresh_limits(&self) -> Limits {
-        Limits { idle: self.settings().refresh_idle, grace: self.settings().refresh_grace }
+        let tokens = &self.settings().tokens;
+        Limits { idle: tokens.refresh_idle, grace: tokens.refresh_grace }
     }
 
     /// What people read.

@@ -10,6 +10,7 @@ pub mod backup;
 pub mod clients;
 pub mod consents;
 pub mod events;
+pub mod explain;
 mod handed;
 pub mod inspect;
 pub mod resources;
@@ -112,6 +113,8 @@ pub enum Command {
     RevokeToken { token: Handed },
     /// Says what a token is, and why it is dead if it is.
     Inspect { token: Handed },
+    /// Which settings hold for a client's tokens, for these resources, and why.
+    Explain { client_id: String, resources: Vec<String> },
     /// What applying a document would change.
     Compare(apply::Declared),
     /// Applies a document, one change after the other; each is told, and waits to be taken, where the way here can
@@ -160,6 +163,8 @@ pub enum Reply {
     Consents(Page<consents::ConsentEntry>),
     /// What a token is.
     Inspected(Box<inspect::Inspection>),
+    /// Which settings hold.
+    Explained(Box<explain::Explanation>),
     /// What happened.
     Events(Page<events::Event>),
     /// What would change.
@@ -359,6 +364,7 @@ pub async fn handle(app: &App, request: Request) -> Result<Reply, ManageError> {
         Command::RevokeGrant { id } => revoke::grant(at, &id).await,
         Command::RevokeToken { token } => revoke::token(at, &token).await,
         Command::Inspect { token } => inspect::inspect(at, &token).await,
+        Command::Explain { client_id, resources } => explain::explain(at, &client_id, &resources).await,
         Command::Compare(declared) => apply::compare(app, &declared).await,
         Command::Apply(declared) => Ok(apply::apply(app, declared).await?.finish(app).await),
         Command::Export { users } => {

@@ -103,6 +103,7 @@ impl<'d> Checker<'d> {
         self.place = format!("workspace {}, resource {}", self.workspace.name, resource.uri);
         self.refuse(resource.uri.parse::<ResourceUri>());
         self.displayed("name", &resource.settings.name);
+        self.complain(resource.settings.wrong());
         for scope in resource.settings.scopes.iter().filter(|scope| OpenIdScope::from_wire(scope).is_some()) {
             self.complain(Some(format!("scope {scope} belongs to the issuer; a resource cannot have it")));
         }
@@ -115,6 +116,7 @@ impl<'d> Checker<'d> {
             self.refuse(check_client_id(&client.client_id));
         }
         self.displayed("name", &settings.name);
+        self.complain(settings.tokens.wrong());
         for (uri, scopes) in &settings.access {
             if let Some(has) = self.known(resources, "access", uri)
                 && let Some(missing) = scopes.iter().find(|scope| !has.contains(scope))

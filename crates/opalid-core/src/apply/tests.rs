@@ -10,6 +10,7 @@ use crate::redirect_uri::{RedirectUri, RedirectUris};
 use crate::request::GrantType;
 use crate::scope::Scopes;
 use crate::time::Seconds;
+use crate::token_settings::TokenSettings;
 
 fn document(json: &str) -> Document {
     serde_json::from_str(json).unwrap()
@@ -219,7 +220,7 @@ fn resources() -> impl Strategy<Value = Vec<ResourceEntry>> {
         |all| {
             let entry = |(uri, scopes): (&str, &str)| ResourceEntry {
                 uri: uri.to_owned(),
-                settings: ResourceSettings { name: String::new(), scopes: Scopes::parse(scopes).unwrap() },
+                settings: ResourceSettings { scopes: Scopes::parse(scopes).unwrap(), ..ResourceSettings::default() },
             };
             all.into_iter().map(entry).collect()
         },
@@ -260,7 +261,10 @@ fn documents() -> impl Strategy<Value = Document> {
     prop::collection::btree_map(prop::sample::select(vec!["root", "w1", "w2"]), inside, 0..4).prop_map(|all| {
         let entry = |(name, (code_lifetime, resources, clients, users)): (&str, (u32, _, _, _))| WorkspaceEntry {
             name: name.to_owned(),
-            settings: Some(WorkspaceSettings { code_lifetime: Seconds(code_lifetime), ..WorkspaceSettings::default() }),
+            settings: Some(WorkspaceSettings {
+                tokens: TokenSettings { code_lifetime: Seconds(code_lifetime), ..TokenSettings::default() },
+                ..WorkspaceSettings::default()
+            }),
             resources: Some(resources),
             clients: Some(clients),
             users: Some(users),

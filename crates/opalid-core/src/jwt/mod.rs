@@ -5,6 +5,7 @@
 //! Holds: an algorithm belongs to a key, never to a token: a key signs and verifies with its own and no other.
 //! Not here: tokens of foreign issuers, encryption, and whether what a token stands for is still alive.
 
+mod access_token;
 mod id_token;
 mod jwk;
 mod key;
@@ -16,6 +17,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
+pub use access_token::{AccessTokenClaims, Audience, TYP_ACCESS_TOKEN};
 pub use id_token::{IdTokenClaims, at_hash};
 pub use jwk::{Curve, Jwk, KeyParameters, KeyUse};
 pub use key::SigningKey;

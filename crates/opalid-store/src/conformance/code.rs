@@ -7,6 +7,7 @@ use opalid_core::grant::{Descent, EntitlementNo, Epoch, Grant};
 use opalid_core::ids::{ClientId, CodeId, ResourceId, SessionId};
 use opalid_core::pkce::{CodeChallenge, CodeVerifier};
 use opalid_core::token::SecretDigest;
+use opalid_core::token_settings::ClientTerms;
 
 use super::on_every_engine;
 use super::place::{Place, unique_bytes};
@@ -66,6 +67,7 @@ async fn issue(world: &World) -> (Grant, impl Fn() -> RedeemCode + use<>) {
         resource: None,
         open: vec![resource],
         chain: None,
+        terms: ClientTerms::default(),
     };
     (grant, redeem)
 }

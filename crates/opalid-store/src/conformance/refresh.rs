@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use opalid_core::grant::{Descent, Entitlement, EntitlementNo, Epoch, Grant, Guard};
 use opalid_core::ids::{ChainId, ClientId, EventId, GrantId, ResourceId, WorkspaceId};
-use opalid_core::refresh::{self, Limits, NotGranted, Presentation, Wish, successor};
+use opalid_core::refresh::{self, NotGranted, Presentation, Wish, successor};
 use opalid_core::scope::Scopes;
 use opalid_core::time::{Seconds, UnixTime};
 use opalid_core::token::{Refresh as Kind, RowSecret};
+use opalid_core::token_settings::{ClientTerms, TokenSettings};
 
 use super::on_every_engine;
 use super::place::{Place, unique_bytes};
@@ -28,11 +29,21 @@ const APP: ClientId = ClientId::from_bytes([2; 16]);
 const OTHER: ClientId = ClientId::from_bytes([3; 16]);
 const API: ResourceId = ResourceId::from_bytes([4; 16]);
 const OTHER_API: ResourceId = ResourceId::from_bytes([5; 16]);
-const LIMITS: Limits = Limits { idle: Seconds(1_000), grace: Seconds(30) };
 const ENDS: UnixTime = UnixTime(5_000);
 /// The refresh keys, the current one first.
 const KEYS: &[(u8, [u8; 32])] = &[(1, [1; 32])];
 const NEW_KEYS: &[(u8, [u8; 32])] = &[(2, [2; 32]), (1, [1; 32])];
+
+/// A thousand seconds unused, five thousand in all, thirty of grace.
+fn terms() -> ClientTerms {
+    let workspace = TokenSettings {
+        refresh_idle: Seconds(1_000),
+        refresh_absolute: ENDS.since(UnixTime(0)),
+        refresh_grace: Seconds(30),
+        ..TokenSettings::default()
+    };
+    ClientTerms { workspace, ..ClientTerms::default() }
+}
 
 fn stamp(now: i64) -> Stamp {
     let event = EventId::from_bytes(unique_bytes());
@@ -51,7 +62,7 @@ impl Step for Begin {
 
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<(), StoreError> {
         insert_grant(tx, &self.stamp, &self.grant, None, &GrantFacts::default()).await?;
-        insert_chain(tx, &self.stamp, &self.grant, EntitlementNo(0), &self.chain).await
+        insert_chain(tx, &self.stamp, (&self.grant, EntitlementNo(0)), &self.chain, &terms()).await
     }
 }
 
@@ -75,7 +86,7 @@ async fn begin_with(store: &Store, entitlement: Entitlement) -> (GrantId, RowSec
         entitlements: Arc::new([Arc::new(entitlement)]),
     };
     let Presentation { chain, digest, .. } = Presentation::of(&secret);
-    let chain = NewChain { id: chain, first: digest, key_number: 1, expires_at: ENDS };
+    let chain = NewChain { id: chain, first: digest, key_number: 1 };
     let id = grant.id;
     store.run(Begin { stamp: stamp(0), grant, chain }).await.unwrap();
     (id, secret)
@@ -96,7 +107,7 @@ fn refresh_under(keys: &[(u8, [u8; 32])], secret: &RowSecret<Kind>, now: i64) ->
         presented: Presentation::of(secret),
         candidates: keys.iter().map(candidate).collect(),
         rotates: true,
-        limits: LIMITS,
+        terms: terms(),
         wish: Wish::default(),
         open: vec![API],
         fresh: NewGrant { id: GrantId::from_bytes(unique_bytes()), guard: Guard::new([8; 8]) },

@@ -5,6 +5,7 @@ use opalid_core::grant::{Ancestor, Authentication, Descent, EntitlementNo, Epoch
 use opalid_core::ids::{ChainId, GrantId, RequestId, SessionId};
 use opalid_core::time::{Seconds, UnixTime};
 use opalid_core::token::SecretDigest;
+use opalid_core::token_settings::{ClientTerms, TokenSettings};
 
 use super::on_every_engine;
 use super::place::{Place, unique_bytes};
@@ -90,8 +91,10 @@ impl Step for AddChain {
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<(), StoreError> {
         let grant = find_grant(tx, self.0.workspace, self.1).await?.unwrap();
         let id = ChainId::from_bytes(*self.0.event.as_bytes());
-        let new = NewChain { id, first: SecretDigest([1; 32]), key_number: 1, expires_at: END };
-        insert_chain(tx, &self.0, &grant, EntitlementNo(0), &new).await
+        let new = NewChain { id, first: SecretDigest([1; 32]), key_number: 1 };
+        let tokens = TokenSettings { refresh_absolute: END.since(self.0.now), ..TokenSettings::default() };
+        let terms = ClientTerms { workspace: tokens, ..ClientTerms::default() };
+        insert_chain(tx, &self.0, (&grant, EntitlementNo(0)), &new, &terms).await
     }
 }
 

@@ -101,7 +101,8 @@ impl World {
     }
 
     pub fn create_resource(&self, uri: &str) -> CreateResource {
-        let settings = ResourceSettings { name: "API".into(), scopes: scopes("read write") };
+        let settings =
+            ResourceSettings { name: "API".into(), scopes: scopes("read write"), ..ResourceSettings::default() };
         CreateResource { stamp: self.stamp(), id: self.resource, uri: uri.into(), settings }
     }
 

@@ -10,6 +10,7 @@ use opalid_core::ids::{ClientId, CodeId, RequestId, ResourceId, SessionId};
 use opalid_core::pkce::CodeVerifier;
 use opalid_core::time::UnixTime;
 use opalid_core::token::SecretDigest;
+use opalid_core::token_settings::ClientTerms;
 use std::sync::Arc;
 
 use crate::engine::tx::{Step, Tx, Value};
@@ -99,6 +100,8 @@ pub struct RedeemCode {
     pub open: Vec<ResourceId>,
     /// The refresh chain to begin with it, if the client is to get a refresh token.
     pub chain: Option<NewChain>,
+    /// How long that chain lives.
+    pub terms: ClientTerms,
 }
 
 /// What a redeemed code gives.
@@ -215,7 +218,7 @@ impl Step for RedeemCode {
         let entitlement = grant.entitlement(code.binding.entitlement).cloned();
         let entitlement = entitlement.ok_or_else(|| StoreError::Corrupt("a code without an entitlement".into()))?;
         if let Some(chain) = &self.chain {
-            insert_chain(tx, &self.stamp, &grant, code.binding.entitlement, chain).await?;
+            insert_chain(tx, &self.stamp, (&grant, code.binding.entitlement), chain, &self.terms).await?;
         }
         Ok(RedeemedCode::Fresh(Box::new(Redemption { grant, facts: code.facts, binding: code.binding, entitlement })))
     }

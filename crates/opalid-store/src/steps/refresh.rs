@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use opalid_core::grant::{Entitlement, EntitlementNo, Epoch, Grant};
 use opalid_core::ids::{ChainId, ClientId, GrantId, ResourceId, WorkspaceId};
-use opalid_core::refresh::{Chain, Limits, NotGranted, Presentation, Presented, Wish};
-use opalid_core::time::UnixTime;
+use opalid_core::refresh::{Chain, NotGranted, Presentation, Presented, Wish};
+use opalid_core::time::Seconds;
 use opalid_core::token::SecretDigest;
+use opalid_core::token_settings::ClientTerms;
 
 use crate::engine::tx::{Row, Step, Tx, Value};
 use crate::error::StoreError;
@@ -28,24 +29,24 @@ pub struct NewChain {
     pub first: SecretDigest,
     /// The number of the refresh key that is current; says nothing yet, for nothing was derived.
     pub key_number: u8,
-    /// The end of the chain, however much it is used.
-    pub expires_at: UnixTime,
 }
 
 /// Begins a chain in a transaction in which `grant` is locked or made: it carries the grant's epoch and dies with
-/// it. `entitlement` is what its access tokens may do at most.
+/// it. `entitlement` is what its access tokens may do at most; `terms` say how long it lives.
 pub(crate) async fn insert_chain<T: Tx>(
     tx: &mut T,
     stamp: &Stamp,
-    grant: &Grant,
-    entitlement: EntitlementNo,
+    (grant, entitlement): (&Grant, EntitlementNo),
     new: &NewChain,
+    terms: &ClientTerms,
 ) -> Result<(), StoreError> {
-    let chain = Chain::new(new.first, new.key_number, stamp.now, new.expires_at);
+    let granted = granted(grant, entitlement)?;
+    let (idle, absolute) = terms.of(granted, |terms| (terms.refresh_idle().value, terms.refresh_absolute().value));
+    let chain = Chain::new(new.first, new.key_number, stamp.now, stamp.now.plus(absolute)).resting_for(idle);
     let sql = "INSERT INTO chain (workspace, id, grant_id, grant_epoch, client, entitlement, generation, current,
-                   key_number, rotated_at, used_at, created_at, expires_at)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
-    let values: [Value; 13] = [
+                   key_number, rotated_at, used_at, created_at, expires_at, idle)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+    let values: [Value; 14] = [
         stamp.workspace.as_bytes().into(),
         new.id.as_bytes().into(),
         grant.id.as_bytes().into(),
@@ -59,8 +60,13 @@ pub(crate) async fn insert_chain<T: Tx>(
         chain.used_at.into(),
         stamp.now.into(),
         chain.expires_at.into(),
+        idle.0.into(),
     ];
     tx.write(sql, &values).await.map(drop)
+}
+
+fn granted(grant: &Grant, number: EntitlementNo) -> Result<&Arc<Entitlement>, StoreError> {
+    grant.entitlement(number).ok_or_else(|| StoreError::Corrupt("a chain without an entitlement".into()))
 }
 
 /// A chain as its row has it.
@@ -82,7 +88,7 @@ pub struct ChainRow {
 macro_rules! chain_columns {
     () => {
         "c.grant_id, c.grant_epoch, c.client, c.entitlement, c.generation, c.current, c.previous, c.key_number,
-         c.rotated_at, c.used_at, c.expires_at"
+         c.rotated_at, c.used_at, c.expires_at, c.idle"
     };
 }
 
@@ -113,6 +119,7 @@ fn read(row: &Row, at: usize) -> Result<ChainRow, StoreError> {
             rotated_at: row.time(at + 8)?,
             used_at: row.time(at + 9)?,
             expires_at: row.time(at + 10)?,
+            idle: row.opt(at + 11, Row::u32)?.map(Seconds),
         },
     })
 }
@@ -154,10 +161,10 @@ pub struct Refresh {
     /// Its successor under each refresh key that is kept, the current key first: a retry gets the successor under
     /// the key that derived it the first time.
     pub candidates: Vec<Candidate>,
-    /// Whether the client gets a new token each time.
+    /// Whether the client gets a new token each time, whatever `terms` say.
     pub rotates: bool,
-    /// How long chains live and forgive.
-    pub limits: Limits,
+    /// How long chains live and forgive, and whether they rotate.
+    pub terms: ClientTerms,
     /// What the access token is to carry.
     pub wish: Wish,
     /// The resources that its client may ask for today.
@@ -232,7 +239,8 @@ impl Step for Refresh {
         if grant.epoch != row.grant_epoch {
             return Ok(Redeemed::Dead);
         }
-        let retry = match row.chain.judge(&self.presented, self.stamp.now, self.limits) {
+        let limits = self.terms.refresh_limits(granted(&grant, row.entitlement)?);
+        let retry = match row.chain.judge(&self.presented, self.stamp.now, limits) {
             Presented::Current => None,
             Presented::Retry => match self.derived(&row.chain) {
                 Some(candidate) => Some(candidate),
@@ -264,16 +272,15 @@ impl Refresh {
         row: &ChainRow,
         retry: Option<Candidate>,
     ) -> Result<Redeemed, StoreError> {
-        let granted = grant.entitlement(row.entitlement);
-        let granted = granted.ok_or_else(|| StoreError::Corrupt("a chain without an entitlement".into()))?;
-        let entitlement = match self.wish.of(granted) {
+        let granted = Arc::clone(granted(&grant, row.entitlement)?);
+        let entitlement = match self.wish.of(&granted) {
             Ok(entitlement) => entitlement,
             Err(not_granted) => return Ok(Redeemed::NotGranted(not_granted)),
         };
         if !entitlement.opens(&self.open) {
             return Ok(Redeemed::Narrowed);
         }
-        let (grant, number) = if entitlement == **granted {
+        let (grant, number) = if entitlement == *granted {
             (grant, row.entitlement)
         } else {
             match self.narrow(tx, grant, &entitlement).await? {
@@ -283,7 +290,7 @@ impl Refresh {
         };
         let goes_on_with = match retry {
             Some(again) => GoesOnWith::Successor { key_number: again.key_number },
-            None => self.advance(tx, &row.chain).await?,
+            None => self.advance(tx, &row.chain, &granted).await?,
         };
         Ok(Redeemed::Good(Box::new(Refreshed { grant, number, entitlement, facts, goes_on_with })))
     }
@@ -312,28 +319,30 @@ impl Refresh {
     }
 
     /// Moves the chain: to the successor under the current refresh key, or only its time of use.
-    async fn advance<T: Tx>(&self, tx: &mut T, chain: &Chain) -> Result<GoesOnWith, StoreError> {
-        if !self.rotates {
-            self.write(tx, chain, &chain.used(self.stamp.now)).await?;
+    async fn advance<T: Tx>(&self, tx: &mut T, chain: &Chain, granted: &Entitlement) -> Result<GoesOnWith, StoreError> {
+        let idle = self.terms.refresh_limits(granted).idle;
+        if !self.rotates && !self.terms.of(granted, |terms| terms.rotate_refresh_tokens().value) {
+            self.write(tx, chain, &chain.used(self.stamp.now).resting_for(idle)).await?;
             return Ok(GoesOnWith::Same);
         }
         let next = self.candidates.first().zip(self.presented.generation.checked_add(1));
         let (next, generation) = next.ok_or_else(|| StoreError::Statement("a refresh without a successor".into()))?;
         let rotated = chain.rotated(generation, next.digest, next.key_number, self.stamp.now);
-        self.write(tx, chain, &rotated).await?;
+        self.write(tx, chain, &rotated.resting_for(idle)).await?;
         Ok(GoesOnWith::Successor { key_number: next.key_number })
     }
 
     async fn write<T: Tx>(&self, tx: &mut T, from: &Chain, to: &Chain) -> Result<(), StoreError> {
         let sql = "UPDATE chain SET generation = $1, current = $2, previous = $3, key_number = $4, rotated_at = $5,
-                       used_at = $6 WHERE workspace = $7 AND id = $8 AND generation = $9";
-        let values: [Value; 9] = [
+                       used_at = $6, idle = $7 WHERE workspace = $8 AND id = $9 AND generation = $10";
+        let values: [Value; 10] = [
             to.generation.into(),
             (&to.current.0).into(),
             to.previous.map(|digest| digest.0.to_vec()).into(),
             u32::from(to.key_number).into(),
             to.rotated_at.into(),
             to.used_at.into(),
+            to.idle.map(|idle| idle.0).into(),
             self.stamp.workspace.as_bytes().into(),
             self.presented.chain.as_bytes().into(),
             from.generation.into(),

@@ -11,7 +11,7 @@ mod grants;
 mod killed;
 
 use opalid_core::time::{Seconds, UnixTime};
-use opalid_core::workspace::SEALED_LIFETIME_MAX;
+use opalid_core::token_settings::SEALED_LIFETIME_MAX;
 
 use crate::engine::tx::{Step, Tx, Value};
 use crate::error::StoreError;

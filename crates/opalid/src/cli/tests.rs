@@ -110,6 +110,7 @@ const WRITTEN: &[&str] = &[
     "revoke grant x",
     "revoke token -",
     "inspect -",
+    "explain --client app --resource https://api.example/",
     "events --follow",
     "token --client X --resource R --scope S",
 ];
@@ -202,7 +203,9 @@ async fn what_of_users_and_the_workspace_is_listed_and_shown() {
     issuer http://localhost:8080
     state in service
     epoch 1
+    access_token_format opaque
     access_token_lifetime 3600
+    access_token_signing_alg RS256
     code_lifetime 60
     display_name Opalid demo
     id_token_lifetime 3600
@@ -211,6 +214,7 @@ async fn what_of_users_and_the_workspace_is_listed_and_shown() {
     refresh_grace 30
     refresh_idle 2592000
     require_pkce false
+    rotate_refresh_tokens false
     session_absolute 2592000
     session_idle 86400
     ");

@@ -24,7 +24,7 @@ use crate::config::Issuer;
 /// and its password into what is stored.
 pub async fn seed(app: &App, hash: impl AsyncFn(&str, &str) -> anyhow::Result<String>) -> anyhow::Result<()> {
     let scopes = Scopes::parse("read write")?;
-    let settings = ResourceSettings { name: "Demo API".into(), scopes: scopes.clone() };
+    let settings = ResourceSettings { name: "Demo API".into(), scopes: scopes.clone(), ..ResourceSettings::default() };
     let id = ResourceId::from_bytes(app.new_id());
     app.store.run(CreateResource { stamp: app.stamp(app.root, "demo"), id, uri: RESOURCE.into(), settings }).await?;
 

@@ -225,7 +225,7 @@ async fn start_session(call: &Call<'_>, user: &User, pending: Pending) -> Result
         digest: SecretDigest::of(bytes.as_slice()),
         lineage: Lineage::new(births),
         authentication: Authentication { auth_time: call.now, acr: "1".into(), amr: vec!["pwd".into()] },
-        expires_at: call.now.plus(call.issuer.settings().session_absolute),
+        expires_at: call.now.plus(call.issuer.settings().tokens.session_absolute),
         previous,
         requests,
     };

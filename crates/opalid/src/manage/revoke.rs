@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use opalid_core::ids::{ChainId, CodeId, GrantId, SessionId};
-use opalid_core::token::{Access, Code, PresentedToken, Reference, Refresh};
+use opalid_core::token::{Code, PresentedToken, Refresh};
 use opalid_store::steps::inspect::InspectCode;
 use opalid_store::steps::list::FindGrant;
 use opalid_store::steps::refresh::FindChain;
@@ -12,6 +12,7 @@ use opalid_store::steps::session::{EndSession, FindSession};
 use opalid_store::steps::workspace::RevokeWorkspace;
 
 use crate::metrics::Revoked as Counted;
+use crate::presented::AccessToken;
 
 use super::{Handed, ManageError, Operation, Reply};
 
@@ -49,8 +50,8 @@ pub(super) async fn grant(operation: &Operation<'_>, id: &str) -> Result<Reply, 
 pub(super) async fn token(operation: &Operation<'_>, token: &Handed) -> Result<Reply, ManageError> {
     let issuer = operation.app.issuer_of(&operation.record)?;
     let presented = PresentedToken::new(token.expose());
-    if let Ok(reference) = issuer.sealer.open::<Access>(presented) {
-        return access_token(operation, &reference).await;
+    if let Ok(token) = AccessToken::open(&issuer, token.expose()) {
+        return access_token(operation, &token).await;
     }
     let workspace = operation.workspace();
     let mut grant = None;
@@ -72,8 +73,8 @@ pub(super) async fn token(operation: &Operation<'_>, token: &Handed) -> Result<R
     Ok(Reply::done(format!("Grant {grant} is cut; all its tokens are dead.")))
 }
 
-async fn access_token(operation: &Operation<'_>, reference: &Reference<Access>) -> Result<Reply, ManageError> {
-    let sealed = &reference.sealed;
+async fn access_token(operation: &Operation<'_>, token: &AccessToken) -> Result<Reply, ManageError> {
+    let sealed = token.sealed();
     let found = operation.app.store.read(FindGrant { workspace: operation.workspace(), id: sealed.grant }).await?;
     if found.is_none_or(|found| !found.grant.guard.matches(&sealed.guard)) {
         return Err(operation.unknown("grant", sealed.grant));
@@ -82,7 +83,7 @@ async fn access_token(operation: &Operation<'_>, reference: &Reference<Access>) 
     if stamp.now >= sealed.expires_at {
         return Ok(Reply::done("The token had expired; nothing to do.".into()));
     }
-    let (grant, epoch, jti, expires_at) = (sealed.grant, sealed.epoch, reference.jti, sealed.expires_at);
+    let (grant, epoch, jti, expires_at) = (sealed.grant, sealed.epoch, token.nonce(), sealed.expires_at);
     let step = KillToken { stamp, grant, epoch, jti, expires_at, limits: KillLimits::default() };
     operation.app.store.run(step).await?;
     operation.app.metrics.revocations.count(Counted::Token);

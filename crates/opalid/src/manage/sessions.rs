@@ -64,7 +64,7 @@ pub(super) async fn list(operation: &Operation<'_>, user: Option<&str>, paging: 
     let store = &operation.app.store;
     let workspace = operation.workspace();
     let now = operation.app.now();
-    let idle = operation.record.workspace.settings.session_idle;
+    let idle = operation.record.workspace.settings.tokens.session_idle;
     let mut rows = Vec::new();
     for session in store.read(ListSessions { part: operation.part(paging)?, user }).await? {
         let judged = store.judge_lineage(workspace, &browser::lineage(&session), now).await?;

@@ -15,7 +15,7 @@ use opalid_core::refresh::{Presentation, Presented};
 use opalid_core::request::{GrantType, IntrospectionRequest, TokenTypeHint};
 use opalid_core::scope::Scopes;
 use opalid_core::time::UnixTime;
-use opalid_core::token::{Access, PresentedToken, Refresh};
+use opalid_core::token::{PresentedToken, Refresh};
 use opalid_store::check::Effective;
 use opalid_store::steps::refresh::FindChain;
 
@@ -24,6 +24,7 @@ use crate::http::client_auth::{self, AuthenticatedClient};
 use crate::http::json::JsonObject;
 use crate::http::reply::{self, Reply};
 use crate::metrics::Introspected;
+use crate::presented::AccessToken;
 
 /// POST /introspect.
 pub async fn endpoint(call: &Call<'_>) -> Reply {
@@ -63,7 +64,7 @@ async fn answer(call: &Call<'_>) -> Result<Verdict<Reply>, OAuthError> {
     let verdict = if token.looks_like::<Refresh>() {
         Box::pin(refresh_token(call, &caller, (token, request.hint))).await
     } else {
-        access_token(call, &caller, token).await
+        access_token(call, &caller, request.token).await
     };
     verdict.map_err(|error| reply::outage(&error))
 }
@@ -71,14 +72,13 @@ async fn answer(call: &Call<'_>) -> Result<Verdict<Reply>, OAuthError> {
 async fn access_token(
     call: &Call<'_>,
     caller: &AuthenticatedClient,
-    token: PresentedToken<'_>,
+    token: &str,
 ) -> Result<Verdict<Reply>, opalid_store::Outage> {
     let store = &call.app.store;
-    let workspace = call.issuer.id();
-    let Ok(reference) = call.issuer.sealer.open::<Access>(token) else {
+    let Ok(token) = AccessToken::open(call.issuer, token) else {
         return Ok(Verdict::Inactive(Reason::NotOurs));
     };
-    let alive = match store.judge(workspace, &reference, call.now).await? {
+    let alive = match token.judge(store, call.issuer, call.now).await? {
         Verdict::Active(alive) => alive,
         Verdict::Inactive(reason) => return Ok(Verdict::Inactive(reason)),
     };
@@ -86,16 +86,17 @@ async fn access_token(
     let Some(client) = client_of(call, caller, grant).await? else {
         return Ok(Verdict::Inactive(Reason::AncestorGone(Ancestor::Client(grant.client()))));
     };
-    let Some(effective) = store.effective(&client, &alive.entitlement).await? else {
-        return Ok(Verdict::Inactive(Reason::Narrowed));
+    let effective = match token.today(store, call.issuer, (&client, &alive.entitlement)).await? {
+        Ok(effective) => effective,
+        Err(reason) => return Ok(Verdict::Inactive(reason)),
     };
     let Some(part) = part_of(call, caller, grant, &effective) else {
         return Ok(Verdict::Inactive(Reason::NotForCaller));
     };
     let of = About {
-        issued_at: reference.sealed.issued_at,
-        expires_at: reference.sealed.expires_at,
-        jti: Some(reference.jti.to_string()),
+        issued_at: token.sealed().issued_at,
+        expires_at: token.sealed().expires_at,
+        jti: Some(token.jti()),
         token_type: Some("Bearer"),
     };
     facts(call, &client, grant, part, of).await

@@ -10,7 +10,7 @@ use http::StatusCode;
 use opalid_core::error::{ErrorCode, OAuthError};
 use opalid_core::ids::ChainId;
 use opalid_core::request::RevocationRequest;
-use opalid_core::token::{Access, PresentedToken, Reference, Refresh};
+use opalid_core::token::{PresentedToken, Refresh};
 use opalid_store::steps::refresh::FindChain;
 use opalid_store::steps::revoke::{CutGrant, KILLED_KEPT, KillLimits, KillToken};
 
@@ -18,6 +18,7 @@ use crate::http::call::Call;
 use crate::http::client_auth::{self, AuthenticatedClient};
 use crate::http::reply::{self, Reply};
 use crate::metrics::Revoked;
+use crate::presented::AccessToken;
 
 /// POST /revoke.
 pub async fn endpoint(call: &Call<'_>) -> Reply {
@@ -31,24 +32,19 @@ async fn answer(call: &Call<'_>) -> Result<(), OAuthError> {
     let form = call.form()?;
     let client = client_auth::authenticate(call, &form).await?;
     let request = RevocationRequest::parse(&form)?;
-    let token = PresentedToken::new(request.token);
-    if let Ok(reference) = call.issuer.sealer.open::<Access>(token) {
-        return access_token(call, &client, &reference).await;
+    if let Ok(token) = AccessToken::open(call.issuer, request.token) {
+        return access_token(call, &client, &token).await;
     }
-    if let Ok(secret) = call.issuer.row_sealer.open_row::<Refresh>(token) {
+    if let Ok(secret) = call.issuer.row_sealer.open_row::<Refresh>(PresentedToken::new(request.token)) {
         return refresh_token(call, &client, ChainId::from_bytes(secret.row)).await;
     }
     Ok(())
 }
 
-async fn access_token(
-    call: &Call<'_>,
-    client: &AuthenticatedClient,
-    reference: &Reference<Access>,
-) -> Result<(), OAuthError> {
+async fn access_token(call: &Call<'_>, client: &AuthenticatedClient, token: &AccessToken) -> Result<(), OAuthError> {
     let store = &call.app.store;
     let workspace = call.issuer.id();
-    let sealed = &reference.sealed;
+    let sealed = token.sealed();
     let remembered = store.memory().trust().and_then(|memory| memory.grant(sealed.grant));
     let grant = match remembered {
         Some(grant) => Some(grant),
@@ -65,7 +61,7 @@ async fn access_token(
         return Ok(());
     }
     let stamp = call.app.stamp(workspace, format!("client {}", client.client_id));
-    let (grant, epoch, jti, expires_at) = (sealed.grant, sealed.epoch, reference.jti, sealed.expires_at);
+    let (grant, epoch, jti, expires_at) = (sealed.grant, sealed.epoch, token.nonce(), sealed.expires_at);
     let step = KillToken { stamp, grant, epoch, jti, expires_at, limits: KillLimits::default() };
     store.run(step).await.map_err(|error| reply::outage(&error))?;
     call.app.metrics.revocations.count(Revoked::Token);

@@ -3,6 +3,7 @@
 //! Takes: a form and client credentials. Gives: tokens, or an error in JSON.
 //! Holds: a grant type only decides; one function mints.
 
+pub mod access_token;
 pub mod authorization_code;
 pub mod client_credentials;
 pub mod mint;

@@ -178,7 +178,7 @@ async fn a_change_shows_at_once_even_where_the_entry_is_remembered() {
     assert_eq!((after.id, after.settings.scopes.as_str()), (before.id, "read"));
     server.change("workspace", "update", "default", json!({"code_lifetime": 20})).await.unwrap();
     let root = server.app.store.find_workspace("default").await.unwrap().unwrap();
-    assert_eq!(root.workspace.settings.code_lifetime, Seconds(20));
+    assert_eq!(root.workspace.settings.tokens.code_lifetime, Seconds(20));
 }
 
 #[tokio::test]

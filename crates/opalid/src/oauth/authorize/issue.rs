@@ -40,6 +40,7 @@ pub(super) async fn code(
     // An offline grant outlives the session and the credentials that made it, not the user.
     let outlived = |birth: &Birth| matches!(birth.ancestor, Ancestor::Session(_) | Ancestor::Credentials(_));
     let inherited = inherited.births().filter(|birth| !offline || !outlived(birth));
+    let code_lifetime = situation.terms.of(&situation.entitlement, |terms| terms.code_lifetime().value);
     let secret = RowSecret::<Code>::new(call.app.new_id(), 0, random::bytes());
     let step = IssueCode {
         stamp: call.app.stamp(call.issuer.id(), format!("user {}", session.user)),
@@ -60,7 +61,7 @@ pub(super) async fn code(
             nonce: asked.request.nonce.clone(),
             entitlement: EntitlementNo(0),
         },
-        expires_at: call.now.plus(call.issuer.settings().code_lifetime),
+        expires_at: call.now.plus(code_lifetime),
         session: session.id,
         answers,
     };

@@ -3,6 +3,8 @@
 use opalid_core::error::{ErrorCode, OAuthError};
 use opalid_core::grant::Entitlement;
 use opalid_core::request::Prompt;
+use opalid_core::time::UnixTime;
+use opalid_core::token_settings::ClientTerms;
 use opalid_store::steps::consent::{ConsentRow, FindConsent};
 use opalid_store::steps::session::SessionRow;
 
@@ -12,6 +14,7 @@ use crate::entitle;
 use crate::http::call::Call;
 use crate::http::reply;
 use crate::pending::{Decision, Pending};
+use crate::terms;
 
 /// What is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,13 +39,16 @@ pub(super) struct Situation {
     pub consent: Option<ConsentRow>,
     /// What the client would get.
     pub entitlement: Entitlement,
+    /// Who has a say in its tokens.
+    pub terms: ClientTerms,
 }
 
 pub(super) async fn look(call: &Call<'_>, asked: &Asked, pending: &Pending) -> Result<Situation, OAuthError> {
     let request = &asked.request;
     let entitlement = entitle::for_person(call, &asked.client, &request.scope, &request.resources).await?;
+    let terms = terms::of(call, &asked.client, &entitlement).await.map_err(|error| reply::outage(&error))?;
     let session = browser::session(call).await.map_err(|error| reply::outage(&error))?;
-    let mut situation = Situation { need: Some(Need::SignIn), session: None, consent: None, entitlement };
+    let mut situation = Situation { need: Some(Need::SignIn), session: None, consent: None, entitlement, terms };
     let Some(session) = session else { return Ok(situation) };
     let fresh = pending.is_fresh(&session);
     let hinted = pending.is_hinted(call, &session);
@@ -50,7 +56,8 @@ pub(super) async fn look(call: &Call<'_>, asked: &Asked, pending: &Pending) -> R
         let description = "another person signed in than the one in id_token_hint";
         return Err(OAuthError::new(ErrorCode::LoginRequired, description));
     }
-    if pending.needs_sign_in(&session, call.now) || !hinted {
+    let too_old = !fresh && is_too_old(&situation, &session, call.now);
+    if pending.needs_sign_in(&session, call.now) || too_old || !hinted {
         return Ok(situation);
     }
     if pending.needs_choice(&session) {
@@ -65,6 +72,15 @@ pub(super) async fn look(call: &Call<'_>, asked: &Asked, pending: &Pending) -> R
     };
     situation.session = Some(session);
     Ok(situation)
+}
+
+/// Whether the session is older, or has rested for longer, than client and resources accept. One that a person signed in
+/// for this very request is not asked about.
+fn is_too_old(situation: &Situation, session: &SessionRow, now: UnixTime) -> bool {
+    let (age, rested) = (now.since(session.authentication.auth_time), now.since(session.used_at));
+    situation
+        .terms
+        .of(&situation.entitlement, |terms| age > terms.session_absolute().value || rested > terms.session_idle().value)
 }
 
 fn needs_consent(asked: &Asked, situation: &Situation, allowed: bool) -> bool {

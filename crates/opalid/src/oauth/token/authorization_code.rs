@@ -13,6 +13,7 @@ use crate::http::reply;
 use crate::oauth::token::mint::{self, IdTokenWish, Minting};
 use crate::oauth::token::refresh_token;
 use crate::random;
+use crate::terms;
 
 /// What the code gives.
 pub async fn entitle(
@@ -33,8 +34,8 @@ pub async fn entitle(
     let remembered = remembered.ok_or_else(|| refused("what this code was given for has ended"))?;
     let id_token = IdTokenWish::new(&grant, &facts, binding.nonce);
     let refresh_token = first.map(|(_, secret)| refresh_token::seal(call, &secret, random::bytes()));
-    let entitlement = mint::today(call, client, &entitlement).await?;
-    Ok(Minting { grant: remembered, number: binding.entitlement, entitlement, id_token, refresh_token })
+    let today = mint::today(call, client, &entitlement).await?;
+    Ok(Minting { grant: remembered, number: binding.entitlement, today, id_token, refresh_token })
 }
 
 async fn redeem(
@@ -58,6 +59,7 @@ async fn redeem(
         resource,
         open: mint::open(call, client, resource).await?,
         chain,
+        terms: terms::of_all(call, client).await.map_err(|error| reply::outage(&error))?,
     };
     match call.app.store.redeem(step).await.map_err(|error| reply::outage(&error))? {
         RedeemedCode::Fresh(redemption) => Ok(redemption),

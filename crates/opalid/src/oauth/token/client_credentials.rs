@@ -16,7 +16,7 @@ use crate::entitle;
 use crate::http::call::Call;
 use crate::http::client_auth::AuthenticatedClient;
 use crate::http::reply;
-use crate::oauth::token::mint::Minting;
+use crate::oauth::token::mint::{self, Minting};
 use crate::random;
 
 /// What the client gets.
@@ -37,13 +37,13 @@ pub async fn entitle(
         Some(known) => Some(known),
         None => Box::pin(make(call, client, &key)).await.map_err(|error| reply::outage(&error))?,
     };
-    let entitlement = key.entitlement;
+    let today = mint::today(call, client, &key.entitlement).await?;
     let (grant, number) = standing.ok_or_else(|| {
         let description = "this client has asked for too many different combinations of scopes: ask for one it had before; \
                            whoever runs this server can clear them: opalid revoke client";
         OAuthError::new(ErrorCode::InvalidScope, description)
     })?;
-    Ok(Minting { grant, number, entitlement, id_token: None, refresh_token: None })
+    Ok(Minting { grant, number, today, id_token: None, refresh_token: None })
 }
 
 async fn make(

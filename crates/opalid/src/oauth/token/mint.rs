@@ -2,25 +2,28 @@
 //!
 //! Takes: a grant and what was decided. Gives: the token answer (RFC 6749 §5.1), always with `scope`.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use opalid_core::client::Client;
 use opalid_core::error::{ErrorCode, OAuthError};
 use opalid_core::grant::{Authentication, Entitlement, EntitlementNo, Grant};
 use opalid_core::ids::{ResourceId, SessionId, UserId};
-use opalid_core::jwt::{IdTokenClaims, TYP_JWT, at_hash};
+use opalid_core::jwt::{IdTokenClaims, SigningAlgorithm, TYP_JWT, at_hash};
 use opalid_core::resource_uri::ResourceUri;
 use opalid_core::scope::OpenIdScope;
 use opalid_core::time::Seconds;
-use opalid_core::token::{Access, Jti, Sealed};
+use opalid_core::token_settings::{ResourceTerms, Terms};
+use opalid_store::check::Effective;
 use opalid_store::memory::RememberedGrant;
 use opalid_store::steps::evidence::GrantFacts;
+use serde::Serialize;
 
 use crate::http::call::Call;
 use crate::http::json::JsonObject;
 use crate::http::reply;
 use crate::metrics::Minted;
-use crate::random;
+use crate::oauth::token::access_token::{self, AccessTokenWish};
 
 /// What a grant type decided.
 pub struct Minting {
@@ -28,8 +31,8 @@ pub struct Minting {
     pub grant: Arc<RememberedGrant>,
     /// Which of its entitlements.
     pub number: EntitlementNo,
-    /// What that allows.
-    pub entitlement: Entitlement,
+    /// What of that is allowed today.
+    pub today: Today,
     /// For an ID token, if there is a person and `openid` was granted.
     pub id_token: Option<IdTokenWish>,
     /// The refresh token to go on with, already sealed.
@@ -53,10 +56,14 @@ pub async fn hang_from(
     Ok(read.map(|evidence| evidence.grant).filter(fits))
 }
 
+/// What a token may do on the day that it is minted.
+pub type Today = Effective<'static>;
+
 /// What of a grant its client may have today. It had something left when the grant was looked at ([`open`]).
-pub async fn today(call: &Call<'_>, client: &Client, given: &Entitlement) -> Result<Entitlement, OAuthError> {
+pub async fn today(call: &Call<'_>, client: &Client, given: &Entitlement) -> Result<Today, OAuthError> {
     let effective = call.app.store.effective(client, given).await.map_err(|error| reply::outage(&error))?;
-    effective.map(|effective| effective.entitlement.into_owned()).ok_or_else(nothing_left)
+    let Effective { entitlement, resources } = effective.ok_or_else(nothing_left)?;
+    Ok(Effective { entitlement: Cow::Owned(entitlement.into_owned()), resources })
 }
 
 /// The resources that a client may ask for today: the one that was named, which is known to be one, or all of them.
@@ -123,26 +130,20 @@ impl IdTokenWish {
 
 /// Mints what was decided; gives the answer of the token endpoint (RFC 6749 §5.1).
 pub fn tokens(call: &Call<'_>, client: &Client, minting: Minting) -> Result<JsonObject, OAuthError> {
-    let Minting { grant, number, entitlement, id_token, refresh_token } = minting;
-    let valid_for: Seconds = call.issuer.settings().access_token_lifetime;
-    let sealed = Sealed {
-        grant: grant.grant.id,
-        guard: grant.grant.guard,
-        entitlement: number,
-        epoch: grant.grant.epoch,
-        issued_at: call.now,
-        expires_at: call.now.plus(valid_for),
-        confirmation: None,
-    };
-    let access_token = call.issuer.sealer.seal::<Access>(&sealed, Jti(random::bytes()));
-    call.app.metrics.minted.count(Minted::Access);
-    let id_token = match id_token.filter(|_| entitlement.openid.has(OpenIdScope::OpenId)) {
-        Some(wish) => Some(sign_id_token(call, client, wish, &access_token)?),
+    let Minting { grant, number, today, id_token, refresh_token } = minting;
+    let resources: Vec<ResourceTerms> = today.resources.iter().map(|resource| resource.settings.terms()).collect();
+    let (workspace, own) = (&call.issuer.settings().tokens, &client.settings.tokens);
+    let terms = Terms { workspace, client: own, resources: &resources };
+    let authentication = id_token.as_ref().map(|wish| &wish.authentication);
+    let access = AccessTokenWish { grant: &grant.grant, number, today: &today, authentication };
+    let (access_token, valid_for) = access_token::make(call, client, &access, &terms)?;
+    let id_token = match id_token.filter(|_| today.entitlement.openid.has(OpenIdScope::OpenId)) {
+        Some(wish) => Some(sign_id_token(call, client, wish, (&access_token, terms.id_token_lifetime().value))?),
         None => None,
     };
     let mut tokens = JsonObject::begin();
     tokens.text("access_token", &access_token).text("token_type", "Bearer").number("expires_in", valid_for.0.into());
-    tokens.text("scope", entitlement.scope().as_str());
+    tokens.text("scope", today.entitlement.scope().as_str());
     tokens.text_if("id_token", id_token.as_deref()).text_if("refresh_token", refresh_token.as_deref());
     Ok(tokens)
 }
@@ -152,19 +153,15 @@ fn sign_id_token(
     call: &Call<'_>,
     client: &Client,
     wish: IdTokenWish,
-    access_token: &str,
+    (access_token, valid_for): (&str, Seconds),
 ) -> Result<String, OAuthError> {
     let settings = call.issuer.settings();
     let algorithm = client.settings.id_token_signed_response_alg.unwrap_or(settings.id_token_signing_alg);
-    let cannot =
-        |cause: String| OAuthError::new(ErrorCode::ServerError, "the ID token cannot be signed").because(cause);
-    let key =
-        call.issuer.signing_key(algorithm).ok_or_else(|| cannot(format!("no key for {}", algorithm.wire_name())))?;
     let claims = IdTokenClaims {
         iss: call.issuer.url.clone(),
         sub: wish.user.to_string(),
         aud: client.client_id.clone(),
-        exp: call.now.plus(settings.id_token_lifetime),
+        exp: call.now.plus(valid_for),
         iat: call.now,
         auth_time: wish.authentication.auth_time,
         nonce: wish.nonce,
@@ -174,5 +171,18 @@ fn sign_id_token(
         at_hash: Some(at_hash(algorithm, access_token)),
     };
     call.app.metrics.minted.count(Minted::Id);
-    key.sign(TYP_JWT, &claims).map_err(|error| cannot(error.to_string()))
+    sign(call, algorithm, TYP_JWT, &claims)
+}
+
+/// Signs claims under the current key of an algorithm.
+pub(super) fn sign(
+    call: &Call<'_>,
+    algorithm: SigningAlgorithm,
+    typ: &str,
+    claims: &impl Serialize,
+) -> Result<String, OAuthError> {
+    let cannot = |cause: String| OAuthError::new(ErrorCode::ServerError, "the token cannot be signed").because(cause);
+    let key =
+        call.issuer.signing_key(algorithm).ok_or_else(|| cannot(format!("no key for {}", algorithm.wire_name())))?;
+    key.sign(typ, claims).map_err(|error| cannot(error.to_string()))
 }

@@ -21,6 +21,7 @@ use crate::http::reply;
 use crate::metrics::Minted;
 use crate::oauth::token::mint::{self, IdTokenWish, Minting};
 use crate::random;
+use crate::terms;
 
 const ENDED: &str = "what this refresh token was given for has ended";
 const UNKNOWN: &str = "this refresh token is not known: it was never given out here, or to another client";
@@ -40,8 +41,8 @@ pub async fn entitle(
         client: client.id,
         presented: Presentation::of(&presented),
         candidates: successors.iter().map(|(key_number, next)| candidate(*key_number, next)).collect(),
-        rotates: client.rotates_refresh_tokens(),
-        limits: call.issuer.refresh_limits(),
+        rotates: client.is_public(),
+        terms: terms::of_all(call, client).await.map_err(|error| reply::outage(&error))?,
         open: mint::open(call, client, wish.resource).await?,
         wish,
         fresh: NewGrant { id: GrantId::from_bytes(call.app.new_id()), guard: Guard::new(random::bytes()) },
@@ -66,7 +67,7 @@ pub async fn entitle(
             seal(call, &next.secret, next.nonce)
         }
     };
-    Ok(Minting { grant: remembered, number, entitlement: today, id_token, refresh_token: Some(refresh_token) })
+    Ok(Minting { grant: remembered, number, today, id_token, refresh_token: Some(refresh_token) })
 }
 
 /// The first refresh token of a grant, for a client that may use it: its chain, and what to call when that stands.
@@ -74,8 +75,7 @@ pub fn first(call: &Call<'_>, client: &AuthenticatedClient) -> Option<(NewChain,
     let key = call.issuer.refresh_keys.first().filter(|_| client.may_use(GrantType::RefreshToken))?;
     let secret = RowSecret::new(call.app.new_id(), refresh::FIRST_GENERATION, random::bytes());
     let Presentation { chain, digest, .. } = Presentation::of(&secret);
-    let expires_at = call.now.plus(call.issuer.settings().refresh_absolute);
-    Some((NewChain { id: chain, first: digest, key_number: key.number, expires_at }, secret))
+    Some((NewChain { id: chain, first: digest, key_number: key.number }, secret))
 }
 
 /// The token of a chain's secret.

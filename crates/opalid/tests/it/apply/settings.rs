@@ -1,7 +1,7 @@
 //! What is declared of a workspace takes effect at its endpoints.
 
 use opalid_core::client::ClientSettings;
-use opalid_core::workspace::SEALED_LIFETIME_MAX;
+use opalid_core::token_settings::{SEALED_LIFETIME_MAX, TokenOverrides};
 
 use crate::support::Server;
 use crate::support::browser::Browser;
@@ -150,7 +150,7 @@ async fn a_refresh_token_ends_when_it_rests_and_at_the_end_as_declared() {
 async fn the_grace_of_a_refresh_is_as_long_as_declared() {
     let (server, mut browser) = (Server::with_people().await, Browser::new());
     let rotating = opalid_core::client::ClientSettings {
-        rotate_refresh_tokens: true,
+        tokens: TokenOverrides { rotate_refresh_tokens: Some(true), ..TokenOverrides::default() },
         ..crate::support::person::web_app("Rotating", &[crate::support::person::CALLBACK])
     };
     server.update_client(APP.0, rotating).await;

@@ -248,8 +248,12 @@ impl Server {
 
     /// Gives a resource of the root workspace other scopes.
     pub async fn update_resource(&self, uri: &str, scopes: &str) {
+        self.set_resource(uri, ResourceSettings { scopes: Scopes::parse(scopes).unwrap(), ..Default::default() }).await;
+    }
+
+    /// Gives a resource of the root workspace other settings.
+    pub async fn set_resource(&self, uri: &str, settings: ResourceSettings) {
         let resource = self.app.store.find_resource(self.app.root, uri).await.unwrap().unwrap();
-        let settings = ResourceSettings { scopes: Scopes::parse(scopes).unwrap(), ..Default::default() };
         let stamp = self.app.stamp(self.app.root, "test");
         let settings = Edit { from: resource.settings.clone(), to: settings };
         let step = UpdateResource { stamp, id: resource.id, settings, changed: "test".into() };

@@ -64,7 +64,7 @@ fn decode(text: &str) -> Vec<u8> {
 }
 
 /// Header and claims of a token that a key of this set has signed.
-fn verified(token: &str, keys: &Value) -> (Value, Value) {
+pub fn verified(token: &str, keys: &Value) -> (Value, Value) {
     let (signed, signature) = token.rsplit_once('.').unwrap();
     let part = |n| serde_json::from_slice::<Value>(&decode(signed.split('.').nth(n).unwrap())).unwrap();
     let (header, claims) = (part(0), part(1));

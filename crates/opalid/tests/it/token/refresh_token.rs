@@ -7,6 +7,7 @@ use opalid_core::grant::{ENTITLEMENTS_MAX, Entitlement};
 use opalid_core::redirect_uri::{RedirectUri, RedirectUris};
 use opalid_core::request::GrantType;
 use opalid_core::scope::Scopes;
+use opalid_core::token_settings::TokenOverrides;
 use opalid_store::steps::standing::child_of;
 use serde_json::Value;
 
@@ -156,7 +157,10 @@ async fn a_restart_forgets_neither_the_chain_nor_the_grace() {
 async fn a_confidential_client_keeps_its_refresh_token_unless_it_is_set_to_rotate() {
     let server = demo().await;
     let rotating = ("rotating", "ocs_rotating");
-    let settings = ClientSettings { rotate_refresh_tokens: true, ..settings(ClientKind::Confidential) };
+    let settings = ClientSettings {
+        tokens: TokenOverrides { rotate_refresh_tokens: Some(true), ..TokenOverrides::default() },
+        ..settings(ClientKind::Confidential)
+    };
     server.client(rotating.0, Some(rotating.1), settings).await;
     for (client, keeps) in [(WEB, true), (rotating, false)] {
         let first = text(&sign_in(&server, client, "read").await, "refresh_token");
@@ -249,7 +253,10 @@ async fn introspection_shows_the_current_refresh_token_to_its_client_alone() {
     let server = demo().await;
     let rotating = ("rotating", "ocs_rotating");
     let auditor = ("auditor", "ocs_auditor");
-    let settings = ClientSettings { rotate_refresh_tokens: true, ..settings(ClientKind::Confidential) };
+    let settings = ClientSettings {
+        tokens: TokenOverrides { rotate_refresh_tokens: Some(true), ..TokenOverrides::default() },
+        ..settings(ClientKind::Confidential)
+    };
     server.client(rotating.0, Some(rotating.1), settings).await;
     let all = ClientSettings { introspect_tokens: true, ..ClientSettings::default() };
     server.client(auditor.0, Some(auditor.1), all).await;

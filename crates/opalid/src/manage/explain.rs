@@ -1,0 +1,181 @@
+//! Which settings hold for a client's tokens, and why.
+//!
+//! Takes: a client, and the resources that the tokens are for; those it gets by default if none is named.
+//! Gives: each setting with its value, whose it is, and why no other won.
+//! Not here: who wins; see `opalid_core::token_settings`.
+
+use std::sync::Arc;
+
+use opalid_core::client::Client;
+use opalid_core::resource::Resource;
+use opalid_core::token_settings::{AccessTokenFormat, Chosen, Origin, ResourceTerms, Terms};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::clients;
+use super::{ManageError, Operation, Reply};
+
+/// What holds for tokens of a client.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Explanation {
+    /// The client.
+    pub client_id: String,
+    /// What the tokens are for; nothing: the issuer itself.
+    pub resources: Vec<String>,
+    /// Every setting.
+    pub settings: Vec<Explained>,
+}
+
+/// One setting.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Explained {
+    /// Its name, as in a document.
+    pub setting: String,
+    /// What holds.
+    pub value: Value,
+    /// Whose it is: `client NAME`, `resource URI`, `workspace NAME`.
+    pub from: String,
+    /// Why.
+    pub why: String,
+}
+
+pub(super) async fn explain(
+    operation: &Operation<'_>,
+    client_id: &str,
+    asked: &[String],
+) -> Result<Reply, ManageError> {
+    let client = clients::load(operation, client_id).await?;
+    let resources = resources(operation, &client, asked).await?;
+    let terms: Vec<ResourceTerms> = resources.iter().map(|resource| resource.settings.terms()).collect();
+    let workspace = &operation.record.workspace;
+    let terms = Terms { workspace: &workspace.settings.tokens, client: &client.settings.tokens, resources: &terms };
+    let explaining = Explaining { workspace: &workspace.name, client: &client, resources: &resources, terms };
+    let mut settings: Vec<Explained> =
+        terms.each().into_iter().map(|(name, chosen)| explaining.setting(name, chosen)).collect();
+    settings.push(explaining.id_token_alg(operation));
+    let resources = resources.iter().map(|resource| resource.uri.clone()).collect();
+    Ok(Reply::Explained(Box::new(Explanation { client_id: client.client_id.clone(), resources, settings })))
+}
+
+async fn resources(
+    operation: &Operation<'_>,
+    client: &Client,
+    asked: &[String],
+) -> Result<Vec<Arc<Resource>>, ManageError> {
+    let by_default = || {
+        let of_all = operation.record.workspace.settings.default_resource.as_ref();
+        let of_all = of_all.filter(|uri| client.settings.access.contains_key(*uri));
+        client.settings.default_resource.as_ref().or(of_all).into_iter().cloned().collect()
+    };
+    let uris: Vec<String> = if asked.is_empty() { by_default() } else { asked.to_vec() };
+    let mut found = Vec::with_capacity(uris.len());
+    for uri in uris {
+        let resource = operation.app.store.find_resource(operation.workspace(), &uri).await?;
+        found.push(resource.ok_or_else(|| operation.unknown("resource", &uri))?);
+        if !client.settings.access.contains_key(&uri) {
+            let why = format!("client {} has no access to {uri}: it gets no tokens for it", client.client_id);
+            return Err(ManageError::Refused(why));
+        }
+    }
+    Ok(found)
+}
+
+struct Explaining<'a> {
+    workspace: &'a str,
+    client: &'a Client,
+    resources: &'a [Arc<Resource>],
+    terms: Terms<'a>,
+}
+
+impl Explaining<'_> {
+    fn setting(&self, name: &'static str, chosen: Chosen<Value>) -> Explained {
+        let plain = self.said(name, &chosen);
+        match name {
+            "access_token_format" => Explained { why: self.format(plain.why.clone()), ..plain },
+            "access_token_lifetime" => self.lifetime(plain),
+            "rotate_refresh_tokens" if self.client.is_public() => {
+                let why = "refresh tokens of a public client are rotated, whatever is set (RFC 9700 §4.14.2)";
+                Explained { value: true.into(), from: self.of(Origin::Client), why: why.into(), ..plain }
+            }
+            "session_idle" => self.session(plain, self.terms.workspace.session_idle.0),
+            "session_absolute" => self.session(plain, self.terms.workspace.session_absolute.0),
+            _ => plain,
+        }
+    }
+
+    fn said(&self, name: &str, chosen: &Chosen<Value>) -> Explained {
+        let several = self.resources.len() > 1;
+        let why = match chosen.origin {
+            Origin::Client => "the client sets it, and a client's own comes first",
+            Origin::Resource(_) if several => "the client sets nothing; of several resources the strictest",
+            Origin::Resource(_) => "the client sets nothing, the resource does",
+            Origin::Workspace if several => "the client sets nothing, and no resource says anything stricter",
+            Origin::Workspace if self.resources.is_empty() => "the client sets nothing",
+            Origin::Workspace => "neither client nor resource sets it",
+        };
+        let (setting, from) = (name.to_owned(), self.of(chosen.origin));
+        Explained { setting, value: chosen.value.clone(), from, why: why.into() }
+    }
+
+    fn of(&self, origin: Origin) -> String {
+        match origin {
+            Origin::Client => format!("client {}", self.client.client_id),
+            Origin::Resource(at) => {
+                self.resources.get(at).map_or_else(String::new, |resource| format!("resource {}", resource.uri))
+            }
+            Origin::Workspace => format!("workspace {}", self.workspace),
+        }
+    }
+
+    fn format(&self, why: String) -> String {
+        let says =
+            |terms: &ResourceTerms| terms.says.access_token_format.unwrap_or(self.terms.workspace.access_token_format);
+        let mut formats = self.terms.resources.iter().map(says);
+        let first = formats.next();
+        if self.terms.client.access_token_format.is_none() && formats.any(|format| Some(format) != first) {
+            return "the resources disagree: then it is opaque".into();
+        }
+        let jwt = self.terms.access_token_format().value == AccessTokenFormat::Jwt;
+        if jwt && self.resources.len() > 1 {
+            return format!("{why}; opaque all the same where one list of scopes would say too much of one resource");
+        }
+        why
+    }
+
+    fn lifetime(&self, plain: Explained) -> Explained {
+        let format = self.terms.access_token_format().value;
+        let (own, capped) = (self.terms.access_token_lifetime(), self.terms.valid_for(format));
+        if own == capped {
+            return plain;
+        }
+        let why = format!(
+            "{} of {} is too long for a JWT there: its server does not introspect JWTs (introspects_jwts), and accepts \
+             a revoked one for so long (offline_window)",
+            own.value.0, plain.from
+        );
+        Explained { value: capped.value.0.into(), from: self.of(capped.origin), why, ..plain }
+    }
+
+    /// A session belongs to its workspace: others can only want a fresher one.
+    fn session(&self, plain: Explained, workspace: u32) -> Explained {
+        if plain.value.as_u64().is_none_or(|value| value <= u64::from(workspace)) {
+            return plain;
+        }
+        let why = format!("{} is more than the workspace's sessions last", plain.value);
+        Explained { value: workspace.into(), from: self.of(Origin::Workspace), why, ..plain }
+    }
+
+    fn id_token_alg(&self, operation: &Operation<'_>) -> Explained {
+        let workspace = operation.record.workspace.settings.id_token_signing_alg;
+        let own = self.client.settings.id_token_signed_response_alg;
+        let (origin, why) = match own {
+            Some(_) => (Origin::Client, "the client's id_token_signed_response_alg"),
+            None => (Origin::Workspace, "the client sets no id_token_signed_response_alg"),
+        };
+        let value = own.unwrap_or(workspace).wire_name().into();
+        Explained { setting: "id_token_signing_alg".into(), value, from: self.of(origin), why: why.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests;

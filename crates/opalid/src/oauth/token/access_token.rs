@@ -1,0 +1,80 @@
+//! The access token: a sealed reference, or a JWT (RFC 9068) where the settings say so.
+//!
+//! Takes: the grant that it hangs from, and what it may do today.
+//! Gives: the token, and how long it lives.
+//! Holds: a JWT says what it may do today and not a name more at any of its audiences; where one list of scopes cannot
+//! say that of several resources (RFC 9068 §5), the token is opaque.
+
+use opalid_core::client::Client;
+use opalid_core::error::OAuthError;
+use opalid_core::grant::{Authentication, EntitlementNo, Grant};
+use opalid_core::jwt::{AccessTokenClaims, Audience, TYP_ACCESS_TOKEN};
+use opalid_core::time::Seconds;
+use opalid_core::token::{Access, AccessJwt, Jti, Sealed};
+use opalid_core::token_settings::{AccessTokenFormat, Terms};
+
+use super::mint::{self, Today};
+use crate::http::call::Call;
+use crate::metrics::Minted;
+use crate::presented;
+use crate::random;
+
+/// What a token is made of.
+pub struct AccessTokenWish<'a> {
+    /// What it hangs from.
+    pub grant: &'a Grant,
+    /// Which of the grant's entitlements it carries.
+    pub number: EntitlementNo,
+    /// What of that is allowed today.
+    pub today: &'a Today,
+    /// How the person was authenticated.
+    pub authentication: Option<&'a Authentication>,
+}
+
+/// Makes one; gives it with how long it lives.
+pub fn make(
+    call: &Call<'_>,
+    client: &Client,
+    wish: &AccessTokenWish<'_>,
+    terms: &Terms<'_>,
+) -> Result<(String, Seconds), OAuthError> {
+    let jwt = (terms.access_token_format().value == AccessTokenFormat::Jwt).then(|| said(call, wish)).flatten();
+    let format = if jwt.is_some() { AccessTokenFormat::Jwt } else { AccessTokenFormat::Opaque };
+    let valid_for = terms.valid_for(format).value;
+    let sealed = Sealed {
+        grant: wish.grant.id,
+        guard: wish.grant.guard,
+        entitlement: wish.number,
+        epoch: wish.grant.epoch,
+        issued_at: call.now,
+        expires_at: call.now.plus(valid_for),
+        confirmation: None,
+    };
+    let nonce = Jti(random::bytes());
+    call.app.metrics.minted.count(Minted::Access);
+    let Some(audience) = jwt else { return Ok((call.issuer.sealer.seal::<Access>(&sealed, nonce), valid_for)) };
+    let subject = wish.grant.user().map(|user| user.to_string());
+    let claims = AccessTokenClaims {
+        iss: call.issuer.url.clone(),
+        sub: subject.unwrap_or_else(|| client.client_id.clone()),
+        aud: audience,
+        client_id: client.client_id.clone(),
+        exp: sealed.expires_at,
+        iat: sealed.issued_at,
+        jti: call.issuer.sealer.seal::<AccessJwt>(&sealed, nonce),
+        scope: wish.today.entitlement.scope(),
+        auth_time: wish.authentication.map(|how| how.auth_time),
+        acr: wish.authentication.map(|how| how.acr.clone()),
+        amr: wish.authentication.map(|how| how.amr.clone()).unwrap_or_default(),
+    };
+    let algorithm = terms.access_token_signing_alg().value;
+    Ok((mint::sign(call, algorithm, TYP_ACCESS_TOKEN, &claims)?, valid_for))
+}
+
+/// The audience of a JWT that can say what it may do; `None` where it would say more.
+fn said(call: &Call<'_>, wish: &AccessTokenWish<'_>) -> Option<Audience> {
+    let uris: Vec<&str> = wish.today.resources.iter().map(|resource| resource.uri.as_str()).collect();
+    let scope = wish.today.entitlement.scope();
+    let exact = presented::carries_no_more((&scope, &uris), &call.issuer.url, wish.today);
+    exact.then(|| Audience::new(uris.into_iter().map(str::to_owned).collect(), &call.issuer.url))
+}
