@@ -63,6 +63,9 @@ pub struct ClientSettings {
     /// The signing algorithm of its ID tokens; the workspace's if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id_token_signed_response_alg: Option<crate::jwt::SigningAlgorithm>,
+    /// The signing algorithm of introspection answers that it asks to have signed (RFC 9701); RS256 if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub introspection_signed_response_alg: Option<crate::jwt::SigningAlgorithm>,
     /// Its home page, for consent pages and for the way back to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_uri: Option<String>,

@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 pub use authorize::{AuthorizeForm, AuthorizeRequest, ReplyTo};
 pub use logout::LogoutRequest;
 pub use token::{
-    AuthorizationCodeRequest, ClientCredentialsRequest, IntrospectionRequest, RefreshTokenRequest, RevocationRequest,
-    TokenRequest,
+    AskedAbout, AuthorizationCodeRequest, ClientCredentialsRequest, IntrospectionRequest, RefreshTokenRequest,
+    RevocationRequest, TokenRequest,
 };
 
 use crate::error::{ErrorCode, OAuthError};

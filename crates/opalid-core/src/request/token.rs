@@ -91,20 +91,58 @@ pub(super) fn scope(form: &Form<'_>) -> Result<Scopes, OAuthError> {
     Ok(form.one("scope").map(Scopes::parse).transpose()?.unwrap_or_default())
 }
 
-/// RFC 7662 §2.1.
+/// The most tokens that one request may ask about.
+pub const TOKENS_AT_ONCE: usize = 100;
+
+/// Which tokens an introspection asks about.
+#[derive(Debug, PartialEq, Eq)]
+pub enum AskedAbout<'f> {
+    /// One (`token`, RFC 7662 §2.1).
+    One(&'f str),
+    /// Several (`tokens`, ours): a blank between two.
+    Several(Vec<&'f str>),
+}
+
+/// RFC 7662 §2.1, and what we have beside it.
 pub struct IntrospectionRequest<'f> {
-    /// The token, as it came.
-    pub token: &'f str,
-    /// What the caller takes it for.
+    /// The tokens, as they came.
+    pub about: AskedAbout<'f>,
+    /// What the caller takes them for.
     pub hint: Option<TokenTypeHint>,
+    /// Only whether they are active (`minimal`, ours).
+    pub minimal: bool,
 }
 
 impl<'f> IntrospectionRequest<'f> {
     /// Reads the form of an introspection request.
     pub fn parse(form: &'f Form<'_>) -> Result<Self, OAuthError> {
-        let (token, hint) = token_and_hint(form)?;
-        Ok(Self { token, hint })
+        let bad = |description: &'static str| OAuthError::new(ErrorCode::InvalidRequest, description);
+        let about = match (form.one("token"), form.one("tokens")) {
+            (Some(_), Some(_)) => return Err(bad("token and tokens at once: send one of them")),
+            (None, Some(tokens)) => AskedAbout::Several(several(tokens)?),
+            _ => AskedAbout::One(form.required("token")?),
+        };
+        let minimal = match form.one("minimal") {
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(_) => return Err(bad("minimal is true or false")),
+        };
+        let hint = form.one("token_type_hint").and_then(TokenTypeHint::from_wire);
+        Ok(Self { about, hint, minimal })
     }
+}
+
+/// Every answer has the place of its token, so none is dropped and none is empty.
+fn several(tokens: &str) -> Result<Vec<&str>, OAuthError> {
+    let bad = |description: String| OAuthError::new(ErrorCode::InvalidRequest, description);
+    let tokens: Vec<&str> = tokens.split(' ').take(TOKENS_AT_ONCE + 1).collect();
+    if tokens.len() > TOKENS_AT_ONCE {
+        return Err(bad(format!("more than {TOKENS_AT_ONCE} tokens at once")));
+    }
+    if tokens.contains(&"") {
+        return Err(bad("tokens has one blank between two tokens and none at its ends".into()));
+    }
+    Ok(tokens)
 }
 
 /// RFC 7009 §2.1.
@@ -180,15 +218,36 @@ mod tests {
     #[test]
     fn an_unknown_hint_is_no_error() {
         let form = Form::parse(b"token=t&token_type_hint=id_token").unwrap();
-        assert_eq!(
-            IntrospectionRequest::parse(&form).ok().map(|request| (request.token, request.hint)),
-            Some(("t", None))
-        );
+        let request = IntrospectionRequest::parse(&form).ok().unwrap();
+        assert_eq!((request.about, request.hint, request.minimal), (AskedAbout::One("t"), None, false));
         let form = Form::parse(b"token=t&token_type_hint=refresh_token").unwrap();
         assert_eq!(
             RevocationRequest::parse(&form).ok().and_then(|request| request.hint),
             Some(TokenTypeHint::RefreshToken)
         );
+    }
+
+    #[test]
+    fn several_tokens_keep_their_places_and_are_bounded() {
+        let parse = |text: &str| {
+            let form = Form::parse(text.as_bytes()).unwrap();
+            IntrospectionRequest::parse(&form)
+                .map(|request| match request.about {
+                    AskedAbout::One(_) => 1,
+                    AskedAbout::Several(tokens) => tokens.len(),
+                })
+                .map_err(|error| error.wire_description())
+        };
+        assert_eq!(parse("tokens=a+b+a"), Ok(3));
+        assert_eq!(parse("tokens=a&minimal=true"), Ok(1));
+        let many = |count| format!("tokens={}", vec!["a"; count].join("+"));
+        assert_eq!(parse(&many(TOKENS_AT_ONCE)), Ok(TOKENS_AT_ONCE));
+        assert_eq!(parse(&many(TOKENS_AT_ONCE + 1)), Err("more than 100 tokens at once".into()));
+        for bad in ["tokens=a++b", "tokens=+a", "tokens=a+"] {
+            assert!(parse(bad).is_err_and(|words| words.contains("one blank")), "{bad}");
+        }
+        assert!(parse("token=a&tokens=b").is_err_and(|words| words.contains("at once")));
+        assert!(parse("token=a&minimal=yes").is_err_and(|words| words.contains("true or false")));
     }
 
     #[test]

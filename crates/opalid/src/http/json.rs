@@ -76,6 +76,40 @@ impl JsonObject {
     }
 }
 
+/// Objects in a row.
+pub struct JsonArray(Vec<u8>);
+
+impl JsonArray {
+    /// None yet.
+    pub fn begin() -> Self {
+        Self(vec![b'['])
+    }
+
+    /// One more.
+    pub fn object(&mut self, object: JsonObject) {
+        self.next();
+        self.0.extend_from_slice(&object.end());
+    }
+
+    /// One more, as it is to be written.
+    pub fn raw(&mut self, object: &'static str) {
+        self.next();
+        self.0.extend_from_slice(object.as_bytes());
+    }
+
+    /// All of them, the only member of an object.
+    pub fn end(mut self, name: &'static str) -> Vec<u8> {
+        self.0.extend_from_slice(b"]}");
+        [b"{\"", name.as_bytes(), b"\":", &self.0].concat()
+    }
+
+    fn next(&mut self) {
+        if !self.0.ends_with(b"[") {
+            self.0.push(b',');
+        }
+    }
+}
+
 fn write_text(to: &mut Vec<u8>, text: &str) {
     // Without an early end, so that many bytes are looked at in one instruction.
     let escapes = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';

@@ -7,7 +7,7 @@ use http_body_util::Full;
 use opalid_core::error::{ErrorCode, OAuthError};
 use serde::Serialize;
 
-use crate::http::json::JsonObject;
+use crate::http::json::{JsonArray, JsonObject};
 
 /// An answer on its way out.
 pub type Reply = Response<Full<Bytes>>;
@@ -28,6 +28,20 @@ pub fn json(value: &impl Serialize) -> Reply {
 /// 200 with an object that nobody may keep.
 pub fn object(object: JsonObject) -> Reply {
     let mut reply = with_body(StatusCode::OK, "application/json", object.end());
+    no_store(&mut reply);
+    reply
+}
+
+/// 200 with an object that has one list in it, and that nobody may keep.
+pub fn array(name: &'static str, array: JsonArray) -> Reply {
+    let mut reply = with_body(StatusCode::OK, "application/json", array.end(name));
+    no_store(&mut reply);
+    reply
+}
+
+/// 200 with a text that nobody may keep.
+pub fn text(content_type: &'static str, text: String) -> Reply {
+    let mut reply = with_body(StatusCode::OK, content_type, text);
     no_store(&mut reply);
     reply
 }

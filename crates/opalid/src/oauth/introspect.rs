@@ -1,8 +1,10 @@
 //! Introspection (RFC 7662).
 //!
-//! Takes: a token and an authenticated, confidential client.
-//! Gives: what the token is to this caller, or `{"active":false}` without a reason.
+//! Takes: a token, or several, and an authenticated, confidential client.
+//! Gives: what each is to this caller, or `{"active":false}` without a reason; as JSON, or signed (RFC 9701).
 //! Holds: nothing is looked up before the caller is authenticated; an outage is an error, never "inactive".
+
+mod signed;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -12,7 +14,7 @@ use opalid_core::client::Client;
 use opalid_core::error::{ErrorCode, OAuthError};
 use opalid_core::grant::{Ancestor, Entitlement, Grant};
 use opalid_core::refresh::{Presentation, Presented};
-use opalid_core::request::{GrantType, IntrospectionRequest, TokenTypeHint};
+use opalid_core::request::{AskedAbout, GrantType, IntrospectionRequest, TokenTypeHint};
 use opalid_core::scope::Scopes;
 use opalid_core::time::UnixTime;
 use opalid_core::token::{PresentedToken, Refresh};
@@ -21,7 +23,7 @@ use opalid_store::steps::refresh::FindChain;
 
 use crate::http::call::Call;
 use crate::http::client_auth::{self, AuthenticatedClient};
-use crate::http::json::JsonObject;
+use crate::http::json::{JsonArray, JsonObject};
 use crate::http::reply::{self, Reply};
 use crate::metrics::Introspected;
 use crate::presented::AccessToken;
@@ -29,17 +31,82 @@ use crate::presented::AccessToken;
 /// POST /introspect.
 pub async fn endpoint(call: &Call<'_>) -> Reply {
     match answer(call).await {
-        Ok(Verdict::Active(reply)) => {
-            call.app.metrics.introspections.count(Introspected::Active);
-            reply
-        }
-        Ok(Verdict::Inactive(reason)) => {
-            call.app.metrics.introspections.count(reason.into());
-            tracing::debug!(reason = reason.name(), "inactive");
-            reply::with_no_store("application/json", r#"{"active":false}"#)
-        }
+        Ok(reply) => reply,
         Err(error) => reply::oauth_error(&error, &call.issuer.url),
     }
+}
+
+/// What is said of an inactive token, whatever the reason.
+const INACTIVE: &str = r#"{"active":false}"#;
+
+async fn answer(call: &Call<'_>) -> Result<Reply, OAuthError> {
+    let form = call.form()?;
+    let caller = client_auth::authenticate(call, &form).await?;
+    if caller.is_public() {
+        let description = "introspection is for confidential clients: a public one proves nothing";
+        return Err(OAuthError::new(ErrorCode::UnauthorizedClient, description));
+    }
+    let IntrospectionRequest { about, hint, minimal } = IntrospectionRequest::parse(&form)?;
+    let wanted = Wanted { hint, minimal };
+    let signed = signed::is_asked_for(&call.parts.headers);
+    match about {
+        AskedAbout::One(token) if signed => signed::reply(call, &caller, said(call, &caller, token, wanted).await?),
+        AskedAbout::One(token) => Ok(match said(call, &caller, token, wanted).await? {
+            Some(facts) => reply::object(facts),
+            None => reply::with_no_store("application/json", INACTIVE),
+        }),
+        AskedAbout::Several(_) if signed => {
+            let description = "a signed answer is about one token (RFC 9701): send token";
+            Err(OAuthError::new(ErrorCode::InvalidRequest, description))
+        }
+        AskedAbout::Several(tokens) => {
+            let mut answers = JsonArray::begin();
+            for token in tokens {
+                match said(call, &caller, token, wanted).await? {
+                    Some(facts) => answers.object(facts),
+                    None => answers.raw(INACTIVE),
+                }
+            }
+            Ok(reply::array("tokens", answers))
+        }
+    }
+}
+
+/// How a token is looked at.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    /// What the caller takes it for.
+    hint: Option<TokenTypeHint>,
+    /// Only whether it is active.
+    minimal: bool,
+}
+
+/// What a token is to this caller; `None` if inactive.
+async fn said(
+    call: &Call<'_>,
+    caller: &AuthenticatedClient,
+    token: &str,
+    wanted: Wanted,
+) -> Result<Option<JsonObject>, OAuthError> {
+    // A hint may be wrong (§2.1); the token itself says of which kind it is.
+    let presented = PresentedToken::new(token);
+    let verdict = if presented.looks_like::<Refresh>() {
+        Box::pin(refresh_token(call, caller, presented, wanted)).await
+    } else {
+        access_token(call, caller, token, wanted).await
+    };
+    let introspections = &call.app.metrics.introspections;
+    Ok(match verdict.map_err(|error| reply::outage(&error))? {
+        Verdict::Active(facts) => {
+            introspections.count(Introspected::Active);
+            Some(facts)
+        }
+        Verdict::Inactive(reason) => {
+            introspections.count(reason.into());
+            tracing::debug!(reason = reason.name(), "inactive");
+            None
+        }
+    })
 }
 
 /// One audience is a text, several are a list (RFC 7519 §4.1.3).
@@ -51,29 +118,12 @@ enum Audience<'a> {
     Several(Vec<&'a str>),
 }
 
-async fn answer(call: &Call<'_>) -> Result<Verdict<Reply>, OAuthError> {
-    let form = call.form()?;
-    let caller = client_auth::authenticate(call, &form).await?;
-    if caller.is_public() {
-        let description = "introspection is for confidential clients: a public one proves nothing";
-        return Err(OAuthError::new(ErrorCode::UnauthorizedClient, description));
-    }
-    let request = IntrospectionRequest::parse(&form)?;
-    let token = PresentedToken::new(request.token);
-    // A hint may be wrong (§2.1); the token itself says of which kind it is.
-    let verdict = if token.looks_like::<Refresh>() {
-        Box::pin(refresh_token(call, &caller, (token, request.hint))).await
-    } else {
-        access_token(call, &caller, request.token).await
-    };
-    verdict.map_err(|error| reply::outage(&error))
-}
-
 async fn access_token(
     call: &Call<'_>,
     caller: &AuthenticatedClient,
     token: &str,
-) -> Result<Verdict<Reply>, opalid_store::Outage> {
+    wanted: Wanted,
+) -> Result<Verdict<JsonObject>, opalid_store::Outage> {
     let store = &call.app.store;
     let Ok(token) = AccessToken::open(call.issuer, token) else {
         return Ok(Verdict::Inactive(Reason::NotOurs));
@@ -98,6 +148,7 @@ async fn access_token(
         expires_at: token.sealed().expires_at,
         jti: Some(token.jti()),
         token_type: Some("Bearer"),
+        minimal: wanted.minimal,
     };
     facts(call, &client, grant, part, of).await
 }
@@ -118,8 +169,9 @@ async fn client_of(
 async fn refresh_token(
     call: &Call<'_>,
     caller: &AuthenticatedClient,
-    (token, hint): (PresentedToken<'_>, Option<TokenTypeHint>),
-) -> Result<Verdict<Reply>, opalid_store::Outage> {
+    token: PresentedToken<'_>,
+    wanted: Wanted,
+) -> Result<Verdict<JsonObject>, opalid_store::Outage> {
     let store = &call.app.store;
     let workspace = call.issuer.id();
     let Ok(secret) = call.issuer.row_sealer.open_row::<Refresh>(token) else {
@@ -130,7 +182,7 @@ async fn refresh_token(
         return Ok(Verdict::Inactive(Reason::NotOurs));
     };
     // A gateway that looks at `active` alone must not take one for an access token: it says what it looks for.
-    let is_asked_for = caller.settings.introspect_tokens && hint == Some(TokenTypeHint::RefreshToken);
+    let is_asked_for = caller.settings.introspect_tokens && wanted.hint == Some(TokenTypeHint::RefreshToken);
     if row.client != caller.id && !is_asked_for {
         return Ok(Verdict::Inactive(Reason::NotForCaller));
     }
@@ -167,6 +219,7 @@ async fn refresh_token(
         expires_at: row.chain.ends_at(limits.idle),
         jti: None,
         token_type: None,
+        minimal: wanted.minimal,
     };
     facts(call, &client, grant, part, of).await
 }
@@ -178,6 +231,8 @@ struct About {
     jti: Option<String>,
     /// None for a refresh token: what checks for `Bearer` must not take one for an access token.
     token_type: Option<&'static str>,
+    /// Only whether it is active.
+    minimal: bool,
 }
 
 async fn facts(
@@ -186,7 +241,12 @@ async fn facts(
     grant: &Grant,
     (scope, aud): (Cow<'_, Scopes>, Audience<'_>),
     of: About,
-) -> Result<Verdict<Reply>, opalid_store::Outage> {
+) -> Result<Verdict<JsonObject>, opalid_store::Outage> {
+    if of.minimal {
+        let mut facts = JsonObject::begin();
+        facts.is("active");
+        return Ok(Verdict::Active(facts));
+    }
     let user = match grant.user() {
         Some(id) => call.app.store.find_user(call.issuer.id(), id).await?,
         None => None,
@@ -209,7 +269,7 @@ async fn facts(
     facts.number("exp", of.expires_at.0).number("iat", of.issued_at.0).number("nbf", of.issued_at.0);
     facts.text_if("jti", of.jti.as_deref()).text_if("token_type", of.token_type);
     facts.text_if("username", user.as_deref().map(|user| user.username.as_str()));
-    Ok(Verdict::Active(reply::object(facts)))
+    Ok(Verdict::Active(facts))
 }
 
 /// What the caller may see: all of a token issued to it or if it may introspect everything; else the part

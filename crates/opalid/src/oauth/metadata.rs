@@ -32,6 +32,7 @@ struct Metadata<'a> {
     code_challenge_methods_supported: [&'static str; 1],
     subject_types_supported: [&'static str; 1],
     id_token_signing_alg_values_supported: Vec<&'static str>,
+    introspection_signing_alg_values_supported: Vec<&'static str>,
     prompt_values_supported: Vec<&'static str>,
     claim_types_supported: [&'static str; 1],
     claims_supported: Vec<&'static str>,
@@ -49,6 +50,7 @@ pub fn endpoint(call: &Call<'_>) -> Reply {
         let fits = |method: &&ClientAuthMethod| all || **method != ClientAuthMethod::None;
         ClientAuthMethod::ALL.iter().filter(fits).map(|method| method.wire_name()).collect()
     };
+    let algorithms = || SigningAlgorithm::ALL.iter().map(|alg| alg.wire_name()).collect();
     let own_claims = ["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash"];
     reply::public_json(&Metadata {
         issuer,
@@ -68,7 +70,8 @@ pub fn endpoint(call: &Call<'_>) -> Reply {
         revocation_endpoint_auth_methods_supported: auth_methods(true),
         code_challenge_methods_supported: [CHALLENGE_METHOD],
         subject_types_supported: ["public"],
-        id_token_signing_alg_values_supported: SigningAlgorithm::ALL.iter().map(|alg| alg.wire_name()).collect(),
+        id_token_signing_alg_values_supported: algorithms(),
+        introspection_signing_alg_values_supported: algorithms(),
         prompt_values_supported: Prompt::ALL.iter().map(|prompt| prompt.wire_name()).collect(),
         claim_types_supported: ["normal"],
         claims_supported: [&own_claims[..], StandardClaims::PROFILE, StandardClaims::EMAIL].concat(),

@@ -659,6 +659,7 @@ async fn discovery_has_only_members_that_are_registered_and_all_endpoints_under_
         "revocation_endpoint_auth_methods_supported",
         "introspection_endpoint",
         "introspection_endpoint_auth_methods_supported",
+        "introspection_signing_alg_values_supported",
         "code_challenge_methods_supported",
         "prompt_values_supported",
         "authorization_response_iss_parameter_supported",

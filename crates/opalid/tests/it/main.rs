@@ -18,6 +18,7 @@ mod faults;
 mod guard;
 mod http;
 mod introspect;
+mod introspect_many;
 mod jwks;
 mod logout;
 mod malformed;

@@ -115,7 +115,7 @@ async fn urls_come_from_the_issuer_never_from_the_request() {
     assert_eq!(answer.json(), expected);
 }
 
-/// Every member with its value (OpenID Discovery §3, RFC 8414 §2, RFC 9207 §3, RP-Initiated Logout §2.1).
+/// Every member with its value (OpenID Discovery §3, RFC 8414 §2, RFC 9207 §3, RP-Initiated Logout §2.1, RFC 9701 §7).
 fn whole(issuer: &str) -> Value {
     json!({
         "issuer": issuer,
@@ -136,6 +136,7 @@ fn whole(issuer: &str) -> Value {
         "code_challenge_methods_supported": ["S256"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256", "ES256", "EdDSA"],
+        "introspection_signing_alg_values_supported": ["RS256", "ES256", "EdDSA"],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "claim_types_supported": ["normal"],
         "claims_supported": [

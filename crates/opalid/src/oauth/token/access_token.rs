@@ -13,11 +13,12 @@ use opalid_core::time::Seconds;
 use opalid_core::token::{Access, AccessJwt, Jti, Sealed};
 use opalid_core::token_settings::{AccessTokenFormat, Terms};
 
-use super::mint::{self, Today};
+use super::mint::Today;
 use crate::http::call::Call;
 use crate::metrics::Minted;
 use crate::presented;
 use crate::random;
+use crate::signing;
 
 /// What a token is made of.
 pub struct AccessTokenWish<'a> {
@@ -68,7 +69,7 @@ pub fn make(
         amr: wish.authentication.map(|how| how.amr.clone()).unwrap_or_default(),
     };
     let algorithm = terms.access_token_signing_alg().value;
-    Ok((mint::sign(call, algorithm, TYP_ACCESS_TOKEN, &claims)?, valid_for))
+    Ok((signing::sign(call.issuer, algorithm, TYP_ACCESS_TOKEN, &claims)?, valid_for))
 }
 
 /// The audience of a JWT that can say what it may do; `None` where it would say more.

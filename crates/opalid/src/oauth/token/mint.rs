@@ -9,7 +9,7 @@ use opalid_core::client::Client;
 use opalid_core::error::{ErrorCode, OAuthError};
 use opalid_core::grant::{Authentication, Entitlement, EntitlementNo, Grant};
 use opalid_core::ids::{ResourceId, SessionId, UserId};
-use opalid_core::jwt::{IdTokenClaims, SigningAlgorithm, TYP_JWT, at_hash};
+use opalid_core::jwt::{IdTokenClaims, TYP_JWT, at_hash};
 use opalid_core::resource_uri::ResourceUri;
 use opalid_core::scope::OpenIdScope;
 use opalid_core::time::Seconds;
@@ -17,13 +17,13 @@ use opalid_core::token_settings::{ResourceTerms, Terms};
 use opalid_store::check::Effective;
 use opalid_store::memory::RememberedGrant;
 use opalid_store::steps::evidence::GrantFacts;
-use serde::Serialize;
 
 use crate::http::call::Call;
 use crate::http::json::JsonObject;
 use crate::http::reply;
 use crate::metrics::Minted;
 use crate::oauth::token::access_token::{self, AccessTokenWish};
+use crate::signing;
 
 /// What a grant type decided.
 pub struct Minting {
@@ -171,18 +171,5 @@ fn sign_id_token(
         at_hash: Some(at_hash(algorithm, access_token)),
     };
     call.app.metrics.minted.count(Minted::Id);
-    sign(call, algorithm, TYP_JWT, &claims)
-}
-
-/// Signs claims under the current key of an algorithm.
-pub(super) fn sign(
-    call: &Call<'_>,
-    algorithm: SigningAlgorithm,
-    typ: &str,
-    claims: &impl Serialize,
-) -> Result<String, OAuthError> {
-    let cannot = |cause: String| OAuthError::new(ErrorCode::ServerError, "the token cannot be signed").because(cause);
-    let key =
-        call.issuer.signing_key(algorithm).ok_or_else(|| cannot(format!("no key for {}", algorithm.wire_name())))?;
-    key.sign(typ, claims).map_err(|error| cannot(error.to_string()))
+    signing::sign(call.issuer, algorithm, TYP_JWT, &claims)
 }

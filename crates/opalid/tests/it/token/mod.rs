@@ -3,7 +3,7 @@
 mod authorization_code;
 mod client_authentication;
 mod client_credentials;
-mod id_token;
+pub mod id_token;
 mod jwt;
 mod malformed;
 mod refresh_token;

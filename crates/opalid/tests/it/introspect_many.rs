@@ -1,0 +1,128 @@
+//! `/introspect`: many tokens in one request, minimal answers, signed ones (RFC 9701).
+
+use opalid_core::client::ClientSettings;
+use opalid_core::jwt::SigningAlgorithm;
+use serde_json::json;
+
+use crate::support::http::{Answer, basic, encode};
+use crate::support::server::START;
+use crate::support::{FORM, Server, machine, serving};
+use crate::token::id_token::verified;
+
+const A: &str = "https://a.example/";
+const B: &str = "https://b.example/";
+const MACHINE: (&str, &str) = ("machine", "ocs_machine");
+const API_A: (&str, &str) = ("api-a", "ocs_api-a");
+const TYPE: &str = "application/token-introspection+jwt";
+
+async fn server() -> Server {
+    let server = Server::empty().await;
+    server.resource(A, "read").await;
+    server.resource(B, "audit").await;
+    server.client(MACHINE.0, Some(MACHINE.1), machine(&[(A, "read"), (B, "audit")])).await;
+    server.client(API_A.0, Some(API_A.1), serving(&[A])).await;
+    server
+}
+
+async fn ask(server: &Server, fields: &[(&str, &str)]) -> Answer {
+    server.form_post_as(API_A, "/introspect", fields).await
+}
+
+async fn ask_accepting(server: &Server, accept: &str, fields: &[(&str, &str)]) -> Answer {
+    let headers = [("authorization", &*basic(API_A)), FORM, ("accept", accept)];
+    server.request("POST", "/introspect", &headers, encode(fields).as_bytes()).await
+}
+
+#[tokio::test]
+async fn many_tokens_are_answered_in_their_order_and_each_as_if_alone() {
+    let server = server().await;
+    let (one, other) = (server.token_of(MACHINE).await, server.token_of(MACHINE).await);
+    let form = [crate::support::CLIENT_CREDENTIALS, ("resource", B)];
+    let for_b = server.form_post_as(MACHINE, "/token", &form).await.field("access_token");
+    assert_eq!(server.form_post_as(MACHINE, "/revoke", &[("token", &other)]).await.status, 200);
+    let tokens = format!("{one} rubbish {other} {for_b} {one}");
+    let answer = ask(&server, &[("tokens", &tokens)]).await;
+    assert_eq!((answer.status, answer.header("cache-control")), (200, Some("no-store")));
+    let alone = ask(&server, &[("token", &one)]).await.json();
+    assert_eq!(alone["active"], true);
+    let inactive = json!({"active": false});
+    assert_eq!(answer.json(), json!({"tokens": [alone, inactive, inactive, inactive, alone]}));
+}
+
+#[tokio::test]
+async fn a_minimal_answer_says_whether_and_nothing_else() {
+    let server = server().await;
+    let token = server.token_of(MACHINE).await;
+    let minimal = ask(&server, &[("token", &token), ("minimal", "true")]).await;
+    assert_eq!(minimal.seen(), r#"200 {"active":true}"#);
+    let both = ask(&server, &[("tokens", &format!("{token} x")), ("minimal", "true")]).await;
+    assert_eq!(both.seen(), r#"200 {"tokens":[{"active":true},{"active":false}]}"#);
+    let stranger = server.form_post_as(MACHINE, "/introspect", &[("token", "x"), ("minimal", "true")]).await;
+    assert_eq!(stranger.seen(), r#"200 {"active":false}"#);
+    let whole = ask(&server, &[("token", &token), ("minimal", "false")]).await.json();
+    assert_eq!(whole["scope"], "read");
+}
+
+#[tokio::test]
+async fn what_asks_for_nothing_or_for_too_much_is_refused() {
+    let server = server().await;
+    let many = vec!["x"; 101].join(" ");
+    for fields in [
+        &[("token", "a"), ("tokens", "b")][..],
+        &[("tokens", "a  b")],
+        &[("tokens", &many)],
+        &[("tokens", "")],
+        &[("token", "a"), ("minimal", "yes")],
+        &[("tokens", "a"), ("tokens", "b")],
+    ] {
+        let answer = ask(&server, fields).await;
+        assert_eq!((answer.status, answer.field("error").as_str()), (400, "invalid_request"), "{fields:?}");
+    }
+    let nobody = server.form_post("/introspect", &[("tokens", "a b")]).await;
+    assert_eq!(nobody.status, 401, "who asks comes first");
+}
+
+#[tokio::test]
+async fn a_signed_answer_is_for_its_caller_alone_and_says_what_the_plain_one_says() {
+    let server = server().await;
+    let token = server.token_of(MACHINE).await;
+    let plain = ask(&server, &[("token", &token)]).await.json();
+    let keys = server.get("/jwks").await.json();
+    for (accept, fields, expected) in [
+        (TYPE, [("token", token.as_str())], plain),
+        (
+            "application/json;q=0.5, Application/Token-Introspection+JWT ; q=0.9",
+            [("token", "x")],
+            json!({"active": false}),
+        ),
+    ] {
+        let answer = ask_accepting(&server, accept, &fields).await;
+        assert_eq!((answer.status, answer.header("content-type")), (200, Some(TYPE)));
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        let (header, claims) = verified(std::str::from_utf8(&answer.body).unwrap(), &keys);
+        assert_eq!((&header["typ"], &header["alg"]), (&json!("token-introspection+jwt"), &json!("RS256")));
+        let whole = json!({
+            "iss": server.issuer, "aud": "api-a", "iat": START.0, "token_introspection": expected,
+        });
+        assert_eq!(claims, whole);
+    }
+    for plain in ["application/json", "*/*", "application/token-introspection+jwt;q=0", "application/jwt"] {
+        let answer = ask_accepting(&server, plain, &[("token", "x")]).await;
+        assert_eq!(answer.seen(), r#"200 {"active":false}"#, "{plain}");
+    }
+    let several = ask_accepting(&server, TYPE, &[("tokens", "x y")]).await;
+    assert_eq!((several.status, several.field("error").as_str()), (400, "invalid_request"));
+}
+
+#[tokio::test]
+async fn a_signed_answer_has_the_algorithm_that_its_caller_is_declared_with_and_passes_for_no_token() {
+    let server = server().await;
+    let alg = SigningAlgorithm::Es256;
+    let settings = ClientSettings { introspection_signed_response_alg: Some(alg), ..serving(&[A]) };
+    server.update_client(API_A.0, settings).await;
+    let token = server.token_of(MACHINE).await;
+    let answer = ask_accepting(&server, TYPE, &[("token", &token)]).await;
+    let jwt = std::str::from_utf8(&answer.body).unwrap().to_owned();
+    assert_eq!(verified(&jwt, &server.get("/jwks").await.json()).0["alg"], "ES256");
+    assert!(!server.is_active(API_A, &jwt).await && !server.knows(&jwt).await);
+}
