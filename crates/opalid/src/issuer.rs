@@ -183,8 +183,7 @@ pub fn first_keys(workspace: WorkspaceId, master: &MasterKey) -> anyhow::Result<
     let mut keys = Vec::new();
     for purpose in KeyPurpose::ALL {
         if *purpose == KeyPurpose::Signing {
-            for (number, algorithm) in (1..).zip(SigningAlgorithm::ALL) {
-                let pkcs8 = SigningKey::generate(*algorithm)?;
+            for (number, (algorithm, pkcs8)) in (1..).zip(signing_keys()?) {
                 keys.push(wrap_key(workspace, master, (*purpose, number, algorithm.wire_name()), &pkcs8)?);
             }
         } else {
@@ -193,6 +192,19 @@ pub fn first_keys(workspace: WorkspaceId, master: &MasterKey) -> anyhow::Result<
         }
     }
     Ok(keys)
+}
+
+/// One key per algorithm, all made at the same time: two of them are RSA keys, and each of those is a matter of luck.
+fn signing_keys() -> anyhow::Result<Vec<(SigningAlgorithm, Zeroizing<Vec<u8>>)>> {
+    std::thread::scope(|scope| {
+        let make = |algorithm: &SigningAlgorithm| {
+            let algorithm = *algorithm;
+            scope.spawn(move || anyhow::Ok((algorithm, SigningKey::generate(algorithm)?)))
+        };
+        let making: Vec<_> = SigningAlgorithm::ALL.iter().map(make).collect();
+        let died = |_| anyhow::anyhow!("a thread that makes a signing key died");
+        making.into_iter().map(|thread| thread.join().map_err(died)?).collect()
+    })
 }
 
 fn wrap_key(

@@ -49,7 +49,8 @@ pub struct IdTokenClaims {
 /// Authlib, which knows no hash for EdDSA, checks none.
 pub fn at_hash(algorithm: SigningAlgorithm, access_token: &str) -> String {
     let function = match algorithm {
-        SigningAlgorithm::Rs256 | SigningAlgorithm::Es256 => &digest::SHA256,
+        SigningAlgorithm::Rs256 | SigningAlgorithm::Ps256 | SigningAlgorithm::Es256 => &digest::SHA256,
+        SigningAlgorithm::Es384 => &digest::SHA384,
         SigningAlgorithm::EdDsa => &digest::SHA512,
     };
     let hash = digest::digest(function, access_token.as_bytes());
@@ -145,10 +146,12 @@ mod tests {
 
     #[test]
     fn at_hash_uses_the_hash_function_of_the_algorithm() {
-        // OpenID Core, appendix A.3; the same text under SHA-512 computed with another library.
+        // OpenID Core, appendix A.3; the same text under SHA-384 and SHA-512 computed with another library.
         let access_token = "jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y";
-        assert_eq!(at_hash(SigningAlgorithm::Rs256, access_token), "77QmUPtjPfzWtF2AnpK9RQ");
-        assert_eq!(at_hash(SigningAlgorithm::Es256, access_token), "77QmUPtjPfzWtF2AnpK9RQ");
+        for algorithm in [SigningAlgorithm::Rs256, SigningAlgorithm::Ps256, SigningAlgorithm::Es256] {
+            assert_eq!(at_hash(algorithm, access_token), "77QmUPtjPfzWtF2AnpK9RQ");
+        }
+        assert_eq!(at_hash(SigningAlgorithm::Es384, access_token), "jtAeDp945y1dDqU3nkIVGNZP1HjH_MFs");
         assert_eq!(at_hash(SigningAlgorithm::EdDsa, access_token), "q7nS86GgvvFaZkzALLWqJYaJIKw2wCDAVfCAsm5CrBM");
     }
 }

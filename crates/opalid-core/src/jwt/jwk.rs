@@ -62,6 +62,9 @@ pub enum Curve {
     /// NIST P-256, for ES256.
     #[serde(rename = "P-256")]
     P256,
+    /// NIST P-384, for ES384.
+    #[serde(rename = "P-384")]
+    P384,
     /// Ed25519, for EdDSA.
     Ed25519,
 }
@@ -70,6 +73,7 @@ impl Curve {
     const fn wire_name(self) -> &'static str {
         match self {
             Self::P256 => "P-256",
+            Self::P384 => "P-384",
             Self::Ed25519 => "Ed25519",
         }
     }

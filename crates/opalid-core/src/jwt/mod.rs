@@ -26,27 +26,33 @@ pub use verify::{JwsRefused, MAX_JWS_LENGTH, PublicKey, PublicKeys};
 /// The `typ` of an ID token, and of any JWT without a type of its own (RFC 7519 §5.1).
 pub const TYP_JWT: &str = "JWT";
 
-/// A signature algorithm (RFC 7518 §3.1, RFC 8037 §3.1).
+/// A signature algorithm (RFC 7518 §3.1, RFC 8037 §3.1). Two of them sign with RSA, each with keys of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "&'static str", try_from = "String")]
 pub enum SigningAlgorithm {
     /// RSASSA-PKCS1-v1_5 with SHA-256, which every client must understand (OpenID Core §15.1).
     Rs256,
+    /// RSASSA-PSS with SHA-256, its mask too, and a salt as long as the hash (RFC 7518 §3.5).
+    Ps256,
     /// ECDSA on P-256 with SHA-256.
     Es256,
+    /// ECDSA on P-384 with SHA-384.
+    Es384,
     /// EdDSA; Ed25519 is the only curve here.
     EdDsa,
 }
 
 impl SigningAlgorithm {
     /// Every algorithm there is.
-    pub const ALL: &[Self] = &[Self::Rs256, Self::Es256, Self::EdDsa];
+    pub const ALL: &[Self] = &[Self::Rs256, Self::Ps256, Self::Es256, Self::Es384, Self::EdDsa];
 
     /// The value of `alg`.
     pub const fn wire_name(self) -> &'static str {
         match self {
             Self::Rs256 => "RS256",
+            Self::Ps256 => "PS256",
             Self::Es256 => "ES256",
+            Self::Es384 => "ES384",
             Self::EdDsa => "EdDSA",
         }
     }
@@ -59,7 +65,7 @@ impl SigningAlgorithm {
 
 /// A text that names no signature algorithm of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("unknown signature algorithm: expected RS256, ES256 or EdDSA")]
+#[error("unknown signature algorithm: expected RS256, PS256, ES256, ES384 or EdDSA")]
 pub struct UnknownAlgorithm;
 
 impl From<SigningAlgorithm> for &'static str {
@@ -117,7 +123,7 @@ mod tests {
             assert_eq!(json, format!("\"{}\"", algorithm.wire_name()));
             assert_eq!(serde_json::from_str::<SigningAlgorithm>(&json).unwrap(), *algorithm);
         }
-        for other in ["none", "None", "", "rs256", "HS256", "RS512", "Ed25519"] {
+        for other in ["none", "None", "", "rs256", "HS256", "RS512", "PS384", "ES512", "Ed25519"] {
             assert_eq!(SigningAlgorithm::from_wire(other), None);
             assert!(serde_json::from_value::<SigningAlgorithm>(other.into()).is_err());
         }

@@ -8,7 +8,10 @@
 //! Not here: `exp`, and whether the subject or session still lives.
 
 use aws_lc_rs::rsa::PublicKeyComponents;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, EcdsaVerificationAlgorithm, ParsedPublicKey,
+    RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256, RsaParameters,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -16,9 +19,6 @@ use super::{Curve, Jwk, JwtError, KeyParameters, SigningAlgorithm, TYP_JWT, deco
 
 /// The longest JWS that is read, in bytes.
 pub const MAX_JWS_LENGTH: usize = 8 * 1024;
-
-/// The coordinate of a P-256 point, and an Ed25519 public key, in bytes.
-const COORDINATE_LENGTH: usize = 32;
 
 /// Why a JWS was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -103,23 +103,33 @@ impl Serialize for PublicKey {
 
 fn parse(jwk: &Jwk) -> Option<ParsedPublicKey> {
     match (jwk.alg, &jwk.parameters) {
-        (SigningAlgorithm::Rs256, KeyParameters::Rsa { n, e }) => {
-            let components = PublicKeyComponents { n: decode(n)?, e: decode(e)? };
-            components.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256).ok()
-        }
+        (SigningAlgorithm::Rs256, KeyParameters::Rsa { n, e }) => rsa(&RSA_PKCS1_2048_8192_SHA256, n, e),
+        (SigningAlgorithm::Ps256, KeyParameters::Rsa { n, e }) => rsa(&RSA_PSS_2048_8192_SHA256, n, e),
         (SigningAlgorithm::Es256, KeyParameters::Ec { crv: Curve::P256, x, y }) => {
-            let point = [vec![4], coordinate(x)?, coordinate(y)?].concat();
-            ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).ok()
+            ecdsa(&ECDSA_P256_SHA256_FIXED, [coordinate(x, 32)?, coordinate(y, 32)?])
+        }
+        (SigningAlgorithm::Es384, KeyParameters::Ec { crv: Curve::P384, x, y }) => {
+            ecdsa(&ECDSA_P384_SHA384_FIXED, [coordinate(x, 48)?, coordinate(y, 48)?])
         }
         (SigningAlgorithm::EdDsa, KeyParameters::Okp { crv: Curve::Ed25519, x }) => {
-            ParsedPublicKey::new(&ED25519, coordinate(x)?).ok()
+            ParsedPublicKey::new(&ED25519, coordinate(x, 32)?).ok()
         }
         _ => None,
     }
 }
 
-fn coordinate(text: &str) -> Option<Vec<u8>> {
-    decode(text).filter(|bytes| bytes.len() == COORDINATE_LENGTH)
+fn rsa(parameters: &'static RsaParameters, n: &str, e: &str) -> Option<ParsedPublicKey> {
+    PublicKeyComponents { n: decode(n)?, e: decode(e)? }.to_parsed_public_key(parameters).ok()
+}
+
+/// The uncompressed point: 4, x, y (SEC 1 §2.3.3).
+fn ecdsa(algorithm: &'static EcdsaVerificationAlgorithm, [x, y]: [Vec<u8>; 2]) -> Option<ParsedPublicKey> {
+    ParsedPublicKey::new(algorithm, [vec![4], x, y].concat()).ok()
+}
+
+/// As long as its field, neither shorter nor longer (RFC 7518 §6.2.1.2), so that a key has one spelling.
+fn coordinate(text: &str, length: usize) -> Option<Vec<u8>> {
+    decode(text).filter(|bytes| bytes.len() == length)
 }
 
 impl PublicKeys {
@@ -162,12 +172,7 @@ mod tests {
     use super::*;
 
     fn signer(algorithm: SigningAlgorithm) -> SigningKey {
-        let pkcs8 = match algorithm {
-            SigningAlgorithm::Rs256 => vectors::rfc7515_a2_pkcs8(),
-            SigningAlgorithm::Es256 => vectors::rfc7515_a3_pkcs8(),
-            SigningAlgorithm::EdDsa => vectors::rfc8037_pkcs8(),
-        };
-        SigningKey::from_pkcs8(algorithm, &pkcs8).unwrap()
+        SigningKey::from_pkcs8(algorithm, &vectors::pkcs8(algorithm)).unwrap()
     }
 
     fn all_keys() -> PublicKeys {
@@ -198,6 +203,38 @@ mod tests {
             assert_eq!(key.verify(&message[1..], &signature), Err(JwsRefused::BadSignature));
             signature[0] ^= 1;
             assert_eq!(key.verify(message, &signature), Err(JwsRefused::BadSignature));
+        }
+    }
+
+    #[test]
+    fn signatures_of_others_under_our_newer_algorithms_verify() {
+        let key = signer(SigningAlgorithm::Ps256).public_key().unwrap();
+        let check = |jws: &str| {
+            let (message, signature) = jws.rsplit_once('.').unwrap();
+            key.verify(message, &decode(signature).unwrap())
+        };
+        assert_eq!(check(vectors::PS256_JWS), Ok(()));
+        for other_parameters in [vectors::PS256_SHORT_SALT_JWS, vectors::PS256_MGF1_SHA1_JWS, vectors::RFC7520_41_JWS] {
+            assert_eq!(check(other_parameters), Err(JwsRefused::BadSignature));
+        }
+        let key = signer(SigningAlgorithm::Es384).public_key().unwrap();
+        let mut signature = decode(vectors::RFC6979_P384_SIGNATURE).unwrap();
+        assert_eq!(key.verify("sample", &signature), Ok(()));
+        assert_eq!(key.verify("Sample", &signature), Err(JwsRefused::BadSignature));
+        signature[95] ^= 1;
+        assert_eq!(key.verify("sample", &signature), Err(JwsRefused::BadSignature));
+    }
+
+    #[test]
+    fn an_rsa_key_verifies_with_the_one_of_its_two_algorithms_that_it_is_for() {
+        for (own, other) in [("RS256", "PS256"), ("PS256", "RS256")] {
+            let [own, other] = [own, other].map(|name| SigningAlgorithm::from_wire(name).unwrap());
+            let twin = SigningKey::from_pkcs8(other, &vectors::pkcs8(own)).unwrap();
+            assert_eq!(twin.kid(), signer(own).kid(), "the same numbers");
+            let jws = twin.sign(TYP_JWT, &json!({ "sub": "alice" })).unwrap();
+            assert_eq!(refusal(&jws), JwsRefused::WrongAlgorithm);
+            let header = format!(r#"{{"alg":"{}","typ":"JWT","kid":"{}"}}"#, own.wire_name(), twin.kid());
+            assert_eq!(refusal(&signed(&twin, &header)), JwsRefused::BadSignature);
         }
     }
 

@@ -1,9 +1,10 @@
 //! ID tokens as a client checks them: the algorithm that was declared, a key that `/jwks` lists, and nothing of ours to
 //! verify them with.
 
-use aws_lc_rs::digest::{self, SHA256, SHA512, digest};
+use aws_lc_rs::digest::{self, SHA256, SHA384, SHA512, digest};
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey,
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256,
+    RsaPublicKeyComponents, UnparsedPublicKey,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -30,8 +31,24 @@ redirect_uris = ["https://app.example/callback"]
 first_party = true
 
 [[workspace.client]]
+client_id = "PS256"
+id_token_signed_response_alg = "PS256"
+secret = { env = "SECRET" }
+grant_types = ["authorization_code", "refresh_token"]
+redirect_uris = ["https://app.example/callback"]
+first_party = true
+
+[[workspace.client]]
 client_id = "ES256"
 id_token_signed_response_alg = "ES256"
+secret = { env = "SECRET" }
+grant_types = ["authorization_code", "refresh_token"]
+redirect_uris = ["https://app.example/callback"]
+first_party = true
+
+[[workspace.client]]
+client_id = "ES384"
+id_token_signed_response_alg = "ES384"
 secret = { env = "SECRET" }
 grant_types = ["authorization_code", "refresh_token"]
 redirect_uris = ["https://app.example/callback"]
@@ -75,13 +92,15 @@ pub fn verified(token: &str, keys: &Value) -> (Value, Value) {
     let member = |name: &str| decode(key[name].as_str().unwrap());
     let (message, signature) = (signed.as_bytes(), decode(signature));
     match (header["alg"].as_str().unwrap(), key["kty"].as_str().unwrap()) {
-        ("RS256", "RSA") => {
+        (alg @ ("RS256" | "PS256"), "RSA") => {
             let components = RsaPublicKeyComponents { n: member("n"), e: member("e") };
-            components.verify(&RSA_PKCS1_2048_8192_SHA256, message, &signature)
+            let rsa = if alg == "RS256" { &RSA_PKCS1_2048_8192_SHA256 } else { &RSA_PSS_2048_8192_SHA256 };
+            components.verify(rsa, message, &signature)
         }
-        ("ES256", "EC") => {
+        (alg @ ("ES256" | "ES384"), "EC") => {
             let point = [vec![4], member("x"), member("y")].concat();
-            UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(message, &signature)
+            let ecdsa = if alg == "ES256" { &ECDSA_P256_SHA256_FIXED } else { &ECDSA_P384_SHA384_FIXED };
+            UnparsedPublicKey::new(ecdsa, point).verify(message, &signature)
         }
         ("EdDSA", "OKP") => UnparsedPublicKey::new(&ED25519, member("x")).verify(message, &signature),
         other => panic!("{other:?}"),
@@ -112,7 +131,8 @@ async fn tokens(server: &Server, browser: &mut Browser, client: &str) -> Answer 
 async fn an_id_token_is_signed_as_its_client_is_declared_and_the_published_key_verifies_it() {
     let (server, mut browser) = (server().await, Browser::new());
     let keys = server.get("/jwks").await.json();
-    for (client, algorithm) in [("RS256", "RS256"), ("ES256", "ES256"), ("EdDSA", "EdDSA"), ("any", "RS256")] {
+    let clients = ["RS256", "PS256", "ES256", "ES384", "EdDSA"].map(|name| (name, name));
+    for (client, algorithm) in clients.into_iter().chain([("any", "RS256")]) {
         let first = tokens(&server, &mut browser, client).await;
         let fields = [("grant_type", "refresh_token"), ("refresh_token", &*first.field("refresh_token"))];
         let refreshed = server.form_post_as((client, SECRET), "/token", &fields).await;
@@ -120,7 +140,11 @@ async fn an_id_token_is_signed_as_its_client_is_declared_and_the_published_key_v
             let (header, claims) = verified(&answer.field("id_token"), &keys);
             assert_eq!((&header["alg"], &header["typ"]), (&json!(algorithm), &json!("JWT")), "{client}");
             assert_eq!((&claims["iss"], &claims["aud"]), (&json!(server.issuer), &json!(client)));
-            let digest = if algorithm == "EdDSA" { &SHA512 } else { &SHA256 };
+            let digest = match algorithm {
+                "EdDSA" => &SHA512,
+                "ES384" => &SHA384,
+                _ => &SHA256,
+            };
             assert_eq!(claims["at_hash"], half(digest, &answer.field("access_token")), "{client}");
         }
         let hint = Ask::new().with("client_id", client).with("prompt", "none");
@@ -132,7 +156,7 @@ async fn an_id_token_is_signed_as_its_client_is_declared_and_the_published_key_v
 async fn the_algorithm_of_a_workspace_is_that_of_clients_which_name_none() {
     let (server, mut browser) = (server().await, Browser::new());
     let keys = server.get("/jwks").await.json();
-    for algorithm in ["EdDSA", "ES256", "RS256"] {
+    for algorithm in ["EdDSA", "ES384", "ES256", "PS256", "RS256"] {
         server.settings(&format!("id_token_signing_alg = \"{algorithm}\"")).await.unwrap();
         for (client, expected) in [("any", algorithm), ("ES256", "ES256"), ("RS256", "RS256")] {
             let answer = tokens(&server, &mut browser, client).await;
@@ -145,12 +169,12 @@ async fn the_algorithm_of_a_workspace_is_that_of_clients_which_name_none() {
 #[tokio::test]
 async fn no_other_algorithm_can_be_declared() {
     let server = server().await;
-    for name in ["none", "HS256", "RS512", "PS256", "rs256", ""] {
+    for name in ["none", "HS256", "RS512", "PS384", "rs256", ""] {
         let refused = server.settings(&format!("id_token_signing_alg = \"{name}\"")).await.unwrap_err();
-        assert!(refused.contains("expected RS256, ES256 or EdDSA"), "{name}: {refused}");
+        assert!(refused.contains("expected RS256, PS256, ES256, ES384 or EdDSA"), "{name}: {refused}");
         let document = DOCUMENT.replace("alg = \"ES256\"", &format!("alg = \"{name}\""));
         let refused = server.try_apply(&document, &[("SECRET", SECRET)]).await.unwrap_err();
-        assert!(refused.contains("expected RS256, ES256 or EdDSA"), "{name}: {refused}");
+        assert!(refused.contains("expected RS256, PS256, ES256, ES384 or EdDSA"), "{name}: {refused}");
     }
 }
 
