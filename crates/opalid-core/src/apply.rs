@@ -17,7 +17,7 @@ pub use check::Problem;
 pub use plan::{Difference, Kind, NewSecret, Plan, PlanOptions, PlannedChange, Target, Verb, deletion, plan};
 pub use secret::{BadClientSecret, CLIENT_SECRET_MIN, NOT_IN_THE_DOCUMENT, SecretSource, check_client_secret};
 
-use crate::claims::StandardClaims;
+use crate::claims::{StandardClaims, wrong_claims};
 use crate::client::ClientSettings;
 use crate::resource::ResourceSettings;
 use crate::workspace::WorkspaceSettings;
@@ -69,7 +69,12 @@ impl TryFrom<AsWritten> for WorkspaceEntry {
     fn try_from(written: AsWritten) -> Result<Self, serde_json::Error> {
         let AsWritten { name, settings, resource, client, user } = written;
         let says = !settings.is_empty();
-        let settings = says.then(|| serde_json::from_value(Value::Object(settings))).transpose()?;
+        let settings: Option<WorkspaceSettings> =
+            says.then(|| serde_json::from_value(Value::Object(settings))).transpose()?;
+        // Here and not with the rest that is wrong, so that whoever reads the document can say on which line.
+        if let Some(wrong) = settings.as_ref().and_then(|settings| wrong_claims(&settings.claims)) {
+            return Err(serde::de::Error::custom(wrong));
+        }
         Ok(Self { name, settings, resources: resource, clients: client, users: user })
     }
 }

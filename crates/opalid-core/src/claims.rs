@@ -4,11 +4,19 @@
 //! Gives: for a set of scopes, what the person has of it, under the names of the wire.
 //! Not here: `sub`, which is always there.
 
+mod attributes;
+mod declared;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::scope::{OpenIdScope, Scopes};
 use crate::time::UnixTime;
+
+pub use attributes::{Attribute, Attributes, wrong_attributes};
+pub use declared::{
+    BadClaim, ClaimPlace, ClaimSource, DeclaredClaim, DeclaredClaims, Known, shown, shows, wrong_claims,
+};
 
 macro_rules! standard_claims {
     ($($(#[$doc:meta])* $name:ident: $kind:ty;)*) => {
@@ -23,6 +31,9 @@ macro_rules! standard_claims {
             /// Whether the address was seen to be this person's; not stated means no.
             #[serde(skip_serializing_if = "std::ops::Not::not")]
             pub email_verified: bool,
+            /// What an operator knows beyond that; shown to nobody unless a claim is declared for it.
+            #[serde(skip_serializing_if = "Attributes::is_empty")]
+            pub attributes: Attributes,
         }
 
         impl StandardClaims {
@@ -30,6 +41,16 @@ macro_rules! standard_claims {
             pub const PROFILE: &[&str] = &[$(stringify!($name),)*];
             /// The claims that `email` opens.
             pub const EMAIL: &[&str] = &["email", "email_verified"];
+
+            /// One of them by its name, if the person has it.
+            pub fn standard(&self, name: &str) -> Option<Value> {
+                match name {
+                    $(stringify!($name) => self.$name.as_ref().and_then(ToClaim::to_claim),)*
+                    "email" => self.email.as_ref().and_then(ToClaim::to_claim),
+                    "email_verified" => self.email.as_ref().map(|_| self.email_verified.into()),
+                    _ => None,
+                }
+            }
 
             fn profile(&self, claims: &mut Map<String, Value>) {
                 $(if let Some(value) = self.$name.as_ref().and_then(ToClaim::to_claim) {
@@ -72,6 +93,11 @@ standard_claims! {
 }
 
 impl StandardClaims {
+    /// The names of all of them.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        Self::PROFILE.iter().chain(Self::EMAIL).copied()
+    }
+
     /// What the person has of the claims that these scopes open. `email` never comes without `email_verified`.
     pub fn for_scopes(&self, scopes: &Scopes) -> Map<String, Value> {
         let mut claims = Map::new();

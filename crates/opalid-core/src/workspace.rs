@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::claims::{DeclaredClaims, wrong_claims};
 use crate::grant::Epoch;
 use crate::ids::WorkspaceId;
 use crate::jwt::SigningAlgorithm;
@@ -24,6 +25,9 @@ pub struct WorkspaceSettings {
     /// The resource a client gets when it names none and has no default of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_resource: Option<String>,
+    /// Claims that it declares.
+    #[serde(skip_serializing_if = "DeclaredClaims::is_empty")]
+    pub claims: DeclaredClaims,
 }
 
 impl Default for WorkspaceSettings {
@@ -34,14 +38,15 @@ impl Default for WorkspaceSettings {
             id_token_signing_alg: SigningAlgorithm::Rs256,
             require_pkce: false,
             default_resource: None,
+            claims: DeclaredClaims::new(),
         }
     }
 }
 
 impl WorkspaceSettings {
     /// What is wrong with them, in words; `None` if nothing.
-    pub fn wrong(&self) -> Option<&'static str> {
-        self.tokens.wrong()
+    pub fn wrong(&self) -> Option<String> {
+        self.tokens.wrong().map(str::to_owned).or_else(|| wrong_claims(&self.claims))
     }
 }
 

@@ -25,6 +25,7 @@ pub mod random;
 pub mod readiness;
 pub mod restore;
 pub mod serve;
+pub mod shown_claims;
 pub mod signing;
 pub mod signing_out;
 pub mod start;

@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::entry::Entry;
 use super::{ClientEntry, Document, ResourceEntry, WorkspaceEntry};
+use crate::claims::wrong_attributes;
 use crate::client::{ClientKind, ClientSettings, check_client_id};
 use crate::request::GrantType;
 use crate::resource_uri::ResourceUri;
@@ -88,6 +89,7 @@ impl<'d> Checker<'d> {
         for user in workspace.users.iter().flatten() {
             self.place = format!("workspace {}, user {}", workspace.name, user.username);
             self.refuse(username_key(&user.username));
+            self.complain(wrong_attributes(&user.claims.attributes));
         }
     }
 

@@ -6,6 +6,7 @@
 //! Not here: whether it still lives.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::{JwsRefused, PublicKeys};
 use crate::scope::Scopes;
@@ -76,6 +77,9 @@ pub struct AccessTokenClaims {
     /// The methods of the authentication (RFC 8176).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub amr: Vec<String>,
+    /// Claims that the workspace declares.
+    #[serde(flatten)]
+    pub declared: Map<String, Value>,
 }
 
 impl PublicKeys {
@@ -108,6 +112,7 @@ mod tests {
             auth_time: None,
             acr: None,
             amr: Vec::new(),
+            declared: Map::new(),
         }
     }
 

@@ -7,6 +7,7 @@
 
 use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::{JwsRefused, PublicKeys, SigningAlgorithm, TYP_JWT, encode};
 use crate::time::UnixTime;
@@ -41,6 +42,9 @@ pub struct IdTokenClaims {
     /// The hash of the access token that was issued with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_hash: Option<String>,
+    /// Claims that the workspace declares.
+    #[serde(flatten)]
+    pub declared: Map<String, Value>,
 }
 
 /// `at_hash`: the left half of the access token's hash, with the hash function of the ID token's `alg` (OpenID Core

@@ -5,6 +5,8 @@
 
 use std::io::Write;
 
+use serde_json::Value;
+
 /// How long an answer is at most, but for few.
 const USUAL: usize = 640;
 
@@ -60,6 +62,16 @@ impl JsonObject {
         self.named(name);
         // Writing to a Vec cannot fail.
         _ = write!(self.0, "{value}");
+        self
+    }
+
+    /// Any value, under a name that may need escaping.
+    pub fn value(&mut self, name: &str, value: &Value) -> &mut Self {
+        self.0.extend_from_slice(if self.0.ends_with(b"{") { b"" } else { b"," });
+        write_text(&mut self.0, name);
+        self.0.push(b':');
+        // Writing to a Vec cannot fail, nor can a value.
+        _ = serde_json::to_writer(&mut self.0, value);
         self
     }
 

@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use opalid_core::alive::{Reason, Verdict};
+use opalid_core::claims::ClaimPlace;
 use opalid_core::client::Client;
 use opalid_core::error::{ErrorCode, OAuthError};
 use opalid_core::grant::{Ancestor, Entitlement, Grant};
@@ -27,6 +28,7 @@ use crate::http::json::{JsonArray, JsonObject};
 use crate::http::reply::{self, Reply};
 use crate::metrics::Introspected;
 use crate::presented::AccessToken;
+use crate::shown_claims;
 
 /// POST /introspect.
 pub async fn endpoint(call: &Call<'_>) -> Reply {
@@ -269,6 +271,10 @@ async fn facts(
     facts.number("exp", of.expires_at.0).number("iat", of.issued_at.0).number("nbf", of.issued_at.0);
     facts.text_if("jti", of.jti.as_deref()).text_if("token_type", of.token_type);
     facts.text_if("username", user.as_deref().map(|user| user.username.as_str()));
+    let about = shown_claims::About { client, user: grant.user(), authentication: None };
+    for (name, value) in shown_claims::at(call, ClaimPlace::Introspection, &scope, about).await? {
+        facts.value(&name, &value);
+    }
     Ok(Verdict::Active(facts))
 }
 

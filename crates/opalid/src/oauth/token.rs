@@ -40,5 +40,5 @@ async fn answer(call: &Call<'_>) -> Result<JsonObject, OAuthError> {
         }
         TokenRequest::RefreshToken(request) => Box::pin(refresh_token::entitle(call, &client, request)).await?,
     };
-    mint::tokens(call, &client, minting)
+    mint::tokens(call, &client, minting).await
 }

@@ -2,6 +2,7 @@
 
 use http::Method;
 use opalid_core::alive::Verdict;
+use opalid_core::claims::ClaimPlace;
 use opalid_core::error::{ErrorCode, OAuthError};
 use opalid_core::scope::OpenIdScope;
 use serde_json::{Map, Value};
@@ -10,6 +11,7 @@ use crate::http::authorization::Authorization;
 use crate::http::call::Call;
 use crate::http::reply::{self, Reply};
 use crate::presented::AccessToken;
+use crate::shown_claims::{self, About};
 
 /// GET and POST /userinfo: the token in the header, or in the form of a POST (RFC 6750 §2).
 pub async fn endpoint(call: &Call<'_>) -> Reply {
@@ -71,6 +73,12 @@ async fn answer(call: &Call<'_>, token: &str) -> Result<Map<String, Value>, OAut
     claims.insert("sub".into(), user.id.to_string().into());
     if scopes.has(OpenIdScope::Profile) && !claims.contains_key("preferred_username") {
         claims.insert("preferred_username".into(), user.username.as_str().into());
+    }
+    if !call.issuer.settings().claims.is_empty() {
+        let client = store.find_client_by_id(workspace, alive.grant.grant.client()).await.map_err(outage)?;
+        let client = client.ok_or_else(invalid)?;
+        let about = About { client: &client, user: Some(user.id), authentication: None };
+        claims.extend(shown_claims::at(call, ClaimPlace::Userinfo, scopes, about).await.map_err(outage)?);
     }
     Ok(claims)
 }

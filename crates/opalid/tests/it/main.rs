@@ -13,6 +13,7 @@ mod backup;
 mod commands;
 mod conformance;
 mod consent;
+mod declared_claims;
 mod events;
 mod faults;
 mod guard;

@@ -101,11 +101,23 @@ fn problem(
         without.remove(*field);
         read(&without).is_ok()
     });
+    let inside = culprit.and_then(|field| {
+        let of_field = entry.get(field)?.as_object()?;
+        of_field.keys().find(|inner| {
+            let mut without = entry.clone();
+            let left = without.get_mut(field).and_then(Value::as_object_mut);
+            left.is_some_and(|left| left.remove(*inner).is_some()) && read(&without).is_ok()
+        })
+    });
     if culprit.is_some_and(|field| field == "secret") && error == NOT_IN_THE_DOCUMENT {
         error += "; or leave it out, and one is drawn";
     }
-    Some(match culprit {
-        None => format!("{}{whose}: {error}", at(place)),
-        Some(field) => format!("{}{whose}: {field}: {error}", at(&[place, &[Key::Field(field)]].concat())),
+    let at = |keys: &[Key<'_>]| at(&[place, keys].concat());
+    Some(match (culprit, inside) {
+        (None, _) => format!("{}{whose}: {error}", at(&[])),
+        (Some(field), None) => format!("{}{whose}: {field}: {error}", at(&[Key::Field(field)])),
+        (Some(field), Some(inner)) => {
+            format!("{}{whose}: {field}.{inner}: {error}", at(&[Key::Field(field), Key::Field(inner)]))
+        }
     })
 }

@@ -212,6 +212,23 @@ nickname = "A"
     );
     assert!(lines[2].starts_with(r#"line 14: workspace "w", user "ada": nickname: unknown field"#), "{told}");
     assert_eq!(lines.len(), 3, "{told}");
+    let claims = r#"
+[[workspace]]
+name = "w"
+[workspace.claims.department]
+from = "attribute.department"
+[workspace.claims.iss]
+value = "x"
+[[workspace]]
+name = "v"
+[workspace.claims.good]
+value = 1
+[workspace.claims.level]
+from = "attribute of the person"
+"#;
+    let told = parse(claims).unwrap_err().to_string();
+    assert!(told.contains(r#"line 6: workspace "w": claims.iss: claims: iss has a meaning of its own"#), "{told}");
+    assert!(told.contains(r#"line 12: workspace "v": claims.level: from is user.username"#), "{told}");
     let json = parse(r#"{"workspace":[{"name":"w","client":[{"client_id":5}]}]}"#).unwrap_err().to_string();
     assert!(json.starts_with(r#"workspace "w", client 5: "#), "{json}");
     let syntax = parse("[[workspace]]\nname = ").unwrap_err().to_string();

@@ -5,19 +5,22 @@
 //! Holds: a JWT says what it may do today and not a name more at any of its audiences; where one list of scopes cannot
 //! say that of several resources (RFC 9068 §5), the token is opaque.
 
+use opalid_core::claims::ClaimPlace;
 use opalid_core::client::Client;
-use opalid_core::error::OAuthError;
+use opalid_core::error::{ErrorCode, OAuthError};
 use opalid_core::grant::{Authentication, EntitlementNo, Grant};
-use opalid_core::jwt::{AccessTokenClaims, Audience, TYP_ACCESS_TOKEN};
+use opalid_core::jwt::{AccessTokenClaims, Audience, MAX_JWS_LENGTH, TYP_ACCESS_TOKEN};
 use opalid_core::time::Seconds;
 use opalid_core::token::{Access, AccessJwt, Jti, Sealed};
 use opalid_core::token_settings::{AccessTokenFormat, Terms};
 
 use super::mint::Today;
 use crate::http::call::Call;
+use crate::http::reply;
 use crate::metrics::Minted;
 use crate::presented;
 use crate::random;
+use crate::shown_claims::{self, About};
 use crate::signing;
 
 /// What a token is made of.
@@ -33,7 +36,7 @@ pub struct AccessTokenWish<'a> {
 }
 
 /// Makes one; gives it with how long it lives.
-pub fn make(
+pub async fn make(
     call: &Call<'_>,
     client: &Client,
     wish: &AccessTokenWish<'_>,
@@ -54,6 +57,9 @@ pub fn make(
     let nonce = Jti(random::bytes());
     call.app.metrics.minted.count(Minted::Access);
     let Some(audience) = jwt else { return Ok((call.issuer.sealer.seal::<Access>(&sealed, nonce), valid_for)) };
+    let scope = wish.today.entitlement.scope();
+    let about = About { client, user: wish.grant.user(), authentication: wish.authentication };
+    let declared = shown_claims::at(call, ClaimPlace::AccessToken, &scope, about).await;
     let subject = wish.grant.user().map(|user| user.to_string());
     let claims = AccessTokenClaims {
         iss: call.issuer.url.clone(),
@@ -63,13 +69,19 @@ pub fn make(
         exp: sealed.expires_at,
         iat: sealed.issued_at,
         jti: call.issuer.sealer.seal::<AccessJwt>(&sealed, nonce),
-        scope: wish.today.entitlement.scope(),
+        scope,
         auth_time: wish.authentication.map(|how| how.auth_time),
         acr: wish.authentication.map(|how| how.acr.clone()),
         amr: wish.authentication.map(|how| how.amr.clone()).unwrap_or_default(),
+        declared: declared.map_err(|error| reply::outage(&error))?,
     };
     let algorithm = terms.access_token_signing_alg().value;
-    Ok((signing::sign(call.issuer, algorithm, TYP_ACCESS_TOKEN, &claims)?, valid_for))
+    let token = signing::sign(call.issuer, algorithm, TYP_ACCESS_TOKEN, &claims)?;
+    if token.len() > MAX_JWS_LENGTH {
+        let cause = format!("{} bytes; the claims that show in access_token are too long", token.len());
+        return Err(OAuthError::new(ErrorCode::ServerError, "this token would be longer than 8 KiB").because(cause));
+    }
+    Ok((token, valid_for))
 }
 
 /// The audience of a JWT that can say what it may do; `None` where it would say more.

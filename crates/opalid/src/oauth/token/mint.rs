@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use opalid_core::claims::ClaimPlace;
 use opalid_core::client::Client;
 use opalid_core::error::{ErrorCode, OAuthError};
 use opalid_core::grant::{Authentication, Entitlement, EntitlementNo, Grant};
@@ -17,12 +18,14 @@ use opalid_core::token_settings::{ResourceTerms, Terms};
 use opalid_store::check::Effective;
 use opalid_store::memory::RememberedGrant;
 use opalid_store::steps::evidence::GrantFacts;
+use serde_json::{Map, Value};
 
 use crate::http::call::Call;
 use crate::http::json::JsonObject;
 use crate::http::reply;
 use crate::metrics::Minted;
 use crate::oauth::token::access_token::{self, AccessTokenWish};
+use crate::shown_claims::{self, About};
 use crate::signing;
 
 /// What a grant type decided.
@@ -129,16 +132,22 @@ impl IdTokenWish {
 }
 
 /// Mints what was decided; gives the answer of the token endpoint (RFC 6749 §5.1).
-pub fn tokens(call: &Call<'_>, client: &Client, minting: Minting) -> Result<JsonObject, OAuthError> {
+pub async fn tokens(call: &Call<'_>, client: &Client, minting: Minting) -> Result<JsonObject, OAuthError> {
     let Minting { grant, number, today, id_token, refresh_token } = minting;
     let resources: Vec<ResourceTerms> = today.resources.iter().map(|resource| resource.settings.terms()).collect();
     let (workspace, own) = (&call.issuer.settings().tokens, &client.settings.tokens);
     let terms = Terms { workspace, client: own, resources: &resources };
     let authentication = id_token.as_ref().map(|wish| &wish.authentication);
     let access = AccessTokenWish { grant: &grant.grant, number, today: &today, authentication };
-    let (access_token, valid_for) = access_token::make(call, client, &access, &terms)?;
+    let (access_token, valid_for) = access_token::make(call, client, &access, &terms).await?;
     let id_token = match id_token.filter(|_| today.entitlement.openid.has(OpenIdScope::OpenId)) {
-        Some(wish) => Some(sign_id_token(call, client, wish, (&access_token, terms.id_token_lifetime().value))?),
+        Some(wish) => {
+            let about = About { client, user: Some(wish.user), authentication: Some(&wish.authentication) };
+            let declared = shown_claims::at(call, ClaimPlace::IdToken, &today.entitlement.openid, about).await;
+            let declared = declared.map_err(|error| reply::outage(&error))?;
+            let beside = Beside { access_token: &access_token, valid_for: terms.id_token_lifetime().value, declared };
+            Some(sign_id_token(call, client, wish, beside)?)
+        }
         None => None,
     };
     let mut tokens = JsonObject::begin();
@@ -148,12 +157,19 @@ pub fn tokens(call: &Call<'_>, client: &Client, minting: Minting) -> Result<Json
     Ok(tokens)
 }
 
+/// What an ID token says beside the sign-in.
+struct Beside<'a> {
+    access_token: &'a str,
+    valid_for: Seconds,
+    declared: Map<String, Value>,
+}
+
 /// An ID token (OpenID Core §2).
 fn sign_id_token(
     call: &Call<'_>,
     client: &Client,
     wish: IdTokenWish,
-    (access_token, valid_for): (&str, Seconds),
+    beside: Beside<'_>,
 ) -> Result<String, OAuthError> {
     let settings = call.issuer.settings();
     let algorithm = client.settings.id_token_signed_response_alg.unwrap_or(settings.id_token_signing_alg);
@@ -161,14 +177,15 @@ fn sign_id_token(
         iss: call.issuer.url.clone(),
         sub: wish.user.to_string(),
         aud: client.client_id.clone(),
-        exp: call.now.plus(valid_for),
+        exp: call.now.plus(beside.valid_for),
         iat: call.now,
         auth_time: wish.authentication.auth_time,
         nonce: wish.nonce,
         acr: Some(wish.authentication.acr),
         amr: wish.authentication.amr,
         sid: wish.session.map(|session| session.to_string()),
-        at_hash: Some(at_hash(algorithm, access_token)),
+        at_hash: Some(at_hash(algorithm, beside.access_token)),
+        declared: beside.declared,
     };
     call.app.metrics.minted.count(Minted::Id);
     signing::sign(call.issuer, algorithm, TYP_JWT, &claims)

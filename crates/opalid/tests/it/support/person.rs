@@ -334,5 +334,6 @@ pub fn whole_profile(name: &str) -> StandardClaims {
         updated_at: Some(UnixTime(1_900_000_000)),
         email: Some(format!("{name}@mail.example")),
         email_verified: true,
+        ..StandardClaims::default()
     }
 }

@@ -1,0 +1,90 @@
+//! What an operator knows of a person beyond the standard claims. Nobody is shown any of it unless a claim is declared.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// One attribute.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Attribute {
+    /// Yes or no.
+    Truth(bool),
+    /// A whole number.
+    Number(i64),
+    /// A text.
+    Text(String),
+    /// Texts.
+    Texts(Vec<String>),
+}
+
+/// All of a person's, by name.
+pub type Attributes = BTreeMap<String, Attribute>;
+
+/// The most attributes of one person, and texts in one list.
+const MOST: usize = 64;
+/// The longest text, in bytes.
+const LONGEST: usize = 1024;
+/// The longest name, in bytes.
+const LONGEST_NAME: usize = 64;
+
+/// What is wrong with them, in words; `None` if nothing.
+pub fn wrong_attributes(attributes: &Attributes) -> Option<String> {
+    if attributes.len() > MOST {
+        return Some(format!("attributes: at most {MOST}"));
+    }
+    attributes.iter().find_map(|(name, value)| Some(format!("attributes: {name}: {}", wrong(name, value)?)))
+}
+
+fn wrong(name: &str, value: &Attribute) -> Option<String> {
+    if !is_attribute_name(name) {
+        return Some(format!("a name has 1 to {LONGEST_NAME} of a-z A-Z 0-9 _ -"));
+    }
+    let texts: &[String] = match value {
+        Attribute::Truth(_) | Attribute::Number(_) => &[],
+        Attribute::Text(text) => std::slice::from_ref(text),
+        Attribute::Texts(texts) => texts,
+    };
+    let fits = texts.len() <= MOST && texts.iter().all(|text| text.len() <= LONGEST);
+    (!fits).then(|| format!("at most {MOST} texts of {LONGEST} bytes each"))
+}
+
+/// Whether a person may have an attribute of this name.
+pub fn is_attribute_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    !name.is_empty() && name.len() <= LONGEST_NAME && name.bytes().all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> Attributes {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn an_attribute_is_a_text_a_number_yes_or_no_or_a_list_of_texts() {
+        let all = r#"{"a":"x","b":7,"c":true,"d":["x","y"]}"#;
+        assert_eq!(serde_json::to_string(&read(all)).unwrap(), all);
+        assert_eq!(wrong_attributes(&read(all)), None);
+        for other in [r#"{"a":null}"#, r#"{"a":{"b":1}}"#, r#"{"a":[1]}"#, r#"{"a":1.5}"#] {
+            assert!(serde_json::from_str::<Attributes>(other).is_err(), "{other}");
+        }
+    }
+
+    #[test]
+    fn names_texts_and_numbers_of_them_are_bounded() {
+        for bad in [
+            r#"{"":"x"}"#.to_owned(),
+            r#"{"a b":"x"}"#.into(),
+            format!(r#"{{"{}":1}}"#, "x".repeat(65)),
+            format!(r#"{{"a":"{}"}}"#, "x".repeat(1025)),
+            serde_json::json!({ "a": vec!["x"; 65] }).to_string(),
+        ] {
+            assert!(wrong_attributes(&read(&bad)).is_some(), "{bad}");
+        }
+        let many = (0..65).map(|n| (format!("a{n}"), Attribute::Number(n))).collect();
+        assert_eq!(wrong_attributes(&many).as_deref(), Some("attributes: at most 64"));
+    }
+}
