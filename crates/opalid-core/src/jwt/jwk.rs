@@ -65,8 +65,13 @@ pub enum Curve {
     /// NIST P-384, for ES384.
     #[serde(rename = "P-384")]
     P384,
+    /// NIST P-521, to agree on keys.
+    #[serde(rename = "P-521")]
+    P521,
     /// Ed25519, for EdDSA.
     Ed25519,
+    /// X25519, to agree on keys.
+    X25519,
 }
 
 impl Curve {
@@ -74,7 +79,9 @@ impl Curve {
         match self {
             Self::P256 => "P-256",
             Self::P384 => "P-384",
+            Self::P521 => "P-521",
             Self::Ed25519 => "Ed25519",
+            Self::X25519 => "X25519",
         }
     }
 }

@@ -1,12 +1,13 @@
-//! JSON Web Tokens (RFC 7519) that we sign, and the reading back of our own.
+//! JSON Web Tokens (RFC 7519) that we sign and encrypt, and the reading back of those we signed.
 //!
 //! Takes: a PKCS#8 key, claims; later a compact JWS (RFC 7515 §3.1) that may be ours.
 //! Gives: a compact JWS; the JWK Set that clients check it with; the claims, once the signature holds.
 //! Holds: an algorithm belongs to a key, never to a token: a key signs and verifies with its own and no other.
-//! Not here: tokens of foreign issuers, encryption, and whether what a token stands for is still alive.
+//! Not here: tokens of foreign issuers, what was encrypted for us, and whether what a token stands for is still alive.
 
 mod access_token;
 mod id_token;
+pub mod jwe;
 mod jwk;
 mod key;
 #[cfg(test)]
@@ -87,6 +88,9 @@ pub enum JwtError {
     /// Not a key of this algorithm, or a damaged one.
     #[error("not a usable {} key", .0.wire_name())]
     KeyRejected(SigningAlgorithm),
+    /// A key that is of another type than this algorithm needs, or that may not be used with it.
+    #[error("the key is not one to encrypt for with {}", .0.wire_name())]
+    UnfitKey(jwe::KeyManagement),
     /// The cryptographic library failed, for want of memory or randomness.
     #[error("the cryptographic library failed")]
     Cryptography,
