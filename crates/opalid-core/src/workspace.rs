@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::grant::Epoch;
 use crate::ids::WorkspaceId;
 use crate::jwt::SigningAlgorithm;
+use crate::resource_uri::one_or_more;
 use crate::time::Seconds;
 
 /// The longest a sealed token may ever live.
@@ -37,9 +38,10 @@ pub struct WorkspaceSettings {
     pub id_token_signing_alg: SigningAlgorithm,
     /// Demand PKCE of every client.
     pub require_pkce: bool,
-    /// The resource a client gets when it names none and has no default of its own.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub default_resource: Option<String>,
+    /// The resources a client gets, of those it may ask for, when it names none and has no defaults of its own. Read from
+    /// a single one too, under the name that this had before.
+    #[serde(alias = "default_resource", deserialize_with = "one_or_more", skip_serializing_if = "Vec::is_empty")]
+    pub default_resources: Vec<String>,
 }
 
 impl Default for WorkspaceSettings {
@@ -56,7 +58,7 @@ impl Default for WorkspaceSettings {
             session_absolute: Seconds(30 * 24 * 3600),
             id_token_signing_alg: SigningAlgorithm::Rs256,
             require_pkce: false,
-            default_resource: None,
+            default_resources: Vec::new(),
         }
     }
 }
