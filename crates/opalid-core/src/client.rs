@@ -10,6 +10,7 @@ use crate::grant::Epoch;
 use crate::ids::{ClientId, WorkspaceId};
 use crate::redirect_uri::{PostLogoutRedirectUris, RedirectUris, ReturnAddress};
 use crate::request::GrantType;
+use crate::resource_uri::one_or_more;
 use crate::scope::Scopes;
 use crate::time::UnixTime;
 use crate::token::SecretDigest;
@@ -45,9 +46,9 @@ pub struct ClientSettings {
     /// Resources it may ask for, each with the scopes it may ask for there.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub access: BTreeMap<String, Scopes>,
-    /// The resource it gets when it names none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub default_resource: Option<String>,
+    /// The resources it gets when it names none. Read from a single one too, under the name that this had before.
+    #[serde(alias = "default_resource", deserialize_with = "one_or_more", skip_serializing_if = "Vec::is_empty")]
+    pub default_resources: Vec<String>,
     /// Resources it serves: it may introspect their tokens.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub serves: Vec<String>,
@@ -123,6 +124,15 @@ impl Client {
     /// own. Else who asks may be another program, and what a person agreed to before is not taken for agreed (RFC 8252 §8.6).
     pub fn is_proved_by(&self, address: &ReturnAddress) -> bool {
         !self.is_public() || address.proves_the_client()
+    }
+
+    /// The resources that it gets where it names none: its own defaults, else those of its workspace that it may ask for.
+    pub fn defaults<'a>(&'a self, of_workspace: &'a [String]) -> Vec<&'a String> {
+        let own = &self.settings.default_resources;
+        if own.is_empty() {
+            return of_workspace.iter().filter(|uri| self.settings.access.contains_key(*uri)).collect();
+        }
+        own.iter().collect()
     }
 
     /// Whether it may use this grant type.
@@ -236,6 +246,24 @@ mod tests {
         for form in ["0197d5a2-6c1e-7b1a-9c51-1f0e6f0a2b3c", "0197D5A26C1E7B1A9C511F0E6F0A2B3C"] {
             assert_eq!(check_client_id(form), Err(BadClientId::LikeASubject), "{form}");
         }
+    }
+
+    #[test]
+    fn default_resources_are_a_list_and_one_under_the_name_from_before_is_still_read() {
+        let read = |json: &str| serde_json::from_str::<ClientSettings>(json).map(|settings| settings.default_resources);
+        for one in
+            [r#"{"default_resource":"urn:a"}"#, r#"{"default_resources":"urn:a"}"#, r#"{"default_resource":["urn:a"]}"#]
+        {
+            assert_eq!(read(one).unwrap(), ["urn:a"], "{one}");
+        }
+        assert_eq!(read(r#"{"default_resources":["urn:b","urn:a"]}"#).unwrap(), ["urn:b", "urn:a"]);
+        assert!(read("{}").unwrap().is_empty() && read(r#"{"default_resources":[]}"#).unwrap().is_empty());
+        assert!(read(r#"{"default_resource":"urn:a","default_resources":["urn:a"]}"#).is_err(), "one name");
+        let wrong = read(r#"{"default_resources":7}"#).unwrap_err().to_string();
+        assert!(wrong.contains("expected a resource or a list of resources"), "{wrong}");
+        let settings = ClientSettings { default_resources: vec!["urn:a".into()], ..ClientSettings::default() };
+        let json = serde_json::to_string(&settings).unwrap();
+        assert!(json.contains(r#""default_resources":["urn:a"]"#), "{json}");
     }
 
     #[test]

@@ -196,13 +196,13 @@ impl Chain {
     }
 }
 
-/// What of a chain's entitlement an access token is to carry.
+/// What of the entitlement of a chain or code an access token is to carry.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wish {
     /// These scopes; all if empty.
     pub scope: Scopes,
-    /// This resource; all if absent.
-    pub resource: Option<ResourceId>,
+    /// These resources; all if empty.
+    pub resources: Vec<ResourceId>,
     /// Those of the scopes that its client may ask for nowhere today.
     pub unknown: Scopes,
 }
@@ -212,8 +212,8 @@ pub struct Wish {
 pub enum NotGranted {
     /// This scope.
     Scope(String),
-    /// The resource.
-    Resource,
+    /// A resource; these were granted.
+    Resource(Vec<ResourceId>),
 }
 
 impl Wish {
@@ -222,11 +222,12 @@ impl Wish {
     /// granted is left out, as it was when the person was asked (OpenID Core §3.1.2.1); but something must be left.
     pub fn of(&self, granted: &Entitlement) -> Result<Entitlement, NotGranted> {
         let mut narrowed = granted.clone();
-        if let Some(asked) = self.resource {
-            narrowed.resources.retain(|(resource, _)| *resource == asked);
-            if narrowed.resources.is_empty() {
-                return Err(NotGranted::Resource);
+        if !self.resources.is_empty() {
+            let known: Vec<ResourceId> = granted.resources.iter().map(|(resource, _)| *resource).collect();
+            if !self.resources.iter().all(|asked| known.contains(asked)) {
+                return Err(NotGranted::Resource(known));
             }
+            narrowed.resources.retain(|(resource, _)| self.resources.contains(resource));
         }
         if self.scope.is_empty() {
             return Ok(narrowed);
@@ -368,18 +369,23 @@ mod tests {
         let [one, two, three] = [1, 2, 3].map(|byte| ResourceId::from_bytes([byte; 16]));
         let granted =
             Entitlement::new(scopes("openid email"), vec![(one, scopes("read write")), (two, scopes("read"))]);
-        let wish = |scope: &str, resource| Wish { scope: scopes(scope), resource, ..Wish::default() }.of(&granted);
-        assert_eq!(wish("", None).unwrap(), granted);
+        let wish = |scope: &str, resources: &[ResourceId]| {
+            Wish { scope: scopes(scope), resources: resources.to_vec(), ..Wish::default() }.of(&granted)
+        };
+        assert_eq!(wish("", &[]).unwrap(), granted);
         let read = Entitlement::new(scopes("openid"), vec![(one, scopes("read")), (two, scopes("read"))]);
-        assert_eq!(wish("read openid", None).unwrap(), read);
+        assert_eq!(wish("read openid", &[]).unwrap(), read);
         let only = Entitlement::new(scopes("openid email"), vec![(two, scopes("read"))]);
-        assert_eq!(wish("", Some(two)).unwrap(), only);
+        assert_eq!(wish("", &[two]).unwrap(), only);
+        assert_eq!(wish("", &[two, one]).unwrap(), granted);
         let bare = Entitlement::new(scopes("openid"), vec![(two, Scopes::default())]);
-        assert_eq!(wish("openid", Some(two)).unwrap(), bare);
-        assert_eq!(wish("read delete", None), Err(NotGranted::Scope("delete".into())));
-        assert_eq!(wish("write", Some(two)), Err(NotGranted::Scope("write".into())));
-        assert_eq!(wish("", Some(three)), Err(NotGranted::Resource));
-        for narrowed in [wish("read openid", None), wish("", Some(two)), wish("openid", Some(two))] {
+        assert_eq!(wish("openid", &[two]).unwrap(), bare);
+        assert_eq!(wish("read delete", &[]), Err(NotGranted::Scope("delete".into())));
+        assert_eq!(wish("write", &[two]), Err(NotGranted::Scope("write".into())));
+        for wrong in [vec![three], vec![one, three]] {
+            assert_eq!(wish("", &wrong), Err(NotGranted::Resource(vec![one, two])));
+        }
+        for narrowed in [wish("read openid", &[]), wish("", &[two]), wish("openid", &[two])] {
             assert!(narrowed.unwrap().is_within(&granted));
         }
     }
@@ -390,7 +396,7 @@ mod tests {
         let one = ResourceId::from_bytes([1; 16]);
         let wish = |openid: &str, scope: &str, unknown: &str| {
             let granted = Entitlement::new(scopes(openid), vec![(one, scopes("read write"))]);
-            Wish { scope: scopes(scope), resource: None, unknown: scopes(unknown) }.of(&granted)
+            Wish { scope: scopes(scope), resources: Vec::new(), unknown: scopes(unknown) }.of(&granted)
         };
         let wrong = |name: &str| Err(NotGranted::Scope(name.into()));
         let read = Entitlement::new(scopes("openid"), vec![(one, scopes("read"))]);

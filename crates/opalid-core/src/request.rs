@@ -171,8 +171,8 @@ pub const MAX_STATE: usize = 4096;
 pub const MAX_NONCE: usize = 1024;
 /// The longest hint, in bytes; an ID token is one.
 pub const MAX_HINT: usize = 8192;
-/// The most resources one request may name; more than a grant could hold.
-pub const MAX_RESOURCES: usize = 64;
+/// The most resources one request may name, and the most that may be declared for requests that name none.
+pub const MAX_RESOURCES: usize = 16;
 
 fn bad_request(description: impl Into<std::borrow::Cow<'static, str>>) -> OAuthError {
     OAuthError::new(ErrorCode::InvalidRequest, description)
@@ -197,7 +197,7 @@ fn resources(form: &Form<'_>) -> Result<Vec<ResourceUri>, OAuthError> {
             continue;
         }
         if resources.len() == MAX_RESOURCES {
-            return Err(OAuthError::new(ErrorCode::InvalidTarget, "more than 64 resources"));
+            return Err(OAuthError::new(ErrorCode::InvalidTarget, "more than 16 resources"));
         }
         resources.push(text.parse::<ResourceUri>()?);
     }

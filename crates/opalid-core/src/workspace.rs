@@ -6,6 +6,7 @@ use crate::claims::{DeclaredClaims, wrong_claims};
 use crate::grant::Epoch;
 use crate::ids::WorkspaceId;
 use crate::jwt::SigningAlgorithm;
+use crate::resource_uri::one_or_more;
 use crate::token_settings::TokenSettings;
 
 /// What an operator says of a workspace; every length of time in seconds.
@@ -22,12 +23,13 @@ pub struct WorkspaceSettings {
     pub id_token_signing_alg: SigningAlgorithm,
     /// Demand PKCE of every client.
     pub require_pkce: bool,
-    /// The resource a client gets when it names none and has no default of its own.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub default_resource: Option<String>,
     /// Claims that it declares.
     #[serde(skip_serializing_if = "DeclaredClaims::is_empty")]
     pub claims: DeclaredClaims,
+    /// The resources a client gets, of those it may ask for, when it names none and has no defaults of its own. Read from
+    /// a single one too, under the name that this had before.
+    #[serde(alias = "default_resource", deserialize_with = "one_or_more", skip_serializing_if = "Vec::is_empty")]
+    pub default_resources: Vec<String>,
 }
 
 impl Default for WorkspaceSettings {
@@ -37,8 +39,8 @@ impl Default for WorkspaceSettings {
             tokens: TokenSettings::default(),
             id_token_signing_alg: SigningAlgorithm::Rs256,
             require_pkce: false,
-            default_resource: None,
             claims: DeclaredClaims::new(),
+            default_resources: Vec::new(),
         }
     }
 }

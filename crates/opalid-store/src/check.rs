@@ -186,7 +186,10 @@ impl Store {
     pub async fn redeem(&self, step: RedeemCode) -> Result<RedeemedCode, Outage> {
         let at = self.memory.begin();
         let redeemed = self.run(step).await?;
-        if let RedeemedCode::Fresh(redemption) = &redeemed {
+        // A grant that takes what others have no room for may have lost tokens before.
+        if let RedeemedCode::Fresh(redemption) = &redeemed
+            && !redemption.grant.standing
+        {
             let mut grant = redemption.grant.clone();
             self.memory.share(&mut grant.entitlements);
             // A first use: no token came of it before, so none was killed.

@@ -1,11 +1,14 @@
 //! What a client may have of what it asks for: resources (RFC 8707) and scopes.
 //!
-//! Holds: no `resource` asked: the client's default, else the workspace's if the client may ask for that one, else, with
-//! `openid`, none (the token's audience is the issuer), else `invalid_target`. OpenID scopes belong to the issuer.
+//! Holds: no `resource` asked: the client's defaults, else those of the workspace that the client may ask for, else, with
+//! `openid`, none (the token's audience is the issuer), else `invalid_target`. Each resource gets those of the asked scopes
+//! that are the client's there, and stays an audience with none of them; a scope that is the client's at none of them is
+//! `invalid_scope`. OpenID scopes belong to the issuer.
 
 use opalid_core::client::Client;
 use opalid_core::error::{ErrorCode, OAuthError};
 use opalid_core::grant::Entitlement;
+use opalid_core::ids::ResourceId;
 use opalid_core::request::ClientCredentialsRequest;
 use opalid_core::resource::Resource;
 use opalid_core::resource_uri::ResourceUri;
@@ -15,7 +18,7 @@ use std::sync::Arc;
 use crate::http::call::Call;
 use crate::http::reply;
 
-/// For client_credentials: one resource, no OpenID scopes (there is no person).
+/// For client_credentials: no OpenID scopes (there is no person).
 pub async fn for_client_alone(
     call: &Call<'_>,
     client: &Client,
@@ -25,74 +28,15 @@ pub async fn for_client_alone(
         let description = format!("scope {openid} needs a person; client_credentials has none");
         return Err(OAuthError::new(ErrorCode::InvalidScope, description));
     }
-    let resource = target(call, client, &request.resources).await?;
-    let resource = resource.ok_or_else(|| no_target(client))?;
-    let scopes = scopes_of(client, &resource, &request.scope, Unknown::Refused)?;
-    Ok(Entitlement::new(Scopes::default(), vec![(resource.id, scopes)]))
-}
-
-/// What happens to scopes that the resource or the client does not have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unknown {
-    /// `invalid_scope`.
-    Refused,
-    /// Left out: beside `openid` (OpenID Core §3.1.2.1).
-    Ignored,
-}
-
-/// The one resource a token is for: as asked, or by default. `None` if there is none to take.
-pub async fn target(
-    call: &Call<'_>,
-    client: &Client,
-    asked: &[ResourceUri],
-) -> Result<Option<Arc<Resource>>, OAuthError> {
-    let uri = match asked {
-        [] => {
-            let of_all = call.issuer.settings().default_resource.as_deref();
-            let of_all = of_all.filter(|uri| client.settings.access.contains_key(*uri));
-            match client.settings.default_resource.as_deref().or(of_all) {
-                Some(default) => default,
-                None => return Ok(None),
-            }
-        }
-        [one] => one.as_str(),
-        _ => return Err(OAuthError::new(ErrorCode::InvalidTarget, "one resource at a time")),
-    };
-    // Before it is looked up: anybody may name what there is not, and as much of it as they like.
-    if !client.settings.access.contains_key(uri) {
+    let resources = targets(call, client, &request.resources).await?;
+    if resources.is_empty() {
         return Err(no_target(client));
     }
-    let found = call.app.store.find_resource(call.issuer.id(), uri).await.map_err(|error| reply::outage(&error))?;
-    found.map(Some).ok_or_else(|| no_target(client))
+    let shares = shares(client, &resources, &request.scope, Unknown::Refused)?;
+    Ok(Entitlement::new(Scopes::default(), shares))
 }
 
-/// The scopes of one resource: those asked for, or all the client may have there.
-pub fn scopes_of(client: &Client, resource: &Resource, asked: &Scopes, unknown: Unknown) -> Result<Scopes, OAuthError> {
-    let nothing = Scopes::default();
-    let allowed = client.settings.access.get(&resource.uri).unwrap_or(&nothing).intersect(&resource.settings.scopes);
-    if asked.is_empty() {
-        return Ok(allowed);
-    }
-    if unknown == Unknown::Refused
-        && let Some(wrong) = asked.iter().find(|name| !allowed.contains(name))
-    {
-        let description = format!("scope {wrong} is not one this client may have at {}: {allowed}", resource.uri);
-        return Err(OAuthError::new(ErrorCode::InvalidScope, description));
-    }
-    Ok(asked.intersect(&allowed))
-}
-
-/// `invalid_target`, with what the client could have asked for.
-pub fn no_target(client: &Client) -> OAuthError {
-    let known: Vec<&str> = client.settings.access.keys().map(String::as_str).collect();
-    let description = match known.as_slice() {
-        [] => "this client may not ask for any resource".to_owned(),
-        known => format!("name a resource this client may ask for: {}", known.join(", ")),
-    };
-    OAuthError::new(ErrorCode::InvalidTarget, description)
-}
-
-/// For a person's grant: OpenID scopes, and one resource with its scopes.
+/// For a person's grant: OpenID scopes, and resources with their scopes.
 pub async fn for_person(
     call: &Call<'_>,
     client: &Client,
@@ -104,13 +48,126 @@ pub async fn for_person(
     let with_openid = openid.has(OpenIdScope::OpenId);
     let rest = scope.filter(|name| !is_openid(name));
     let unknown = if with_openid { Unknown::Ignored } else { Unknown::Refused };
-    let Some(resource) = target(call, client, resources).await? else {
-        return if with_openid { Ok(Entitlement::new(openid, Vec::new())) } else { Err(no_target(client)) };
-    };
-    let scopes = if scope.is_empty() || !rest.is_empty() {
-        scopes_of(client, &resource, &rest, unknown)?
+    let resources = targets(call, client, resources).await?;
+    if resources.is_empty() && !with_openid {
+        return Err(no_target(client));
+    }
+    let shares = if scope.is_empty() || !rest.is_empty() {
+        shares(client, &resources, &rest, unknown)?
     } else {
-        Scopes::default()
+        resources.iter().map(|resource| (resource.id, Scopes::default())).collect()
     };
-    Ok(Entitlement::new(openid, vec![(resource.id, scopes)]))
+    Ok(Entitlement::new(openid, shares))
+}
+
+/// What happens to scopes that no resource or the client does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unknown {
+    /// `invalid_scope`.
+    Refused,
+    /// Left out: beside `openid` (OpenID Core §3.1.2.1).
+    Ignored,
+}
+
+/// The resources a token is for, each once: as asked, or by default. None if there are none to take.
+pub async fn targets(
+    call: &Call<'_>,
+    client: &Client,
+    asked: &[ResourceUri],
+) -> Result<Vec<Arc<Resource>>, OAuthError> {
+    if asked.is_empty() {
+        return defaults(call, client).await;
+    }
+    let access = &client.settings.access;
+    // Before any is looked up: anybody may name what there is not, and as much of it as they like.
+    if let Some(wrong) = asked.iter().find(|uri| !access.contains_key(uri.as_str())) {
+        return Err(not_for_client(client, wrong.as_str()));
+    }
+    let mut targets = Vec::with_capacity(asked.len());
+    for uri in asked {
+        let found = find(call, uri.as_str()).await?;
+        targets.push(found.ok_or_else(|| not_for_client(client, uri.as_str()))?);
+    }
+    Ok(targets)
+}
+
+/// What a token is for that names nothing. A default that was deleted since is left out; but not the last one, for what
+/// is asked for then is not what was declared.
+async fn defaults(call: &Call<'_>, client: &Client) -> Result<Vec<Arc<Resource>>, OAuthError> {
+    let may_ask = |uri: &&String| client.settings.access.contains_key(*uri);
+    let declared = client.defaults(&call.issuer.settings().default_resources);
+    let mut targets: Vec<Arc<Resource>> = Vec::with_capacity(declared.len());
+    for uri in declared.iter().copied().filter(may_ask) {
+        let found = find(call, uri).await?;
+        targets.extend(found.filter(|found| targets.iter().all(|known| known.id != found.id)));
+    }
+    if targets.is_empty() && !declared.is_empty() { Err(no_target(client)) } else { Ok(targets) }
+}
+
+async fn find(call: &Call<'_>, uri: &str) -> Result<Option<Arc<Resource>>, OAuthError> {
+    call.app.store.find_resource(call.issuer.id(), uri).await.map_err(|error| reply::outage(&error))
+}
+
+/// What each resource gets of the scopes asked for; all the client may have there if none are.
+fn shares(
+    client: &Client,
+    resources: &[Arc<Resource>],
+    asked: &Scopes,
+    unknown: Unknown,
+) -> Result<Vec<(ResourceId, Scopes)>, OAuthError> {
+    let nothing = Scopes::default();
+    let allowed = |resource: &Resource| {
+        client.settings.access.get(&resource.uri).unwrap_or(&nothing).intersect(&resource.settings.scopes)
+    };
+    let mut shares: Vec<(ResourceId, Scopes)> = resources.iter().map(|one| (one.id, allowed(one))).collect();
+    if asked.is_empty() {
+        return Ok(shares);
+    }
+    if unknown == Unknown::Refused
+        && let Some(wrong) = asked.iter().find(|name| !shares.iter().any(|(_, allowed)| allowed.contains(name)))
+    {
+        let known = resources.iter().zip(&shares).map(|(of, (_, allowed))| format!("{}: {allowed}", of.uri));
+        let known = known.collect::<Vec<_>>().join("; ");
+        let description = format!("scope {wrong} is not one this client may have at {known}");
+        return Err(OAuthError::new(ErrorCode::InvalidScope, bounded(description)));
+    }
+    for (_, scopes) in &mut shares {
+        *scopes = asked.intersect(scopes);
+    }
+    Ok(shares)
+}
+
+/// `invalid_target` for one that was named, with what the client could have asked for.
+fn not_for_client(client: &Client, wrong: &str) -> OAuthError {
+    but_for(client, &format!("resource {wrong} is not one this client may ask for"))
+}
+
+/// `invalid_target` where one has to be named, with what the client could have asked for.
+fn no_target(client: &Client) -> OAuthError {
+    but_for(client, "name a resource this client may ask for")
+}
+
+fn but_for(client: &Client, wrong: &str) -> OAuthError {
+    let known: Vec<&str> = client.settings.access.keys().map(String::as_str).collect();
+    match known.as_slice() {
+        [] => OAuthError::new(ErrorCode::InvalidTarget, "this client may not ask for any resource"),
+        known => not_a_target(wrong, known),
+    }
+}
+
+/// `invalid_target`: what is wrong, and what would not have been.
+pub fn not_a_target(wrong: &str, known: &[&str]) -> OAuthError {
+    let known = if known.is_empty() { "there is none".to_owned() } else { known.join(", ") };
+    OAuthError::new(ErrorCode::InvalidTarget, bounded(format!("{wrong}: {known}")))
+}
+
+/// The longest description, in bytes: it may have to fit into a URL.
+const DESCRIPTION_MAX: usize = 1_000;
+
+fn bounded(mut description: String) -> String {
+    if description.len() > DESCRIPTION_MAX {
+        description.truncate(description.floor_char_boundary(DESCRIPTION_MAX));
+        description.push_str(" ...");
+    }
+    description
 }

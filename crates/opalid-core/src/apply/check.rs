@@ -7,7 +7,7 @@ use super::entry::Entry;
 use super::{ClientEntry, Document, ResourceEntry, WorkspaceEntry};
 use crate::claims::wrong_attributes;
 use crate::client::{ClientKind, ClientSettings, check_client_id};
-use crate::request::GrantType;
+use crate::request::{GrantType, MAX_RESOURCES};
 use crate::resource_uri::ResourceUri;
 use crate::scope::{OpenIdScope, Scopes};
 use crate::uri::split_scheme;
@@ -76,9 +76,11 @@ impl<'d> Checker<'d> {
         repeated(workspace.users.as_deref().unwrap_or_default(), &self.place, self.problems);
         let resources = self.resources_after(prune);
         let after = workspace.settings.as_ref().or_else(|| self.found?.settings.as_ref());
-        if let Some(default) = after.and_then(|settings| settings.default_resource.as_ref()) {
-            self.known(&resources, "default_resource", default);
+        let defaults = after.map(|settings| settings.default_resources.as_slice()).unwrap_or_default();
+        for default in defaults {
+            self.known(&resources, "default_resources", default);
         }
+        self.not_too_many(defaults);
         for resource in workspace.resources.iter().flatten() {
             self.resource(resource);
         }
@@ -126,9 +128,10 @@ impl<'d> Checker<'d> {
                 self.complain(Some(format!("access: {uri} has no scope {missing}; it has: {has}")));
             }
         }
-        if let Some(default) = settings.default_resource.as_ref().filter(|uri| !settings.access.contains_key(*uri)) {
-            self.complain(Some(format!("default_resource: the client has no access to {default}")));
+        for default in settings.default_resources.iter().filter(|uri| !settings.access.contains_key(*uri)) {
+            self.complain(Some(format!("default_resources: the client has no access to {default}")));
         }
+        self.not_too_many(&settings.default_resources);
         for uri in &settings.serves {
             self.known(resources, "serves", uri);
         }
@@ -139,6 +142,11 @@ impl<'d> Checker<'d> {
             self.complain(Some("client_uri: expected a URL with https or http"));
         }
         self.kind(settings, client.secret.is_some());
+    }
+
+    fn not_too_many(&mut self, defaults: &[String]) {
+        let many = defaults.len() > MAX_RESOURCES;
+        self.complain(many.then(|| format!("default_resources: at most {MAX_RESOURCES}")));
     }
 
     fn kind(&mut self, settings: &ClientSettings, has_secret: bool) {

@@ -159,7 +159,7 @@ fn every_problem_is_named_with_its_place() {
             {"client_id":"b d","kind":"public","secret":{"env":"X"},"grant_types":["client_credentials"],
              "serves":["https://r/"],"introspect_tokens":true},
             {"client_id":"c","grant_types":["authorization_code"],"access":{"https://r/":"read write","https://q/":""},
-             "default_resource":"https://z/","serves":["https://s/"],"client_uri":"javascript:alert(1)"}],
+             "default_resources":["https://r/","https://z/"],"serves":["https://s/"],"client_uri":"javascript:alert(1)"}],
          "user":[{"username":"Bob"},{"username":"bob"},{"username":" x"},
                  {"username":"J\u00fcrgen"},{"username":"ju\u0308rgen"}]}]}"#;
     let found = problems(desired);
@@ -169,7 +169,7 @@ fn every_problem_is_named_with_its_place() {
         "workspace a: resource https://r/ is listed twice",
         "workspace a: user bob is listed twice",
         "workspace a: user ju\u{308}rgen is listed twice",
-        "workspace a: default_resource: there is no resource https://none/; declare it in this workspace",
+        "workspace a: default_resources: there is no resource https://none/; declare it in this workspace",
         "workspace a, resource api: the resource is not absolute: expected a scheme such as https:",
         "workspace a, resource api: scope openid belongs to the issuer; a resource cannot have it",
         "workspace a, client b d: a client_id has 1 to 128 of the characters A-Z a-z 0-9 . _ ~ -",
@@ -180,7 +180,7 @@ fn every_problem_is_named_with_its_place() {
         "workspace a, client b d: a public client cannot introspect_tokens; kind = \"confidential\" can",
         "workspace a, client c: access: there is no resource https://q/; declare it in this workspace",
         "workspace a, client c: access: https://r/ has no scope write; it has: read",
-        "workspace a, client c: default_resource: the client has no access to https://z/",
+        "workspace a, client c: default_resources: the client has no access to https://z/",
         "workspace a, client c: serves: there is no resource https://s/; declare it in this workspace",
         "workspace a, client c: client_uri: expected a URL with https or http",
         "workspace a, client c: grant type authorization_code needs redirect_uris",

@@ -100,6 +100,7 @@ mod tests {
             amr: vec!["pwd".into()],
             sid: Some("08a5019c-17e1-4977-8f42-65a12843ea02".into()),
             at_hash: Some("77QmUPtjPfzWtF2AnpK9RQ".into()),
+            declared: Map::new(),
         }
     }
 

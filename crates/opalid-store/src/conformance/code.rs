@@ -6,6 +6,7 @@ use opalid_core::code::{CodeBinding, Unbound};
 use opalid_core::grant::{Descent, EntitlementNo, Epoch, Grant};
 use opalid_core::ids::{ClientId, CodeId, ResourceId, SessionId};
 use opalid_core::pkce::{CodeChallenge, CodeVerifier};
+use opalid_core::refresh::{NotGranted, Wish};
 use opalid_core::token::SecretDigest;
 use opalid_core::token_settings::ClientTerms;
 
@@ -64,10 +65,11 @@ async fn issue(world: &World) -> (Grant, impl Fn() -> RedeemCode + use<>) {
         client,
         redirect_uri: Some(CALLBACK.into()),
         verifier: Some(CodeVerifier::parse(VERIFIER).unwrap()),
-        resource: None,
+        wish: Wish::default(),
         open: vec![resource],
         chain: None,
         terms: ClientTerms::default(),
+        fresh: new_grant(),
     };
     (grant, redeem)
 }
@@ -113,14 +115,18 @@ async fn a_stranger_to_what_a_code_is_bound_to_neither_uses_it_nor_cuts_what_cam
 async fn a_refused_resource_uses_no_code_up(place: &Place) {
     let world = World::new(place).await;
     let (_, redeem) = issue(&world).await;
-    let elsewhere = Some(ResourceId::from_bytes(unique_bytes()));
-    for _ in 0..2 {
-        let refused = world.store.run(RedeemCode { resource: elsewhere, ..redeem() }).await.unwrap();
-        assert!(matches!(refused, RedeemedCode::NotGranted));
-        let narrowed = world.store.run(RedeemCode { open: elsewhere.into_iter().collect(), ..redeem() }).await.unwrap();
+    let elsewhere = ResourceId::from_bytes(unique_bytes());
+    let wish = |resources| Wish { resources, ..Wish::default() };
+    for wrong in [vec![elsewhere], vec![world.resource, elsewhere]] {
+        let refused = world.store.run(RedeemCode { wish: wish(wrong), ..redeem() }).await.unwrap();
+        assert!(
+            matches!(&refused, RedeemedCode::NotGranted(NotGranted::Resource(known)) if *known == [world.resource]),
+            "{refused:?}"
+        );
+        let narrowed = world.store.run(RedeemCode { open: vec![elsewhere], ..redeem() }).await.unwrap();
         assert!(matches!(narrowed, RedeemedCode::Narrowed));
     }
-    let redeemed = world.store.run(RedeemCode { resource: Some(world.resource), ..redeem() }).await.unwrap();
+    let redeemed = world.store.run(RedeemCode { wish: wish(vec![world.resource]), ..redeem() }).await.unwrap();
     assert!(matches!(redeemed, RedeemedCode::Fresh(_)));
 }
 

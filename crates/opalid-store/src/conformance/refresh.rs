@@ -274,7 +274,7 @@ async fn a_client_that_does_not_rotate_keeps_its_token(place: &Place) {
 async fn a_narrowed_token_leaves_the_chain_as_wide_as_it_was(place: &Place) {
     let store = &place.open().await;
     let (grant, first) = begin(store).await;
-    let read = Wish { scope: Scopes::parse("read").unwrap(), resource: Some(API), ..Wish::default() };
+    let read = Wish { scope: Scopes::parse("read").unwrap(), resources: vec![API], ..Wish::default() };
     let narrowed = use_it(store, Refresh { wish: read.clone(), ..refresh_at(&first, 100) }).await;
     assert_eq!(
         (narrowed.grant.id, narrowed.number, narrowed.entitlement),
@@ -291,12 +291,12 @@ async fn a_narrowed_token_leaves_the_chain_as_wide_as_it_was(place: &Place) {
 async fn a_wish_for_more_is_refused_and_uses_nothing_up(place: &Place) {
     let store = &place.open().await;
     let (_, first) = begin(store).await;
-    let scope = Wish { scope: Scopes::parse("read delete").unwrap(), resource: None, ..Wish::default() };
+    let scope = Wish { scope: Scopes::parse("read delete").unwrap(), ..Wish::default() };
     let outcome = store.run(Refresh { wish: scope, ..refresh_at(&first, 100) }).await.unwrap();
     assert!(matches!(outcome, Redeemed::NotGranted(NotGranted::Scope(scope)) if scope == "delete"));
-    let resource = Wish { scope: Scopes::default(), resource: Some(OTHER_API), ..Wish::default() };
+    let resource = Wish { scope: Scopes::default(), resources: vec![OTHER_API], ..Wish::default() };
     let outcome = store.run(Refresh { wish: resource, ..refresh_at(&first, 100) }).await.unwrap();
-    assert!(matches!(outcome, Redeemed::NotGranted(NotGranted::Resource)));
+    assert!(matches!(outcome, Redeemed::NotGranted(NotGranted::Resource(known)) if known == [API]));
     assert_eq!(find(store, &first).await.chain.generation, 0);
     use_it(store, refresh_at(&first, 100)).await;
 }

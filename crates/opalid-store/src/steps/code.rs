@@ -5,13 +5,13 @@
 //! what a code is bound to can do nothing with it.
 
 use opalid_core::code::{CodeBinding, Unbound};
-use opalid_core::grant::{Entitlement, Grant};
+use opalid_core::grant::{Entitlement, EntitlementNo, Grant};
 use opalid_core::ids::{ClientId, CodeId, RequestId, ResourceId, SessionId};
 use opalid_core::pkce::CodeVerifier;
+use opalid_core::refresh::{NotGranted, Wish};
 use opalid_core::time::UnixTime;
 use opalid_core::token::SecretDigest;
 use opalid_core::token_settings::ClientTerms;
-use std::sync::Arc;
 
 use crate::engine::tx::{Step, Tx, Value};
 use crate::error::StoreError;
@@ -19,7 +19,7 @@ use crate::steps::evidence::{BEHIND_GRANT, GrantFacts, held_grant_columns, read_
 use crate::steps::refresh::{NewChain, insert_chain};
 use crate::steps::request::{Ended, end};
 use crate::steps::revoke::cut;
-use crate::steps::standing::insert_grant;
+use crate::steps::standing::{NewGrant, insert_grant, intern_in};
 use crate::steps::{Stamp, to_json};
 
 /// Makes a grant and its code.
@@ -94,27 +94,31 @@ pub struct RedeemCode {
     pub redirect_uri: Option<String>,
     /// The verifier that came with it.
     pub verifier: Option<CodeVerifier>,
-    /// The one of its resources that the token is for (RFC 8707 §2.2), if one is named.
-    pub resource: Option<ResourceId>,
+    /// What the access token is to carry; refresh tokens are for all that was granted (RFC 8707 §2.2).
+    pub wish: Wish,
     /// The resources that its client may ask for today.
     pub open: Vec<ResourceId>,
     /// The refresh chain to begin with it, if the client is to get a refresh token.
     pub chain: Option<NewChain>,
     /// How long that chain lives.
     pub terms: ClientTerms,
+    /// For a child grant, if the grant has no room for a narrowed entitlement.
+    pub fresh: NewGrant,
 }
 
 /// What a redeemed code gives.
 #[derive(Debug)]
 pub struct Redemption {
-    /// The grant it came with.
+    /// What the access token hangs from: the grant it came with.
     pub grant: Grant,
+    /// Which of its entitlements the access token has.
+    pub number: EntitlementNo,
     /// How the person was authenticated.
     pub facts: GrantFacts,
     /// What it was bound to.
     pub binding: CodeBinding,
-    /// What it gives.
-    pub entitlement: Arc<Entitlement>,
+    /// What that allows.
+    pub entitlement: Entitlement,
 }
 
 /// What became of a code.
@@ -132,8 +136,8 @@ pub enum RedeemedCode {
     Dead,
     /// It came with something else than it was asked for with; not used up, and if it was used before, nothing is cut.
     Unbound(Unbound),
-    /// It was not given for this resource; not used up.
-    NotGranted,
+    /// It was asked for more than it was given for; not used up.
+    NotGranted(NotGranted),
     /// Nothing of what it was given for may its client have today; not used up.
     Narrowed,
 }
@@ -180,6 +184,13 @@ impl RedeemCode {
         let values = [self.stamp.now.into(), self.stamp.workspace.as_bytes().into(), self.id.as_bytes().into()];
         Ok(tx.write(sql, &values).await? > 0)
     }
+
+    async fn replayed<T: Tx>(&self, tx: &mut T, code: &CodeRow) -> Result<RedeemedCode, StoreError> {
+        if code.grant.epoch == code.grant_epoch {
+            cut(tx, &self.stamp, code.grant.id, "an authorization code was used twice").await?;
+        }
+        Ok(RedeemedCode::Replayed)
+    }
 }
 
 impl Step for RedeemCode {
@@ -187,39 +198,37 @@ impl Step for RedeemCode {
 
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<RedeemedCode, StoreError> {
         let Some(code) = self.find(tx).await? else { return Ok(RedeemedCode::Unknown) };
-        let grant = code.grant;
         // Before all else: who cannot say what a code is bound to has found it, and neither uses it up nor cuts what
         // came of it.
         if let Err(unbound) = code.binding.admits(self.redirect_uri.as_deref(), self.verifier.as_ref()) {
             return Ok(RedeemedCode::Unbound(unbound));
         }
-        if !code.redeemed {
-            if self.stamp.now >= code.expires_at {
-                return Ok(RedeemedCode::Expired);
-            }
-            let given = grant.entitlement(code.binding.entitlement);
-            let is_for = |asked| given.is_some_and(|given| given.resources.iter().any(|(id, _)| *id == asked));
-            if !self.resource.is_none_or(is_for) {
-                return Ok(RedeemedCode::NotGranted);
-            }
-            if given.is_some_and(|given| !given.opens(&self.open)) {
-                return Ok(RedeemedCode::Narrowed);
-            }
+        if code.redeemed {
+            return self.replayed(tx, &code).await;
         }
-        if code.redeemed || !self.mark(tx).await? {
-            if grant.epoch == code.grant_epoch {
-                cut(tx, &self.stamp, grant.id, "an authorization code was used twice").await?;
-            }
-            return Ok(RedeemedCode::Replayed);
+        if self.stamp.now >= code.expires_at {
+            return Ok(RedeemedCode::Expired);
         }
-        if grant.epoch != code.grant_epoch {
+        let given = code.grant.entitlement(code.binding.entitlement);
+        let given = given.ok_or_else(|| StoreError::Corrupt("a code without an entitlement".into()))?;
+        let entitlement = match self.wish.of(given) {
+            Ok(wanted) if !wanted.opens(&self.open) => return Ok(RedeemedCode::Narrowed),
+            Ok(wanted) => wanted,
+            Err(not_granted) => return Ok(RedeemedCode::NotGranted(not_granted)),
+        };
+        if !self.mark(tx).await? {
+            return self.replayed(tx, &code).await;
+        }
+        let CodeRow { grant, facts, grant_epoch, binding, .. } = code;
+        if grant.epoch != grant_epoch {
             return Ok(RedeemedCode::Dead);
         }
-        let entitlement = grant.entitlement(code.binding.entitlement).cloned();
-        let entitlement = entitlement.ok_or_else(|| StoreError::Corrupt("a code without an entitlement".into()))?;
         if let Some(chain) = &self.chain {
-            insert_chain(tx, &self.stamp, (&grant, code.binding.entitlement), chain, &self.terms).await?;
+            insert_chain(tx, &self.stamp, (&grant, binding.entitlement), chain, &self.terms).await?;
         }
-        Ok(RedeemedCode::Fresh(Box::new(Redemption { grant, facts: code.facts, binding: code.binding, entitlement })))
+        let interned = intern_in(tx, &self.stamp, grant, &entitlement, self.fresh).await?;
+        // Nothing was ever asked for of this grant but what its code gives.
+        let (grant, number) = interned.ok_or_else(|| StoreError::Corrupt("a full grant of a new code".into()))?;
+        Ok(RedeemedCode::Fresh(Box::new(Redemption { grant, number, facts, binding, entitlement })))
     }
 }

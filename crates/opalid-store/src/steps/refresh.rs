@@ -16,9 +16,9 @@ use opalid_core::token_settings::ClientTerms;
 use crate::engine::tx::{Row, Step, Tx, Value};
 use crate::error::StoreError;
 use crate::steps::Stamp;
-use crate::steps::evidence::{BEHIND_GRANT, GrantFacts, find_grant, held_grant_columns, read_held_grant};
+use crate::steps::evidence::{BEHIND_GRANT, GrantFacts, held_grant_columns, read_held_grant};
 use crate::steps::revoke::cut;
-use crate::steps::standing::{Interned, NewGrant, intern};
+use crate::steps::standing::{NewGrant, intern_in};
 
 /// A chain to begin. Its first secret (generation 0) is random; the row keeps its digest.
 #[derive(Debug, Clone, Copy)]
@@ -283,7 +283,7 @@ impl Refresh {
         let (grant, number) = if entitlement == *granted {
             (grant, row.entitlement)
         } else {
-            match self.narrow(tx, grant, &entitlement).await? {
+            match intern_in(tx, &self.stamp, grant, &entitlement, self.fresh).await? {
                 Some(interned) => interned,
                 None => return Ok(Redeemed::Full),
             }
@@ -293,29 +293,6 @@ impl Refresh {
             None => self.advance(tx, &row.chain, &granted).await?,
         };
         Ok(Redeemed::Good(Box::new(Refreshed { grant, number, entitlement, facts, goes_on_with })))
-    }
-
-    /// Interns a narrowed entitlement; gives the grant that holds it.
-    async fn narrow<T: Tx>(
-        &self,
-        tx: &mut T,
-        grant: Grant,
-        entitlement: &Entitlement,
-    ) -> Result<Option<(Grant, EntitlementNo)>, StoreError> {
-        let mut parent = grant.clone();
-        let Interned::At(holder, number) = intern(tx, &self.stamp, grant, entitlement, self.fresh).await? else {
-            return Ok(None);
-        };
-        if holder == parent.id {
-            if parent.entitlement(number).is_none() {
-                let known = parent.entitlements.iter().cloned();
-                parent.entitlements = known.chain([Arc::new(entitlement.clone())]).collect();
-            }
-            return Ok(Some((parent, number)));
-        }
-        let child = find_grant(tx, self.stamp.workspace, holder).await?;
-        let child = child.ok_or_else(|| StoreError::Corrupt("a child grant is gone".into()))?;
-        Ok(Some((child, number)))
     }
 
     /// Moves the chain: to the successor under the current refresh key, or only its time of use.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use crate::engine::tx::{Step, Tx, Value};
 use crate::error::StoreError;
-use crate::steps::evidence::{GrantFacts, grant_columns, read_grant};
+use crate::steps::evidence::{GrantFacts, find_grant, grant_columns, read_grant};
 use crate::steps::{Stamp, to_json};
 
 /// The most children that take the entitlements that their parent has no room for.
@@ -100,6 +100,29 @@ pub(crate) async fn intern<T: Tx>(
     let row = find_or_make(tx, stamp, &key, &grant).await?;
     let number = find_or_add(tx, stamp.workspace, &row, entitlement).await?;
     Ok(number.map_or(Interned::Full, |number| Interned::At(row.id, number)))
+}
+
+/// The same; gives the grant that holds it, as it stands then.
+pub(crate) async fn intern_in<T: Tx>(
+    tx: &mut T,
+    stamp: &Stamp,
+    mut grant: Grant,
+    entitlement: &Entitlement,
+    fresh: NewGrant,
+) -> Result<Option<(Grant, EntitlementNo)>, StoreError> {
+    let Interned::At(holder, number) = intern(tx, stamp, grant.clone(), entitlement, fresh).await? else {
+        return Ok(None);
+    };
+    if holder == grant.id {
+        if grant.entitlement(number).is_none() {
+            let known = grant.entitlements.iter().cloned();
+            grant.entitlements = known.chain([Arc::new(entitlement.clone())]).collect();
+        }
+        return Ok(Some((grant, number)));
+    }
+    let child = find_grant(tx, stamp.workspace, holder).await?;
+    let child = child.ok_or_else(|| StoreError::Corrupt("a child grant is gone".into()))?;
+    Ok(Some((child, number)))
 }
 
 /// Which child takes an entitlement that its parent has no room for. By its digest, so that however many there are, one

@@ -47,9 +47,9 @@ pub struct ClientFields {
     /// A resource and the scopes it may ask for there, separated by blanks; added to those it had
     #[arg(long, value_name = "RESOURCE=SCOPES")]
     access: Vec<String>,
-    /// The resource it gets when it names none
+    /// A resource it gets when it names none; repeated for several, which replace those it had
     #[arg(long, value_name = "RESOURCE")]
-    default_resource: Option<String>,
+    default_resource: Vec<String>,
     /// A resource it serves: it may introspect its tokens; repeated for several, which replace those it had
     #[arg(long, value_name = "RESOURCE")]
     serves: Vec<String>,
@@ -113,10 +113,9 @@ impl ClientFields {
     /// The fields as they travel.
     pub fn into_map(self) -> anyhow::Result<Map<String, Value>> {
         let mut fields = Map::new();
-        for (field, value) in [("name", self.name), ("default_resource", self.default_resource)] {
-            fields.extend(value.map(|value| (field.to_owned(), value.into())));
-        }
+        fields.extend(self.name.map(|name| ("name".to_owned(), name.into())));
         for (field, list) in [
+            ("default_resources", self.default_resource),
             ("grant_types", self.grant_type),
             ("redirect_uris", self.redirect_uri),
             ("post_logout_redirect_uris", self.post_logout_redirect_uri),
@@ -248,6 +247,10 @@ mod tests {
             "authorization_code",
             "--redirect-uri",
             "https://a.example/cb",
+            "--default-resource",
+            "urn:a",
+            "--default-resource",
+            "urn:b",
             "--access",
             "https://api.example/?a=b=read write",
             "--set",
@@ -257,7 +260,7 @@ mod tests {
         ];
         assert_eq!(
             json(Flags::<ClientFields>::parse_from(client).fields.into_map()),
-            r#"{"access":{"https://api.example/?a=b":"read write","https://old.example/":null},"grant_types":["authorization_code"],"kind":"public","name":"App","redirect_uris":["https://a.example/cb"],"require_pkce":true}"#
+            r#"{"access":{"https://api.example/?a=b":"read write","https://old.example/":null},"default_resources":["urn:a","urn:b"],"grant_types":["authorization_code"],"kind":"public","name":"App","redirect_uris":["https://a.example/cb"],"require_pkce":true}"#
         );
         let user = [
             "x",

@@ -156,7 +156,7 @@ async fn what_of_clients_and_resources_is_listed_and_shown() {
     epoch 1
     secret good for ever
     access {"https://api.demo.example/":"read write"}
-    default_resource https://api.demo.example/
+    default_resources https://api.demo.example/
     grant_types client_credentials
     kind confidential
     name Demo API

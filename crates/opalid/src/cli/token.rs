@@ -31,9 +31,9 @@ pub struct TokenCommand {
     /// A file with the client's secret; also the variable OPALID_CLIENT_SECRET_FILE
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
-    /// The resource that the token opens [default: the client's]
+    /// A resource that the token opens; repeated for several [default: the client's]
     #[arg(long, value_name = "URI")]
-    resource: Option<String>,
+    resource: Vec<String>,
     /// Scopes, separated by blanks [default: all that the client may have there]
     #[arg(long, value_name = "SCOPES")]
     scope: Option<String>,

@@ -40,7 +40,7 @@ pub async fn seed(app: &App, hash: impl AsyncFn(&str, &str) -> anyhow::Result<St
         redirect_uris: RedirectUris(redirect_uris),
         post_logout_redirect_uris: PostLogoutRedirectUris(vec![home]),
         access: access.clone().into(),
-        default_resource: Some(RESOURCE.into()),
+        default_resources: vec![RESOURCE.into()],
         ..ClientSettings::default()
     };
     create_client(app, PUBLIC_CLIENT, public, None).await?;
@@ -48,7 +48,7 @@ pub async fn seed(app: &App, hash: impl AsyncFn(&str, &str) -> anyhow::Result<St
         name: "Demo API".into(),
         grant_types: vec![GrantType::ClientCredentials],
         access: access.into(),
-        default_resource: Some(RESOURCE.into()),
+        default_resources: vec![RESOURCE.into()],
         serves: vec![RESOURCE.into()],
         ..ClientSettings::default()
     };

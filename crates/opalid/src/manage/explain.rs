@@ -62,17 +62,13 @@ async fn resources(
     client: &Client,
     asked: &[String],
 ) -> Result<Vec<Arc<Resource>>, ManageError> {
-    let by_default = || {
-        let of_all = operation.record.workspace.settings.default_resource.as_ref();
-        let of_all = of_all.filter(|uri| client.settings.access.contains_key(*uri));
-        client.settings.default_resource.as_ref().or(of_all).into_iter().cloned().collect()
-    };
-    let uris: Vec<String> = if asked.is_empty() { by_default() } else { asked.to_vec() };
+    let defaults = client.defaults(&operation.record.workspace.settings.default_resources);
+    let uris: Vec<&String> = if asked.is_empty() { defaults } else { asked.iter().collect() };
     let mut found = Vec::with_capacity(uris.len());
     for uri in uris {
-        let resource = operation.app.store.find_resource(operation.workspace(), &uri).await?;
-        found.push(resource.ok_or_else(|| operation.unknown("resource", &uri))?);
-        if !client.settings.access.contains_key(&uri) {
+        let resource = operation.app.store.find_resource(operation.workspace(), uri).await?;
+        found.push(resource.ok_or_else(|| operation.unknown("resource", uri))?);
+        if !client.settings.access.contains_key(uri) {
             let why = format!("client {} has no access to {uri}: it gets no tokens for it", client.client_id);
             return Err(ManageError::Refused(why));
         }

@@ -182,7 +182,7 @@ async fn beside_openid_scopes_of_a_resource_are_dropped_without_one_and_a_defaul
     let tokens = server.tokens(&browser.silent_code(&server, &ask).await).await;
     assert_eq!(tokens.field("scope"), "openid");
     assert!(!server.is_active(API_SERVER, &tokens.field("access_token")).await);
-    let settings = ClientSettings { default_resource: Some(API.into()), ..web_app("The App", &[CALLBACK]) };
+    let settings = ClientSettings { default_resources: vec![API.into()], ..web_app("The App", &[CALLBACK]) };
     server.update_client(APP.0, settings).await;
     let landed = browser.open(&server, &ask.target()).await;
     let (_, parameters) = browser.allow(&server, landed).await.away();

@@ -30,6 +30,7 @@ mod page_headers;
 mod paste;
 mod pending;
 mod request_ids;
+mod resources;
 mod restart;
 mod revoke;
 mod secrets;

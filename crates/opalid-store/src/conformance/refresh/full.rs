@@ -27,7 +27,7 @@ async fn a_full_grant_hands_narrowed_tokens_to_a_child_that_dies_with_it(place: 
     let (parent, secret) = begin_with(store, entitlement(&names.join(" "))).await;
     let mut holders = Vec::new();
     for name in &names {
-        let wish = Wish { scope: Scopes::parse(name).unwrap(), resource: None, ..Wish::default() };
+        let wish = Wish { scope: Scopes::parse(name).unwrap(), ..Wish::default() };
         let refreshed = use_it(store, Refresh { wish, rotates: false, ..refresh_at(&secret, 1) }).await;
         assert_eq!(refreshed.grant.entitlement(refreshed.number), Some(&Arc::new(entitlement(name))));
         holders.push(refreshed.grant);
@@ -46,7 +46,7 @@ async fn a_full_grant_refuses_one_more_combination_of_scopes_and_uses_nothing_up
     let names: Vec<String> = (0..100).map(|n| format!("s{n:02}")).collect();
     let (parent, secret) = begin_with(store, entitlement(&names.join(" "))).await;
     let ask = |scope: &str, now| {
-        let wish = Wish { scope: Scopes::parse(scope).unwrap(), resource: None, ..Wish::default() };
+        let wish = Wish { scope: Scopes::parse(scope).unwrap(), ..Wish::default() };
         store.run(Refresh { wish, rotates: false, ..refresh_at(&secret, now) })
     };
     // 63 beside what was granted; then as many of one child as it holds.

@@ -155,10 +155,16 @@ fn patched<E: Serialize + DeserializeOwned>(
     with(&fields, &asked.fields).map_err(|error| refused(named(&error, asked, |one| with::<E>(&fields, one).err())))
 }
 
+/// Fields that had another name before: a document may still have that, and so may a change.
+const RENAMED: [(&str, &str); 1] = [("default_resource", "default_resources")];
+
 /// An entry of these fields with this change.
 fn with<E: DeserializeOwned>(fields: &Map<String, Value>, change: &Map<String, Value>) -> serde_json::Result<E> {
-    let mut changed = fields.clone();
-    merge(&mut changed, change);
+    let (mut changed, mut change) = (fields.clone(), change.clone());
+    for (before, today) in RENAMED {
+        change.remove(before).into_iter().for_each(|value| drop(change.insert(today.to_owned(), value)));
+    }
+    merge(&mut changed, &change);
     serde_json::from_value(Value::Object(changed))
 }
 

@@ -1,11 +1,16 @@
 //! authorization_code (RFC 6749 §4.1.3): a code, once.
+//!
+//! Holds: an access token for fewer resources leaves the refresh token as wide as what was granted (RFC 8707 §2.2).
 
 use opalid_core::error::{ErrorCode, OAuthError};
-use opalid_core::ids::CodeId;
+use opalid_core::grant::Guard;
+use opalid_core::ids::{CodeId, GrantId};
+use opalid_core::refresh::Wish;
 use opalid_core::request::AuthorizationCodeRequest;
 use opalid_core::token::{Code, PresentedToken};
 use opalid_store::steps::code::{RedeemCode, RedeemedCode, Redemption};
 use opalid_store::steps::refresh::NewChain;
+use opalid_store::steps::standing::NewGrant;
 
 use crate::http::call::Call;
 use crate::http::client_auth::AuthenticatedClient;
@@ -23,19 +28,19 @@ pub async fn entitle(
 ) -> Result<Minting, OAuthError> {
     let first = refresh_token::first(call, client);
     let redemption = redeem(call, client, request, first.as_ref().map(|(chain, _)| *chain)).await?;
-    let Redemption { grant, facts, binding, entitlement } = *redemption;
+    let Redemption { grant, number, facts, binding, entitlement } = *redemption;
     let store = &call.app.store;
     let judged = store
         .judge_lineage(call.issuer.id(), &grant.descent.lineage(), call.now)
         .await
         .map_err(|error| reply::outage(&error))?;
     judged.map_err(|reason| refused("what this code was given for has ended").because(reason))?;
-    let remembered = mint::hang_from(call, &grant, binding.entitlement).await?;
+    let remembered = mint::hang_from(call, &grant, number).await?;
     let remembered = remembered.ok_or_else(|| refused("what this code was given for has ended"))?;
     let id_token = IdTokenWish::new(&grant, &facts, binding.nonce);
     let refresh_token = first.map(|(_, secret)| refresh_token::seal(call, &secret, random::bytes()));
     let today = mint::today(call, client, &entitlement).await?;
-    Ok(Minting { grant: remembered, number: binding.entitlement, today, id_token, refresh_token })
+    Ok(Minting { grant: remembered, number, today, id_token, refresh_token })
 }
 
 async fn redeem(
@@ -48,7 +53,7 @@ async fn redeem(
         || refused("this code is not known; codes work once, for a minute, for the client they were given to");
     let opened = call.issuer.row_sealer.open_row::<Code>(PresentedToken::new(request.code));
     let secret = opened.map_err(|unopened| unknown().because(format!("{unopened:?}")))?;
-    let resource = mint::one_resource(call, client, &request.resources).await?;
+    let wish = Wish { resources: mint::named(call, client, &request.resources).await?, ..Wish::default() };
     let step = RedeemCode {
         stamp: call.app.stamp(call.issuer.id(), format!("client {}", client.client_id)),
         id: CodeId::from_bytes(secret.row),
@@ -56,10 +61,11 @@ async fn redeem(
         client: client.id,
         redirect_uri: request.redirect_uri.map(str::to_owned),
         verifier: request.code_verifier,
-        resource,
-        open: mint::open(call, client, resource).await?,
+        open: mint::open(call, client, &wish.resources).await?,
+        wish,
         chain,
         terms: terms::of_all(call, client).await.map_err(|error| reply::outage(&error))?,
+        fresh: NewGrant { id: GrantId::from_bytes(call.app.new_id()), guard: Guard::new(random::bytes()) },
     };
     match call.app.store.redeem(step).await.map_err(|error| reply::outage(&error))? {
         RedeemedCode::Fresh(redemption) => Ok(redemption),
@@ -68,7 +74,7 @@ async fn redeem(
         RedeemedCode::Expired => Err(refused("this code has expired")),
         RedeemedCode::Dead => Err(refused("what this code was given for has ended")),
         RedeemedCode::Unbound(unbound) => Err(refused(unbound.to_string())),
-        RedeemedCode::NotGranted => Err(mint::resource_not_granted()),
+        RedeemedCode::NotGranted(what) => Err(mint::not_granted(call, &what).await),
         RedeemedCode::Narrowed => Err(mint::nothing_left()),
     }
 }

@@ -11,6 +11,7 @@ use opalid_core::error::{ErrorCode, OAuthError};
 use opalid_core::grant::{Authentication, Entitlement, EntitlementNo, Grant};
 use opalid_core::ids::{ResourceId, SessionId, UserId};
 use opalid_core::jwt::{IdTokenClaims, TYP_JWT, at_hash};
+use opalid_core::refresh::NotGranted;
 use opalid_core::resource_uri::ResourceUri;
 use opalid_core::scope::OpenIdScope;
 use opalid_core::time::Seconds;
@@ -20,6 +21,7 @@ use opalid_store::memory::RememberedGrant;
 use opalid_store::steps::evidence::GrantFacts;
 use serde_json::{Map, Value};
 
+use crate::entitle;
 use crate::http::call::Call;
 use crate::http::json::JsonObject;
 use crate::http::reply;
@@ -69,10 +71,10 @@ pub async fn today(call: &Call<'_>, client: &Client, given: &Entitlement) -> Res
     Ok(Effective { entitlement: Cow::Owned(entitlement.into_owned()), resources })
 }
 
-/// The resources that a client may ask for today: the one that was named, which is known to be one, or all of them.
-pub async fn open(call: &Call<'_>, client: &Client, named: Option<ResourceId>) -> Result<Vec<ResourceId>, OAuthError> {
-    if let Some(named) = named {
-        return Ok(vec![named]);
+/// The resources that a client may ask for today: those that were named, which are known to be, or all of them.
+pub async fn open(call: &Call<'_>, client: &Client, named: &[ResourceId]) -> Result<Vec<ResourceId>, OAuthError> {
+    if !named.is_empty() {
+        return Ok(named.to_vec());
     }
     let mut open = Vec::with_capacity(client.settings.access.len());
     for uri in client.settings.access.keys() {
@@ -89,30 +91,36 @@ pub fn nothing_left() -> OAuthError {
     OAuthError::new(ErrorCode::InvalidScope, description)
 }
 
-/// The resource that a token is asked for (RFC 8707 §2.2), if one is named.
-pub async fn one_resource(
-    call: &Call<'_>,
-    client: &Client,
-    asked: &[ResourceUri],
-) -> Result<Option<ResourceId>, OAuthError> {
-    match asked {
-        [] => Ok(None),
-        [asked] => {
-            if !client.settings.access.contains_key(asked.as_str()) {
-                return Err(resource_not_granted());
-            }
-            let found = call.app.store.find_resource(call.issuer.id(), asked.as_str()).await;
-            let found = found.map_err(|error| reply::outage(&error))?;
-            found.map(|resource| Some(resource.id)).ok_or_else(resource_not_granted)
-        }
-        _ => Err(OAuthError::new(ErrorCode::InvalidTarget, "one resource at a time")),
+/// The resources that a token is asked for by name (RFC 8707 §2.2). Whether they were granted is for later.
+pub async fn named(call: &Call<'_>, client: &Client, asked: &[ResourceUri]) -> Result<Vec<ResourceId>, OAuthError> {
+    if asked.is_empty() {
+        return Ok(Vec::new());
     }
+    let named = entitle::targets(call, client, asked).await?;
+    Ok(named.iter().map(|resource| resource.id).collect())
 }
 
-/// `invalid_target` for a resource that is not known, not one of those that were granted, or not the client's any more.
-pub fn resource_not_granted() -> OAuthError {
-    let description = "this resource was not granted, or this client may not ask for it any more";
-    OAuthError::new(ErrorCode::InvalidTarget, description)
+/// A wish for more than was granted.
+pub async fn not_granted(call: &Call<'_>, what: &NotGranted) -> OAuthError {
+    match what {
+        NotGranted::Scope(scope) => {
+            let description = format!(
+                "scope {scope} was not granted, or this client may not ask for it any more; a refresh can narrow, never widen"
+            );
+            OAuthError::new(ErrorCode::InvalidScope, description)
+        }
+        NotGranted::Resource(granted) => {
+            let mut uris = Vec::with_capacity(granted.len());
+            for id in granted {
+                match call.app.store.find_resource_by_id(call.issuer.id(), *id).await {
+                    Ok(found) => uris.extend(found),
+                    Err(error) => return reply::outage(&error),
+                }
+            }
+            let uris: Vec<&str> = uris.iter().map(|resource| resource.uri.as_str()).collect();
+            entitle::not_a_target("a resource was not granted; these were", &uris)
+        }
+    }
 }
 
 /// What an ID token says of a sign-in.

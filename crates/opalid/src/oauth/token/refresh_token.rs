@@ -8,7 +8,7 @@
 use opalid_core::error::{ErrorCode, OAuthError};
 use opalid_core::grant::Guard;
 use opalid_core::ids::GrantId;
-use opalid_core::refresh::{self, NotGranted, Presentation, Successor, Wish};
+use opalid_core::refresh::{self, Presentation, Successor, Wish};
 use opalid_core::request::{GrantType, RefreshTokenRequest};
 use opalid_core::scope::OpenIdScope;
 use opalid_core::token::{PresentedToken, Refresh, RowSecret};
@@ -43,12 +43,12 @@ pub async fn entitle(
         candidates: successors.iter().map(|(key_number, next)| candidate(*key_number, next)).collect(),
         rotates: client.is_public(),
         terms: terms::of_all(call, client).await.map_err(|error| reply::outage(&error))?,
-        open: mint::open(call, client, wish.resource).await?,
+        open: mint::open(call, client, &wish.resources).await?,
         wish,
         fresh: NewGrant { id: GrantId::from_bytes(call.app.new_id()), guard: Guard::new(random::bytes()) },
     };
     let redeemed = call.app.store.run(step).await.map_err(|error| reply::outage(&error))?;
-    let Refreshed { grant, number, entitlement, facts, goes_on_with } = *good(redeemed)?;
+    let Refreshed { grant, number, entitlement, facts, goes_on_with } = *good(call, redeemed).await?;
     let store = &call.app.store;
     // After the step: whatever has ended a lineage is final, so what was used up is of no use any more.
     let judged = store
@@ -104,11 +104,11 @@ async fn wish(
         OpenIdScope::from_wire(name).is_some() || client.settings.access.values().any(|scopes| scopes.contains(name))
     };
     let unknown = request.scope.filter(|name| !may_ask(name));
-    let resource = mint::one_resource(call, client, &request.resources).await?;
-    Ok(Wish { scope: request.scope.clone(), resource, unknown })
+    let resources = mint::named(call, client, &request.resources).await?;
+    Ok(Wish { scope: request.scope.clone(), resources, unknown })
 }
 
-fn good(redeemed: Redeemed) -> Result<Box<Refreshed>, OAuthError> {
+async fn good(call: &Call<'_>, redeemed: Redeemed) -> Result<Box<Refreshed>, OAuthError> {
     Err(match redeemed {
         Redeemed::Good(refreshed) => return Ok(refreshed),
         Redeemed::Reused(grant) => {
@@ -119,7 +119,7 @@ fn good(redeemed: Redeemed) -> Result<Box<Refreshed>, OAuthError> {
         Redeemed::NotYours => refused(UNKNOWN).because("another client's"),
         Redeemed::Expired => refused("this refresh token has expired; the person has to sign in again"),
         Redeemed::Dead => refused(ENDED).because("its grant was cut"),
-        Redeemed::NotGranted(what) => not_granted(&what),
+        Redeemed::NotGranted(what) => mint::not_granted(call, &what).await,
         Redeemed::Narrowed => mint::nothing_left(),
         Redeemed::Full => {
             let description = "this sign-in was asked for too many different combinations of scopes: ask without scope, \
@@ -127,18 +127,6 @@ fn good(redeemed: Redeemed) -> Result<Box<Refreshed>, OAuthError> {
             OAuthError::new(ErrorCode::InvalidScope, description)
         }
     })
-}
-
-fn not_granted(what: &NotGranted) -> OAuthError {
-    match what {
-        NotGranted::Scope(scope) => {
-            let description = format!(
-                "scope {scope} was not granted, or this client may not ask for it any more; a refresh can narrow, never widen"
-            );
-            OAuthError::new(ErrorCode::InvalidScope, description)
-        }
-        NotGranted::Resource => mint::resource_not_granted(),
-    }
 }
 
 fn refused(description: &'static str) -> OAuthError {

@@ -47,7 +47,7 @@ const OF_ALICE: [&[&str]; 4] = [SESSION, BOUND, OFFLINE, ELSEWHERE];
 /// A client that signs people in, and asks for itself.
 fn app(name: &str) -> ClientSettings {
     let grant_types = vec![GrantType::AuthorizationCode, GrantType::RefreshToken, GrantType::ClientCredentials];
-    ClientSettings { grant_types, default_resource: Some(API.into()), ..web_app(name, &[CALLBACK]) }
+    ClientSettings { grant_types, default_resources: vec![API.into()], ..web_app(name, &[CALLBACK]) }
 }
 
 async fn code(server: &Server, browser: &mut Browser, scope: &str) -> String {

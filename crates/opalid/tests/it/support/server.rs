@@ -313,7 +313,7 @@ pub fn machine(access: &[(&str, &str)]) -> ClientSettings {
     ClientSettings {
         grant_types: vec![GrantType::ClientCredentials],
         access: access.iter().map(|(uri, scopes)| ((*uri).to_owned(), Scopes::parse(scopes).unwrap())).collect(),
-        default_resource: access.first().map(|(uri, _)| (*uri).to_owned()),
+        default_resources: access.first().map(|(uri, _)| (*uri).to_owned()).into_iter().collect(),
         ..ClientSettings::default()
     }
 }

@@ -45,7 +45,7 @@ pub fn shop() -> ClientSettings {
         redirect_uris: RedirectUris(uri(CALLBACK)),
         post_logout_redirect_uris: PostLogoutRedirectUris(uri(BYE)),
         access: [(RESOURCE.to_owned(), Scopes::parse("read").unwrap())].into(),
-        default_resource: Some(RESOURCE.into()),
+        default_resources: vec![RESOURCE.into()],
         first_party: true,
         ..ClientSettings::default()
     }

@@ -69,11 +69,12 @@ async fn the_client_gets_its_default_resource_or_the_one_it_names() {
 async fn an_unknown_resource_is_refused_with_those_the_client_may_name() {
     let server = server().await;
     server.resource("https://c.example/", "read").await;
-    // Not registered, registered but not for this client, and not the same text.
+    // Not registered, registered but not for this client, and not the same text: nobody can tell which.
     for resource in ["https://nowhere.example/", "https://c.example/", "https://a.example", "HTTPS://a.example/"] {
         let answer = server.form_post_as(MACHINE, "/token", &[CLIENT_CREDENTIALS, ("resource", resource)]).await;
+        let seen = answer.seen().replacen(resource, "(resource)", 1);
         insta::allow_duplicates! {
-            insta::assert_snapshot!(answer.seen(), @r#"400 {"error":"invalid_target","error_description":"name a resource this client may ask for: https://a.example/, https://b.example/v1"}"#);
+            insta::assert_snapshot!(seen, @r#"400 {"error":"invalid_target","error_description":"resource (resource) is not one this client may ask for: https://a.example/, https://b.example/v1"}"#);
         }
     }
     for malformed in ["a", "https://a.example/#f", "https://a.example/ "] {
@@ -83,17 +84,9 @@ async fn an_unknown_resource_is_refused_with_those_the_client_may_name() {
 }
 
 #[tokio::test]
-async fn two_resources_at_once_are_refused() {
-    let server = server().await;
-    let fields = [CLIENT_CREDENTIALS, ("resource", A), ("resource", B)];
-    let answer = server.form_post_as(MACHINE, "/token", &fields).await;
-    insta::assert_snapshot!(answer.seen(), @r#"400 {"error":"invalid_target","error_description":"one resource at a time"}"#);
-}
-
-#[tokio::test]
 async fn without_any_default_a_resource_has_to_be_named() {
     let server = server().await;
-    let settings = ClientSettings { default_resource: None, ..machine(&[(A, "read"), (B, "audit")]) };
+    let settings = ClientSettings { default_resources: Vec::new(), ..machine(&[(A, "read"), (B, "audit")]) };
     server.client("choosy", Some("ocs_choosy"), settings).await;
     server.client("poor", Some("ocs_poor"), machine(&[])).await;
     let answer = server.form_post_as(("choosy", "ocs_choosy"), "/token", &[CLIENT_CREDENTIALS]).await;

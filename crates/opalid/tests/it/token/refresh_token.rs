@@ -32,7 +32,7 @@ fn settings(kind: ClientKind) -> ClientSettings {
         grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
         redirect_uris: RedirectUris(vec![RedirectUri::register(CALLBACK).unwrap()]),
         access: [(API.to_owned(), Scopes::parse("read write").unwrap())].into(),
-        default_resource: Some(API.into()),
+        default_resources: vec![API.into()],
         first_party: true,
         ..ClientSettings::default()
     }
@@ -177,7 +177,7 @@ async fn a_refresh_narrows_and_never_widens_and_a_refusal_uses_nothing_up() {
     let wider = refresh(&server, SPA, &first, &[("scope", "read write")]).await;
     insta::assert_snapshot!(wider.seen(), @r#"400 {"error":"invalid_scope","error_description":"scope write was not granted, or this client may not ask for it any more; a refresh can narrow, never widen"}"#);
     let elsewhere = refresh(&server, SPA, &first, &[("resource", "https://other.example/")]).await;
-    insta::assert_snapshot!(elsewhere.seen(), @r#"400 {"error":"invalid_target","error_description":"this resource was not granted, or this client may not ask for it any more"}"#);
+    insta::assert_snapshot!(elsewhere.seen(), @r#"400 {"error":"invalid_target","error_description":"resource https://other.example/ is not one this client may ask for: https://api.demo.example/"}"#);
     server.clock.advance(100);
     assert_eq!(refresh(&server, SPA, &first, &[("scope", "read"), ("resource", API)]).await.status, 200);
     let wide = text(&sign_in(&server, SPA, "read write").await, "refresh_token");
@@ -358,7 +358,9 @@ async fn a_client_that_loses_access_gets_less_at_the_next_refresh_and_more_when_
     assert_eq!(text(&narrowed, "scope"), "offline_access openid read");
     let seen = server.introspect(DEMO_API, &text(&narrowed, "access_token")).await.json();
     assert_eq!(text(&seen, "scope"), "read");
-    server.update_client(WEB.0, ClientSettings { access: [].into(), default_resource: None, ..all.clone() }).await;
+    server
+        .update_client(WEB.0, ClientSettings { access: [].into(), default_resources: Vec::new(), ..all.clone() })
+        .await;
     assert_eq!(text(&refresh(&server, WEB, &first, &[]).await.json(), "scope"), "offline_access openid");
     server.update_client(WEB.0, all.clone()).await;
     assert_eq!(text(&refresh(&server, WEB, &first, &[]).await.json(), "scope"), "offline_access openid read write");
@@ -377,7 +379,7 @@ async fn what_a_client_may_not_ask_for_any_more_is_refused_by_name_and_uses_noth
     server.update_client(SPA.0, ClientSettings { access: read, ..all.clone() }).await;
     let scope = refresh(&server, SPA, &first, &[("scope", "read write")]).await;
     insta::assert_snapshot!(scope.seen(), @r#"400 {"error":"invalid_scope","error_description":"scope write was not granted, or this client may not ask for it any more; a refresh can narrow, never widen"}"#);
-    server.update_client(SPA.0, ClientSettings { access: [].into(), default_resource: None, ..all }).await;
+    server.update_client(SPA.0, ClientSettings { access: [].into(), default_resources: Vec::new(), ..all }).await;
     let resource = refresh(&server, SPA, &first, &[("resource", API)]).await;
     assert_eq!((resource.status, resource.field("error").as_str()), (400, "invalid_target"));
     // Later than any grace: had one of them used it up, this were a copy.
@@ -411,7 +413,9 @@ async fn with_nothing_left_a_refresh_is_refused_and_its_token_is_good_when_acces
     let server = demo().await;
     let all = settings(ClientKind::Public);
     let first = text(&sign_in(&server, SPA, "read write").await, "refresh_token");
-    server.update_client(SPA.0, ClientSettings { access: [].into(), default_resource: None, ..all.clone() }).await;
+    server
+        .update_client(SPA.0, ClientSettings { access: [].into(), default_resources: Vec::new(), ..all.clone() })
+        .await;
     for more in [&[][..], &[("scope", "read")]] {
         let refused = refresh(&server, SPA, &first, more).await;
         assert_eq!((refused.status, refused.field("error").as_str()), (400, "invalid_scope"), "{more:?}");
@@ -449,7 +453,8 @@ async fn a_sign_in_that_was_asked_for_too_many_combinations_keeps_what_it_had_an
     let every = names.join(" ");
     server.resource(MANY, &every).await;
     let access = [(MANY.to_owned(), Scopes::parse(&every).unwrap())].into();
-    let settings = ClientSettings { access, default_resource: Some(MANY.into()), ..settings(ClientKind::Confidential) };
+    let settings =
+        ClientSettings { access, default_resources: vec![MANY.into()], ..settings(ClientKind::Confidential) };
     server.client(WEB.0, Some(WEB.1), settings).await;
     let resource = server.app.store.find_resource(server.app.root, MANY).await.unwrap().unwrap().id;
     let combinations = (1_u32..(1 << names.len()) - 1).map(|bits| {
