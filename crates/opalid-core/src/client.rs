@@ -6,8 +6,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::encryption::{self, Encryption};
 use crate::grant::Epoch;
 use crate::ids::{ClientId, WorkspaceId};
+use crate::jwt::SigningAlgorithm;
+use crate::jwt::jwe::{ClientKeys, ContentEncryption, KeyManagement};
 use crate::redirect_uri::{PostLogoutRedirectUris, RedirectUris, ReturnAddress};
 use crate::request::GrantType;
 use crate::resource_uri::one_or_more;
@@ -63,16 +66,71 @@ pub struct ClientSettings {
     pub introspect_tokens: bool,
     /// The signing algorithm of its ID tokens; the workspace's if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub id_token_signed_response_alg: Option<crate::jwt::SigningAlgorithm>,
+    pub id_token_signed_response_alg: Option<SigningAlgorithm>,
     /// The signing algorithm of introspection answers that it asks to have signed (RFC 9701); RS256 if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub introspection_signed_response_alg: Option<crate::jwt::SigningAlgorithm>,
+    pub introspection_signed_response_alg: Option<SigningAlgorithm>,
+    /// The keys that answers to it are encrypted for (RFC 7517); public ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwks: Option<ClientKeys>,
+    /// How the content key of its ID tokens is encrypted; they are not if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id_token_encrypted_response_alg: Option<KeyManagement>,
+    /// How their content is; A128CBC-HS256 if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id_token_encrypted_response_enc: Option<ContentEncryption>,
+    /// The signing algorithm of its userinfo answers; plain JSON if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub userinfo_signed_response_alg: Option<SigningAlgorithm>,
+    /// How the content key of its userinfo answers is encrypted; they are not if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub userinfo_encrypted_response_alg: Option<KeyManagement>,
+    /// How their content is; A128CBC-HS256 if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub userinfo_encrypted_response_enc: Option<ContentEncryption>,
+    /// How the content key of the signed introspection answers that it asks for is encrypted; they are not if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub introspection_encrypted_response_alg: Option<KeyManagement>,
+    /// How their content is; A128CBC-HS256 if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub introspection_encrypted_response_enc: Option<ContentEncryption>,
     /// Its home page, for consent pages and for the way back to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_uri: Option<String>,
     /// What holds for its tokens instead of what resource and workspace say.
     #[serde(flatten)]
     pub tokens: TokenOverrides,
+}
+
+impl ClientSettings {
+    /// How its ID tokens are encrypted.
+    pub fn id_token_encryption(&self) -> Option<Encryption> {
+        Encryption::declared(self.id_token_encrypted_response_alg, self.id_token_encrypted_response_enc)
+    }
+
+    /// How its userinfo answers are encrypted.
+    pub fn userinfo_encryption(&self) -> Option<Encryption> {
+        Encryption::declared(self.userinfo_encrypted_response_alg, self.userinfo_encrypted_response_enc)
+    }
+
+    /// How its signed introspection answers are encrypted.
+    pub fn introspection_encryption(&self) -> Option<Encryption> {
+        Encryption::declared(self.introspection_encrypted_response_alg, self.introspection_encrypted_response_enc)
+    }
+
+    /// What is wrong with how they are declared, in words; `None` if nothing.
+    pub fn wrong_encryption(&self) -> Option<String> {
+        let pairs = [
+            ("id_token_encrypted_response", self.id_token_encrypted_response_alg, self.id_token_encrypted_response_enc),
+            ("userinfo_encrypted_response", self.userinfo_encrypted_response_alg, self.userinfo_encrypted_response_enc),
+            (
+                "introspection_encrypted_response",
+                self.introspection_encrypted_response_alg,
+                self.introspection_encrypted_response_enc,
+            ),
+        ];
+        pairs.into_iter().find_map(|(name, alg, enc)| encryption::wrong(name, (alg, enc), self.jwks.as_ref()))
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]

@@ -7,6 +7,7 @@ pub mod apply;
 pub mod claims;
 pub mod client;
 pub mod code;
+pub mod encryption;
 pub mod error;
 pub mod form;
 pub mod grant;

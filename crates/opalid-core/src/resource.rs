@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::encryption::{self, Encryption};
 use crate::ids::{ResourceId, WorkspaceId};
+use crate::jwt::jwe::{ClientKeys, ContentEncryption, KeyManagement};
 use crate::scope::Scopes;
 use crate::time::Seconds;
 use crate::token_settings::{OFFLINE_WINDOW, OfflineChecks, ResourceTerms, TokenOverrides};
@@ -23,6 +25,15 @@ pub struct ResourceSettings {
     /// longer. Five minutes if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offline_window: Option<Seconds>,
+    /// The keys that its access tokens are encrypted for (RFC 7517); public ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwks: Option<ClientKeys>,
+    /// How the content key of its access tokens is encrypted, where they are JWTs; they are not if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access_token_encryption_alg: Option<KeyManagement>,
+    /// How their content is; A128CBC-HS256 if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access_token_encryption_enc: Option<ContentEncryption>,
     /// What holds for its tokens instead of what the workspace says.
     #[serde(flatten)]
     pub tokens: TokenOverrides,
@@ -35,12 +46,19 @@ impl ResourceSettings {
         ResourceTerms { says: self.tokens, checks: OfflineChecks { introspects: self.introspects_jwts, window } }
     }
 
+    /// How its access tokens are encrypted.
+    pub fn encryption(&self) -> Option<Encryption> {
+        Encryption::declared(self.access_token_encryption_alg, self.access_token_encryption_enc)
+    }
+
     /// What is wrong with it, in words; `None` if nothing.
-    pub fn wrong(&self) -> Option<&'static str> {
+    pub fn wrong(&self) -> Option<String> {
         if self.offline_window == Some(Seconds(0)) {
-            return Some("offline_window is at least 1 second");
+            return Some("offline_window is at least 1 second".into());
         }
-        self.tokens.wrong()
+        let pair = (self.access_token_encryption_alg, self.access_token_encryption_enc);
+        let tokens = self.tokens.wrong().map(str::to_owned);
+        tokens.or_else(|| encryption::wrong("access_token_encryption", pair, self.jwks.as_ref()))
     }
 }
 

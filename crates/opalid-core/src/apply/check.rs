@@ -121,6 +121,7 @@ impl<'d> Checker<'d> {
         }
         self.displayed("name", &settings.name);
         self.complain(settings.tokens.wrong());
+        self.complain(settings.wrong_encryption());
         for (uri, scopes) in &settings.access {
             if let Some(has) = self.known(resources, "access", uri)
                 && let Some(missing) = scopes.iter().find(|scope| !has.contains(scope))

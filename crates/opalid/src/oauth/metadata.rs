@@ -2,6 +2,7 @@
 
 use opalid_core::claims::StandardClaims;
 use opalid_core::jwt::SigningAlgorithm;
+use opalid_core::jwt::jwe::{ContentEncryption, KeyManagement};
 use opalid_core::pkce::CHALLENGE_METHOD;
 use opalid_core::request::{GrantType, Prompt, ResponseMode, ResponseType};
 use opalid_core::scope::OpenIdScope;
@@ -32,7 +33,14 @@ struct Metadata<'a> {
     code_challenge_methods_supported: [&'static str; 1],
     subject_types_supported: [&'static str; 1],
     id_token_signing_alg_values_supported: Vec<&'static str>,
+    id_token_encryption_alg_values_supported: Vec<&'static str>,
+    id_token_encryption_enc_values_supported: Vec<&'static str>,
+    userinfo_signing_alg_values_supported: Vec<&'static str>,
+    userinfo_encryption_alg_values_supported: Vec<&'static str>,
+    userinfo_encryption_enc_values_supported: Vec<&'static str>,
     introspection_signing_alg_values_supported: Vec<&'static str>,
+    introspection_encryption_alg_values_supported: Vec<&'static str>,
+    introspection_encryption_enc_values_supported: Vec<&'static str>,
     prompt_values_supported: Vec<&'static str>,
     claim_types_supported: [&'static str; 1],
     claims_supported: Vec<&'static str>,
@@ -51,6 +59,8 @@ pub fn endpoint(call: &Call<'_>) -> Reply {
         ClientAuthMethod::ALL.iter().filter(fits).map(|method| method.wire_name()).collect()
     };
     let algorithms = || SigningAlgorithm::ALL.iter().map(|alg| alg.wire_name()).collect();
+    let key_management = || KeyManagement::ALL.iter().map(|alg| alg.wire_name()).collect();
+    let content_encryption = || ContentEncryption::ALL.iter().map(|enc| enc.wire_name()).collect();
     let own_claims = ["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash"];
     reply::public_json(&Metadata {
         issuer,
@@ -71,7 +81,14 @@ pub fn endpoint(call: &Call<'_>) -> Reply {
         code_challenge_methods_supported: [CHALLENGE_METHOD],
         subject_types_supported: ["public"],
         id_token_signing_alg_values_supported: algorithms(),
+        id_token_encryption_alg_values_supported: key_management(),
+        id_token_encryption_enc_values_supported: content_encryption(),
+        userinfo_signing_alg_values_supported: algorithms(),
+        userinfo_encryption_alg_values_supported: key_management(),
+        userinfo_encryption_enc_values_supported: content_encryption(),
         introspection_signing_alg_values_supported: algorithms(),
+        introspection_encryption_alg_values_supported: key_management(),
+        introspection_encryption_enc_values_supported: content_encryption(),
         prompt_values_supported: Prompt::ALL.iter().map(|prompt| prompt.wire_name()).collect(),
         claim_types_supported: ["normal"],
         claims_supported: [&own_claims[..], StandardClaims::PROFILE, StandardClaims::EMAIL].concat(),

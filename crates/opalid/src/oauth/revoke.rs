@@ -1,11 +1,13 @@
 //! Token revocation (RFC 7009).
 //!
 //! Takes: a token, an optional hint, an authenticated client.
-//! Gives: 200 and an empty body, for unknown tokens too (§2.2).
+//! Gives: 200 and an empty body, for unknown tokens too (§2.2); an encrypted token cannot be opened here, and is refused.
 //! Holds: once this returns, no answer of this server says `active` for the token; a store that fails is
 //! 503, never "done"; only the client's own tokens; a repeated revocation writes nothing. A killed token's row is kept
 //! for a day beyond its end: a clock that runs more than a day ahead of that end and is then set back is the limit.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::StatusCode;
 use opalid_core::error::{ErrorCode, OAuthError};
 use opalid_core::ids::ChainId;
@@ -13,6 +15,7 @@ use opalid_core::request::RevocationRequest;
 use opalid_core::token::{PresentedToken, Refresh};
 use opalid_store::steps::refresh::FindChain;
 use opalid_store::steps::revoke::{CutGrant, KILLED_KEPT, KillLimits, KillToken};
+use serde_json::Value;
 
 use crate::http::call::Call;
 use crate::http::client_auth::{self, AuthenticatedClient};
@@ -38,7 +41,20 @@ async fn answer(call: &Call<'_>) -> Result<(), OAuthError> {
     if let Ok(secret) = call.issuer.row_sealer.open_row::<Refresh>(PresentedToken::new(request.token)) {
         return refresh_token(call, &client, ChainId::from_bytes(secret.row)).await;
     }
+    if is_encrypted(request.token) {
+        let description =
+            "an encrypted access token cannot be revoked: revoke the signed one inside it, or its refresh token";
+        return Err(OAuthError::new(ErrorCode::UnsupportedTokenType, description));
+    }
     Ok(())
+}
+
+/// Whether it has the form of a JWE (RFC 7516 §7.1). Only its reader can open it.
+fn is_encrypted(token: &str) -> bool {
+    let mut parts = token.split('.');
+    let header = parts.next().and_then(|header| URL_SAFE_NO_PAD.decode(header).ok());
+    let header = header.and_then(|json| serde_json::from_slice::<Value>(&json).ok());
+    parts.count() == 4 && header.is_some_and(|header| header.get("enc").is_some())
 }
 
 async fn access_token(call: &Call<'_>, client: &AuthenticatedClient, token: &AccessToken) -> Result<(), OAuthError> {

@@ -3,7 +3,9 @@
 use http::Method;
 use opalid_core::alive::Verdict;
 use opalid_core::claims::ClaimPlace;
+use opalid_core::client::Client;
 use opalid_core::error::{ErrorCode, OAuthError};
+use opalid_core::jwt::TYP_JWT;
 use opalid_core::scope::OpenIdScope;
 use serde_json::{Map, Value};
 
@@ -12,6 +14,10 @@ use crate::http::call::Call;
 use crate::http::reply::{self, Reply};
 use crate::presented::AccessToken;
 use crate::shown_claims::{self, About};
+use crate::signing::{self, Content};
+
+/// The type of an answer that is a JWT (RFC 7519 §10.3.1).
+const MEDIA_TYPE: &str = "application/jwt";
 
 /// GET and POST /userinfo: the token in the header, or in the form of a POST (RFC 6750 §2).
 pub async fn endpoint(call: &Call<'_>) -> Reply {
@@ -21,7 +27,7 @@ pub async fn endpoint(call: &Call<'_>) -> Reply {
         Err(error) => Err(error),
     };
     match answer {
-        Ok(claims) => reply::json(&claims),
+        Ok(reply) => reply,
         Err(error) => {
             let scope = (error.code == ErrorCode::InsufficientScope).then_some(OpenIdScope::OpenId.wire_name());
             reply::bearer_error(Some(&error), &call.issuer.url, scope)
@@ -48,7 +54,7 @@ fn presented(call: &Call<'_>) -> Result<Option<String>, OAuthError> {
     }
 }
 
-async fn answer(call: &Call<'_>, token: &str) -> Result<Map<String, Value>, OAuthError> {
+async fn answer(call: &Call<'_>, token: &str) -> Result<Reply, OAuthError> {
     let invalid = || OAuthError::new(ErrorCode::InvalidToken, "the access token is not valid");
     let outage = |error: opalid_store::Outage| reply::outage(&error);
     let workspace = call.issuer.id();
@@ -58,10 +64,10 @@ async fn answer(call: &Call<'_>, token: &str) -> Result<Map<String, Value>, OAut
         Verdict::Active(alive) => alive,
         Verdict::Inactive(reason) => return Err(invalid().because(reason)),
     };
+    let client = store.find_client_by_id(workspace, alive.grant.grant.client()).await.map_err(outage)?;
+    let client = client.ok_or_else(invalid)?;
     if let AccessToken::Jwt(..) = &token {
         // OpenID scopes are never narrowed; that another part of it is kills a JWT as a whole.
-        let client = store.find_client_by_id(workspace, alive.grant.grant.client()).await.map_err(outage)?;
-        let client = client.ok_or_else(invalid)?;
         let today = token.today(store, call.issuer, (&client, &alive.entitlement)).await.map_err(outage)?;
         today.map_err(|reason| invalid().because(reason))?;
     }
@@ -74,11 +80,29 @@ async fn answer(call: &Call<'_>, token: &str) -> Result<Map<String, Value>, OAut
     if scopes.has(OpenIdScope::Profile) && !claims.contains_key("preferred_username") {
         claims.insert("preferred_username".into(), user.username.as_str().into());
     }
-    if !call.issuer.settings().claims.is_empty() {
-        let client = store.find_client_by_id(workspace, alive.grant.grant.client()).await.map_err(outage)?;
-        let client = client.ok_or_else(invalid)?;
-        let about = About { client: &client, user: Some(user.id), authentication: None };
-        claims.extend(shown_claims::at(call, ClaimPlace::Userinfo, scopes, about).await.map_err(outage)?);
+    let about = About { client: &client, user: Some(user.id), authentication: None };
+    let granted = alive.entitlement.scope();
+    claims.extend(shown_claims::at(call, ClaimPlace::Userinfo, &granted, about).await.map_err(outage)?);
+    as_declared(call, &client, claims)
+}
+
+/// The claims in the form that the client is declared with: JSON, or a JWT that is signed, encrypted, or both (§5.3.2).
+fn as_declared(call: &Call<'_>, client: &Client, mut claims: Map<String, Value>) -> Result<Reply, OAuthError> {
+    let (settings, keys) = (&client.settings, client.settings.jwks.as_ref());
+    let (signed, encrypted) = (settings.userinfo_signed_response_alg, settings.userinfo_encryption());
+    if signed.is_some() || encrypted.is_some() {
+        claims.insert("iss".into(), call.issuer.url.as_str().into());
+        claims.insert("aud".into(), client.client_id.as_str().into());
     }
-    Ok(claims)
+    Ok(match (signed, encrypted) {
+        (Some(algorithm), how) => {
+            let jwt = signing::sign(call.issuer, algorithm, TYP_JWT, &claims)?;
+            reply::text(MEDIA_TYPE, signing::encrypted_if(keys, how, jwt)?)
+        }
+        (None, Some(how)) => {
+            let json = Value::Object(claims).to_string();
+            reply::text(MEDIA_TYPE, signing::encrypt_for(keys, how, (Content::Claims, json.as_bytes()))?)
+        }
+        (None, None) => reply::json(&claims),
+    })
 }

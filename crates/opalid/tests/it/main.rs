@@ -14,6 +14,7 @@ mod commands;
 mod conformance;
 mod consent;
 mod declared_claims;
+mod encrypted;
 mod events;
 mod faults;
 mod guard;

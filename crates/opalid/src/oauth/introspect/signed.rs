@@ -1,7 +1,7 @@
 //! Signed introspection answers (RFC 9701), for whoever has to prove to others what it was told.
 //!
 //! Takes: what is said of a token to a caller that asks for this type of answer.
-//! Gives: a JWT for that caller alone, signed by its `introspection_signed_response_alg`.
+//! Gives: a JWT for that caller alone, signed by its `introspection_signed_response_alg`, and encrypted for it where it is declared so.
 
 use http::HeaderMap;
 use http::header::ACCEPT;
@@ -52,5 +52,8 @@ pub(super) fn reply(
         .map_err(|error| OAuthError::new(ErrorCode::ServerError, "the answer could not be written").because(error))?;
     let claims = Claims { iss: &call.issuer.url, aud: &caller.client_id, iat: call.now, token_introspection };
     let algorithm = caller.settings.introspection_signed_response_alg.unwrap_or(SigningAlgorithm::Rs256);
-    Ok(reply::text(MEDIA_TYPE, signing::sign(call.issuer, algorithm, TYP, &claims)?))
+    let settings = &caller.settings;
+    let jwt = signing::sign(call.issuer, algorithm, TYP, &claims)?;
+    let jwt = signing::encrypted_if(settings.jwks.as_ref(), settings.introspection_encryption(), jwt)?;
+    Ok(reply::text(MEDIA_TYPE, jwt))
 }

@@ -81,13 +81,23 @@ pub async fn make(
         let cause = format!("{} bytes; the claims that show in access_token are too long", token.len());
         return Err(OAuthError::new(ErrorCode::ServerError, "this token would be longer than 8 KiB").because(cause));
     }
-    Ok((token, valid_for))
+    let encrypted = match wish.today.resources.as_slice() {
+        [only] => signing::encrypted_if(only.settings.jwks.as_ref(), only.settings.encryption(), token)?,
+        _ => token,
+    };
+    Ok((encrypted, valid_for))
 }
 
-/// The audience of a JWT that can say what it may do; `None` where it would say more.
+/// The audience of a JWT that can say what it may do; `None` where it would say more, or to more than it may.
 fn said(call: &Call<'_>, wish: &AccessTokenWish<'_>) -> Option<Audience> {
     let uris: Vec<&str> = wish.today.resources.iter().map(|resource| resource.uri.as_str()).collect();
     let scope = wish.today.entitlement.scope();
+    // One reader can be encrypted for: where there are more, nobody reads it but us.
+    if wish.today.resources.len() > 1
+        && wish.today.resources.iter().any(|resource| resource.settings.encryption().is_some())
+    {
+        return None;
+    }
     let exact = presented::carries_no_more((&scope, &uris), &call.issuer.url, wish.today);
     exact.then(|| Audience::new(uris.into_iter().map(str::to_owned).collect(), &call.issuer.url))
 }

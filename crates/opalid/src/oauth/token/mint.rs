@@ -151,7 +151,7 @@ pub async fn tokens(call: &Call<'_>, client: &Client, minting: Minting) -> Resul
     let id_token = match id_token.filter(|_| today.entitlement.openid.has(OpenIdScope::OpenId)) {
         Some(wish) => {
             let about = About { client, user: Some(wish.user), authentication: Some(&wish.authentication) };
-            let declared = shown_claims::at(call, ClaimPlace::IdToken, &today.entitlement.openid, about).await;
+            let declared = shown_claims::at(call, ClaimPlace::IdToken, &today.entitlement.scope(), about).await;
             let declared = declared.map_err(|error| reply::outage(&error))?;
             let beside = Beside { access_token: &access_token, valid_for: terms.id_token_lifetime().value, declared };
             Some(sign_id_token(call, client, wish, beside)?)
@@ -196,5 +196,6 @@ fn sign_id_token(
         declared: beside.declared,
     };
     call.app.metrics.minted.count(Minted::Id);
-    signing::sign(call.issuer, algorithm, TYP_JWT, &claims)
+    let jwt = signing::sign(call.issuer, algorithm, TYP_JWT, &claims)?;
+    signing::encrypted_if(client.settings.jwks.as_ref(), client.settings.id_token_encryption(), jwt)
 }

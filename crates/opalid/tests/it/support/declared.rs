@@ -7,9 +7,13 @@ use opalid_core::apply::SecretSource;
 use super::server::Server;
 
 impl Server {
-    /// Applies a document, with these variables for its secrets; says why not, if it is refused.
+    /// Applies a document (TOML or JSON), with these variables for its secrets; says why not, if it is refused.
     pub async fn try_apply(&self, document: &str, secrets: &[(&str, &str)]) -> Result<Applied, String> {
-        let document = toml::from_str(document).map_err(|error| error.to_string())?;
+        let document = if document.starts_with('{') {
+            serde_json::from_str(document).map_err(|error| error.to_string())?
+        } else {
+            toml::from_str(document).map_err(|error| error.to_string())?
+        };
         let found =
             |(name, secret): &(&str, &str)| (SecretSource::Env((*name).to_owned()), Handed::new((*secret).to_owned()));
         let declared = Declared { document, secrets: secrets.iter().map(found).collect(), prune: false };
