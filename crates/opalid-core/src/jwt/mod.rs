@@ -5,6 +5,8 @@
 //! Holds: an algorithm belongs to a key, never to a token: a key signs and verifies with its own and no other.
 //! Not here: tokens of foreign issuers, what was encrypted for us, and whether what a token stands for is still alive.
 
+#[cfg(test)]
+mod attacks;
 mod id_token;
 pub mod jwe;
 mod jwk;
