@@ -316,6 +316,21 @@ mod tests {
         }
 
         #[test]
+        fn a_form_changed_anywhere_is_refused_or_means_what_other_readers_take_it_for(
+            at in any::<prop::sample::Index>(),
+            put in proptest::collection::vec(any::<u8>(), 0..4),
+            cut in 0..4_usize,
+        ) {
+            let form = b"grant_type=authorization_code&code=oac_AAAA&redirect_uri=https%3A%2F%2Fapp.example%2Fcb&resource=a&resource=b";
+            let at = at.index(form.len());
+            let changed = [&form[..at], &put, &form[(at + cut).min(form.len())..]].concat();
+            if let Ok(form) = Form::parse(&changed) {
+                let theirs: Vec<_> = form_urlencoded::parse(&changed).collect();
+                prop_assert_eq!(form.parameters, theirs);
+            }
+        }
+
+        #[test]
         fn few_and_many_parameters_agree_on_what_is_repeated(names in proptest::collection::vec(0..40_u8, 0..40)) {
             let text: String = names.iter().map(|n| format!("n{n}&")).collect();
             let distinct: std::collections::HashSet<_> = names.iter().collect();

@@ -460,6 +460,48 @@ mod tests {
                 prop_assert!(sealer.open::<Access>(PresentedToken::new(&changed)).is_err());
             }
         }
+
+        #[test]
+        fn no_stretch_of_a_token_can_be_taken_out_or_replaced(
+            (from, to) in any::<(prop::sample::Index, prop::sample::Index)>(),
+            put in "[A-Za-z0-9_-]{0,4}|.{0,3}",
+        ) {
+            let sealer = sealer(HOME);
+            let row = sealer.seal_row(&RowSecret::<Refresh>::new([1; 16], 3, [5; 32]), [6; 12]);
+            let bound = sealer.seal::<Access>(&sealed(Some([9; 32])), Jti([8; 12]));
+            for token in [row, bound, sealer.seal::<Access>(&sealed(None), Jti([8; 12]))] {
+                let (from, to) = (from.index(token.len() + 1), to.index(token.len() + 1));
+                let changed = format!("{}{put}{}", &token[..from.min(to)], &token[from.max(to)..]);
+                if changed != token {
+                    prop_assert!(sealer.open::<Access>(PresentedToken::new(&changed)).is_err(), "{}", changed);
+                    prop_assert!(sealer.open_row::<Refresh>(PresentedToken::new(&changed)).is_err(), "{}", changed);
+                }
+            }
+        }
+
+        #[test]
+        fn any_text_is_refused_and_any_envelope_is_forged(
+            text in ".{0,200}",
+            bytes in prop::collection::vec(any::<u8>(), LARGEST),
+            key in 1..=2_u8,
+        ) {
+            let sealer = sealer(HOME);
+            for text in [&text, &format!("oat_{text}"), &format!("ort_{text}")] {
+                prop_assert!(sealer.open::<Access>(PresentedToken::new(text)).is_err());
+                prop_assert!(sealer.open_row::<Refresh>(PresentedToken::new(text)).is_err());
+                prop_assert!(sealer.open_row::<SessionCookie>(PresentedToken::new(text)).is_err());
+            }
+            let of = |prefix: &str, length: usize| {
+                let envelope = [&[key], &bytes[1..length]].concat();
+                format!("{prefix}{}", URL_SAFE_NO_PAD.encode(envelope))
+            };
+            for length in [HEAD + REFERENCE + TAG, HEAD + BOUND_REFERENCE + TAG] {
+                let token = of("oat_", length);
+                prop_assert_eq!(sealer.open::<Access>(PresentedToken::new(&token)).err(), Some(Unopened::Forged));
+            }
+            let token = of("ort_", HEAD + ROW + TAG);
+            prop_assert_eq!(sealer.open_row::<Refresh>(PresentedToken::new(&token)).err(), Some(Unopened::Forged));
+        }
     }
 
     #[test]

@@ -25,7 +25,7 @@ use aws_lc_rs::rsa::OAEP_SHA256_MGF1SHA256;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-pub use client_keys::{ClientKeys, KeysRefused, MAX_KEYS, MAX_KEYS_LENGTH};
+pub use client_keys::{ClientKeys, KeysRefused, MAX_KEYS, MAX_KEYS_LENGTH, Passed};
 pub use key::{EncryptionKey, KeyRefused};
 
 use super::{JwtError, KeyParameters, encode};

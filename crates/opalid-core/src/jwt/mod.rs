@@ -6,6 +6,8 @@
 //! Not here: tokens of foreign issuers, what was encrypted for us, and whether what a token stands for is still alive.
 
 mod access_token;
+#[cfg(test)]
+mod attacks;
 mod id_token;
 pub mod jwe;
 mod jwk;

@@ -145,8 +145,7 @@ impl PublicKeys {
         }
         let (message, signature) = jws.rsplit_once('.').ok_or(JwsRefused::Malformed)?;
         let (header, payload) = message.split_once('.').ok_or(JwsRefused::Malformed)?;
-        let header: Header =
-            decode(header).and_then(|json| serde_json::from_slice(&json).ok()).ok_or(JwsRefused::Malformed)?;
+        let header: Header = decode(header).and_then(|json| object(&json)).ok_or(JwsRefused::Malformed)?;
         let payload = decode(payload).ok_or(JwsRefused::Malformed)?;
         let signature = decode(signature).ok_or(JwsRefused::Malformed)?;
 
@@ -159,8 +158,13 @@ impl PublicKeys {
             return Err(JwsRefused::WrongType);
         }
         key.verify(message, &signature)?;
-        serde_json::from_slice(&payload).map_err(|_| JwsRefused::BadClaims)
+        object(&payload).ok_or(JwsRefused::BadClaims)
     }
+}
+
+/// What stands in a JSON object, as we write it. An array of the same values is none, though serde would read it.
+fn object<T: DeserializeOwned>(json: &[u8]) -> Option<T> {
+    if json.starts_with(b"{") { serde_json::from_slice(json).ok() } else { None }
 }
 
 #[cfg(test)]

@@ -53,10 +53,10 @@ impl AgreementKey {
     pub fn new(curve: AgreementCurve, coordinates: &[u8]) -> Option<Self> {
         let point = if curve.is_octet_pair() { coordinates.to_vec() } else { [&[4], coordinates].concat() };
         let public = ParsedPublicKey::try_from(UnparsedPublicKey::new(curve.algorithm, point)).ok()?;
-        // Any private key shows a point of small order: what is agreed on with it is zero (RFC 7748 §6.1).
-        let any = PrivateKey::from_private_key(curve.algorithm, &[&[1], &*vec![0; curve.coordinate - 1]].concat());
         if curve.is_octet_pair() {
-            agree(&any.ok()?, public.clone(), (), |_| Ok(())).ok()?;
+            // Any private key shows a point of small order: what is agreed on with it is zero (RFC 7748 §6.1).
+            let any = PrivateKey::from_private_key(curve.algorithm, &[1; 32]).ok()?;
+            agree(&any, public.clone(), (), |_| Ok(())).ok()?;
         }
         Some(Self { curve, public })
     }
