@@ -10,6 +10,13 @@ use crate::time::Seconds;
 /// The longest a sealed token may ever live.
 pub const SEALED_LIFETIME_MAX: Seconds = Seconds(30 * 24 * 3600);
 
+/// The longest an ID token may be good.
+pub const ID_TOKEN_LIFETIME_MAX: Seconds = Seconds(30 * 24 * 3600);
+
+/// The shortest time between two rotations that are made by themselves: key numbers have one byte, and keys are kept for
+/// long.
+pub const KEY_ROTATION_MIN: Seconds = Seconds(7 * 24 * 3600);
+
 /// What an operator says of a workspace; every length of time in seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -35,6 +42,8 @@ pub struct WorkspaceSettings {
     pub session_absolute: Seconds,
     /// The signing algorithm of ID tokens.
     pub id_token_signing_alg: SigningAlgorithm,
+    /// How long a key is used before another takes its place; 0: until an operator says so.
+    pub key_rotation: Seconds,
     /// Demand PKCE of every client.
     pub require_pkce: bool,
     /// The resource a client gets when it names none and has no default of its own.
@@ -55,6 +64,7 @@ impl Default for WorkspaceSettings {
             session_idle: Seconds(24 * 3600),
             session_absolute: Seconds(30 * 24 * 3600),
             id_token_signing_alg: SigningAlgorithm::Rs256,
+            key_rotation: Seconds(90 * 24 * 3600),
             require_pkce: false,
             default_resource: None,
         }
@@ -66,6 +76,12 @@ impl WorkspaceSettings {
     pub fn wrong(&self) -> Option<&'static str> {
         if self.access_token_lifetime > SEALED_LIFETIME_MAX {
             return Some("access_token_lifetime is at most 2592000 (30 days)");
+        }
+        if self.id_token_lifetime > ID_TOKEN_LIFETIME_MAX {
+            return Some("id_token_lifetime is at most 2592000 (30 days)");
+        }
+        if self.key_rotation != Seconds(0) && self.key_rotation < KEY_ROTATION_MIN {
+            return Some("key_rotation is at least 604800 (7 days), or 0 for rotation by hand alone");
         }
         if self.code_lifetime > Seconds(60) {
             return Some("code_lifetime is at most 60");
@@ -164,5 +180,10 @@ mod tests {
         assert_eq!(WorkspaceSettings::default().wrong(), None);
         assert!(WorkspaceSettings { code_lifetime: Seconds(61), ..Default::default() }.wrong().is_some());
         assert!(WorkspaceSettings { session_idle: Seconds(0), ..Default::default() }.wrong().is_some());
+        let rotation = |seconds| WorkspaceSettings { key_rotation: Seconds(seconds), ..Default::default() }.wrong();
+        assert!(rotation(604_799).is_some() && rotation(604_800).is_none() && rotation(0).is_none());
+        let good_for =
+            |seconds| WorkspaceSettings { id_token_lifetime: Seconds(seconds), ..Default::default() }.wrong();
+        assert!(good_for(2_592_001).is_some() && good_for(2_592_000).is_none());
     }
 }

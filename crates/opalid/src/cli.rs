@@ -7,6 +7,7 @@ mod consent;
 mod events;
 mod fields;
 mod inspect;
+mod key;
 mod output;
 mod progress;
 mod reach;
@@ -81,6 +82,8 @@ enum Command {
     Consent(Managing<consent::ConsentCommand>),
     /// Kills tokens, alone or with everything below something.
     Revoke(Managing<revoke::RevokeCommand>),
+    /// Keys: what signs and seals tokens in one workspace, and the master key of all.
+    Key(Managing<key::KeyCommand>),
     /// Says what a token refers to, how everything it hangs from stands, and why it is dead if it is.
     Inspect(Alone<inspect::InspectCommand>),
     /// Shows what happened in one workspace, the newest last.
@@ -120,6 +123,7 @@ fn run(before: Before, command: Command) -> anyhow::Result<()> {
         Command::Grant(managing) => managing.run(before),
         Command::Consent(managing) => managing.run(before),
         Command::Revoke(managing) => managing.run(before),
+        Command::Key(managing) => managing.run(before),
         Command::Inspect(alone) => alone.run(before),
         Command::Events(alone) => alone.run(before),
         Command::Token(alone) => alone.run(before),

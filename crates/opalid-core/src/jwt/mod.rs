@@ -6,6 +6,7 @@
 //! Not here: tokens of foreign issuers, encryption, and whether what a token stands for is still alive.
 
 mod id_token;
+mod import;
 mod jwk;
 mod key;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 pub use id_token::{IdTokenClaims, at_hash};
+pub use import::{ImportRefused, import};
 pub use jwk::{Curve, Jwk, KeyParameters, KeyUse};
 pub use key::SigningKey;
 pub use verify::{JwsRefused, MAX_JWS_LENGTH, PublicKey, PublicKeys};

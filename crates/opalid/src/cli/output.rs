@@ -7,7 +7,7 @@ use std::io::{Write, stdout};
 use clap::ValueEnum;
 use opalid_core::time::UnixTime;
 
-use super::{apply, client, consent, events, inspect, resource, session, user, words, workspace};
+use super::{apply, client, consent, events, inspect, key, resource, session, user, words, workspace};
 use crate::clock::Clock;
 use crate::manage::Reply;
 
@@ -60,6 +60,7 @@ impl Output {
             Reply::Grants(page) => session::grants(page, self),
             Reply::Consents(page) => consent::table(page, self),
             Reply::Inspected(inspection) => inspect::text(inspection, self),
+            Reply::Keys(page) => key::table(page, self),
             Reply::Events(page) => events::text(page),
             Reply::Planned(changes) => apply::plan(changes),
             Reply::Begins(next) => apply::Making::new(Format::Table).begins(next).unwrap_or_default(),

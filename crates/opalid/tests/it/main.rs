@@ -19,6 +19,7 @@ mod guard;
 mod http;
 mod introspect;
 mod jwks;
+mod keys;
 mod logout;
 mod malformed;
 mod manage;
