@@ -178,3 +178,6 @@ async fn after_failure(app: &App, (incoming, count): (&CheckedKey, usize), error
         )))),
     }
 }
+
+#[cfg(test)]
+mod tests;
