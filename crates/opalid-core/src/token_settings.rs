@@ -18,6 +18,12 @@ use crate::time::Seconds;
 /// The longest a sealed token may ever live.
 pub const SEALED_LIFETIME_MAX: Seconds = Seconds(30 * 24 * 3600);
 
+/// The longest an ID token may be good.
+pub const ID_TOKEN_LIFETIME_MAX: Seconds = Seconds(30 * 24 * 3600);
+
+/// The longest that a token before a rotation may be forgiven.
+pub const REFRESH_GRACE_MAX: Seconds = Seconds(24 * 3600);
+
 /// The longest a code may ever live (RFC 6749 §4.1.2 allows ten minutes; a minute is enough for every client).
 pub const CODE_LIFETIME_MAX: Seconds = Seconds(60);
 
@@ -150,6 +156,12 @@ impl TokenSettings {
     pub fn wrong(&self) -> Option<&'static str> {
         if self.access_token_lifetime > SEALED_LIFETIME_MAX {
             return Some("access_token_lifetime is at most 2592000 (30 days)");
+        }
+        if self.id_token_lifetime > ID_TOKEN_LIFETIME_MAX {
+            return Some("id_token_lifetime is at most 2592000 (30 days)");
+        }
+        if self.refresh_grace > REFRESH_GRACE_MAX {
+            return Some("refresh_grace is at most 86400 (a day)");
         }
         if self.code_lifetime > CODE_LIFETIME_MAX {
             return Some("code_lifetime is at most 60");

@@ -7,7 +7,12 @@ use crate::grant::Epoch;
 use crate::ids::WorkspaceId;
 use crate::jwt::SigningAlgorithm;
 use crate::resource_uri::one_or_more;
+use crate::time::Seconds;
 use crate::token_settings::TokenSettings;
+
+/// The shortest time between two rotations that are made by themselves: key numbers have one byte, and keys are kept for
+/// long.
+pub const KEY_ROTATION_MIN: Seconds = Seconds(7 * 24 * 3600);
 
 /// What an operator says of a workspace; every length of time in seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +26,8 @@ pub struct WorkspaceSettings {
     pub tokens: TokenSettings,
     /// The signing algorithm of ID tokens.
     pub id_token_signing_alg: SigningAlgorithm,
+    /// How long a key is used before another takes its place; 0: until an operator says so.
+    pub key_rotation: Seconds,
     /// Demand PKCE of every client.
     pub require_pkce: bool,
     /// Claims that it declares.
@@ -38,6 +45,7 @@ impl Default for WorkspaceSettings {
             display_name: String::new(),
             tokens: TokenSettings::default(),
             id_token_signing_alg: SigningAlgorithm::Rs256,
+            key_rotation: Seconds(90 * 24 * 3600),
             require_pkce: false,
             claims: DeclaredClaims::new(),
             default_resources: Vec::new(),
@@ -48,6 +56,9 @@ impl Default for WorkspaceSettings {
 impl WorkspaceSettings {
     /// What is wrong with them, in words; `None` if nothing.
     pub fn wrong(&self) -> Option<String> {
+        if self.key_rotation != Seconds(0) && self.key_rotation < KEY_ROTATION_MIN {
+            return Some("key_rotation is at least 604800 (7 days), or 0 for rotation by hand alone".into());
+        }
         self.tokens.wrong().map(str::to_owned).or_else(|| wrong_claims(&self.claims))
     }
 }
@@ -125,5 +136,12 @@ mod tests {
             assert_eq!(check_workspace_name(bad), Err(BadWorkspaceName::Characters), "{bad}");
         }
         assert_eq!(check_workspace_name("token"), Err(BadWorkspaceName::Reserved));
+    }
+
+    #[test]
+    fn keys_rotate_once_a_week_at_most_by_themselves_or_never() {
+        assert_eq!(WorkspaceSettings::default().wrong(), None);
+        let rotation = |seconds| WorkspaceSettings { key_rotation: Seconds(seconds), ..Default::default() }.wrong();
+        assert!(rotation(604_799).is_some() && rotation(604_800).is_none() && rotation(0).is_none());
     }
 }

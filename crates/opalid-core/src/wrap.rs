@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 const FORMAT: &str = "opalid/wrap/v1";
 
 /// The key that wraps all others. It is never in the store.
+#[derive(Clone)]
 pub struct MasterKey(Zeroizing<[u8; 32]>);
 
 /// The wrapped bytes do not open: another master key, another label, or altered bytes. Which one cannot be told.

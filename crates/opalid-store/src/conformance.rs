@@ -8,6 +8,7 @@ mod code;
 mod faults;
 mod feed;
 mod groups;
+mod keys;
 mod life;
 mod observed;
 pub(crate) mod place;

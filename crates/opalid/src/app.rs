@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use opalid_core::ids::{EventId, WorkspaceId, uuid_v7};
 use opalid_core::time::{Seconds, UnixTime};
-use opalid_core::wrap::MasterKey;
 use opalid_store::Store;
 use opalid_store::keys::WorkspaceRecord;
 use opalid_store::steps::Stamp;
@@ -17,6 +16,7 @@ use crate::http::body::BodyBudget;
 use crate::http::client_address::Network;
 use crate::http::limits::BodyLimits;
 use crate::issuer::{BadIssuer, Issuer};
+use crate::master_key::MasterKeys;
 use crate::metrics::Metrics;
 use crate::passwords::password_hash::PasswordHasher;
 use crate::passwords::throttle::Throttle;
@@ -34,9 +34,11 @@ pub struct App {
     /// Where the time of day comes from.
     pub clock: Clock,
     /// Wraps every key at rest.
-    pub master: MasterKey,
+    pub master: MasterKeys,
     /// Where that one lies, for people.
     pub master_key_place: String,
+    /// Whether that is the file in the data folder.
+    pub master_key_in_data: bool,
     /// The issuer URL of the root workspace, without a slash at its end.
     pub base_url: String,
     /// How browsers reach it.

@@ -8,6 +8,7 @@ mod events;
 mod explain;
 mod fields;
 mod inspect;
+mod key;
 mod output;
 mod progress;
 mod reach;
@@ -82,6 +83,8 @@ enum Command {
     Consent(Managing<consent::ConsentCommand>),
     /// Kills tokens, alone or with everything below something.
     Revoke(Managing<revoke::RevokeCommand>),
+    /// Keys: what signs and seals tokens in one workspace, and the master key of all.
+    Key(Managing<key::KeyCommand>),
     /// Says what a token refers to, how everything it hangs from stands, and why it is dead if it is.
     Inspect(Alone<inspect::InspectCommand>),
     /// Says which settings hold for the tokens of a client, and why.
@@ -123,6 +126,7 @@ fn run(before: Before, command: Command) -> anyhow::Result<()> {
         Command::Grant(managing) => managing.run(before),
         Command::Consent(managing) => managing.run(before),
         Command::Revoke(managing) => managing.run(before),
+        Command::Key(managing) => managing.run(before),
         Command::Inspect(alone) => alone.run(before),
         Command::Explain(alone) => alone.run(before),
         Command::Events(alone) => alone.run(before),

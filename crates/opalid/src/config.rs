@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use opalid_core::time::Seconds;
 use zeroize::Zeroizing;
 
+pub mod command;
 pub mod flags;
 pub mod keys;
 mod layers;

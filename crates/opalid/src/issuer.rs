@@ -9,15 +9,17 @@ use opalid_core::jwt::{PublicKeys, SigningAlgorithm, SigningKey};
 use opalid_core::refresh::Limits;
 use opalid_core::token::Sealer;
 use opalid_core::workspace::{Workspace, WorkspaceSettings};
-use opalid_core::wrap::MasterKey;
 use opalid_store::keys::{KeyPurpose, KeyState, WorkspaceKey, WorkspaceRecord};
 use zeroize::Zeroizing;
 
 use crate::browser::csrf::FormTokens;
 use crate::http::Transport;
 use crate::http::cookies::CookieNames;
+use crate::keys::label;
+use crate::master_key::MasterKeys;
 use crate::passwords::device::Devices;
-use crate::random;
+
+pub use crate::keys::first_keys;
 
 /// Keys that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +43,16 @@ pub struct NumberedKey {
     pub bytes: Zeroizing<Vec<u8>>,
 }
 
+/// A signing key, and where it stands.
+pub struct OwnKey {
+    /// Its number.
+    pub number: u8,
+    /// Whether it signs.
+    pub state: KeyState,
+    /// The key.
+    pub key: SigningKey,
+}
+
 /// A workspace ready to answer.
 pub struct Issuer {
     /// Its URL, as it stands in `iss`.
@@ -55,15 +67,15 @@ pub struct Issuer {
     pub refresh_keys: Vec<NumberedKey>,
     /// Binds forms to their browser.
     pub forms: FormTokens,
-    /// Authenticates the names of stored requests; as old as the workspace, so that a restart ends none.
-    pub request_key: hmac::Key,
+    /// Authenticate the names of stored requests; kept in the store, so that a restart ends none. The current one first.
+    pub request_keys: Vec<hmac::Key>,
     /// Knows browsers that signed a person in before.
     pub devices: Devices,
     /// The names of its cookies.
     pub cookies: CookieNames,
-    /// Signs ID tokens.
-    pub signing: Vec<SigningKey>,
-    /// What verifies them: the JWK Set.
+    /// What signs ID tokens, what did, and what will: current keys first, then next ones, then previous ones.
+    pub signing: Vec<OwnKey>,
+    /// What verifies them: the JWK Set, in that order.
     pub public: PublicKeys,
 }
 
@@ -79,29 +91,25 @@ impl Issuer {
         (url, origin): (String, &str),
         record: Arc<WorkspaceRecord>,
         transport: Transport,
-        master: &MasterKey,
+        master: &MasterKeys,
     ) -> Result<Self, BadIssuer> {
-        let id = record.workspace.id;
-        let mut signing = Vec::new();
-        for key in record.keys.iter().filter(|key| key.purpose == KeyPurpose::Signing) {
-            let unusable =
-                |what: String| BadIssuer::Unusable(format!("{}: {what}", label(id, key.purpose, key.number)));
-            let algorithm = SigningAlgorithm::from_wire(&key.algorithm)
-                .ok_or_else(|| unusable("its algorithm is unknown".into()))?;
-            let bytes = open_key(id, key, master)?;
-            signing.push(SigningKey::from_pkcs8(algorithm, &bytes).map_err(|error| unusable(error.to_string()))?);
-        }
-        let public = signing.iter().map(SigningKey::public_key).collect::<Result<Vec<_>, _>>();
+        let signing = signing_keys(&record, master)?;
+        let public = signing.iter().map(|own| own.key.public_key()).collect::<Result<Vec<_>, _>>();
         let public = PublicKeys::new(public.map_err(|error| BadIssuer::Unusable(error.to_string()))?);
-        let page_key = ring(&record, KeyPurpose::Page, master)?.into_iter().next().ok_or(BadIssuer::Missing("page"))?;
+        let page = ring(&record, KeyPurpose::Page, master)?;
+        let derived = |usage: &[u8]| page.iter().map(|key| derive(key, usage)).collect::<Result<Vec<_>, _>>();
+        let (forms, devices) = (derived(b"forms")?, derived(b"devices")?);
+        let (form, former_forms) = forms.split_first().ok_or(BadIssuer::Missing("page"))?;
+        let (device, former_devices) = devices.split_first().ok_or(BadIssuer::Missing("page"))?;
+        let request_key = |key: [u8; 32]| hmac::Key::new(hmac::HMAC_SHA256, &key);
         Ok(Self {
             url,
             sealer: sealer(&record, KeyPurpose::Sealing, master)?,
             row_sealer: sealer(&record, KeyPurpose::Row, master)?,
             refresh_keys: ring(&record, KeyPurpose::Refresh, master)?,
-            forms: FormTokens::new(&derive(&page_key, b"forms")?, origin),
-            request_key: hmac::Key::new(hmac::HMAC_SHA256, &derive(&page_key, b"requests")?),
-            devices: Devices::new(&derive(&page_key, b"devices")?),
+            forms: former_forms.iter().fold(FormTokens::new(form, origin), FormTokens::and_former),
+            request_keys: derived(b"requests")?.into_iter().map(request_key).collect(),
+            devices: former_devices.iter().fold(Devices::new(device), Devices::and_former),
             cookies: CookieNames::new(transport, &record.workspace.name),
             signing,
             public,
@@ -138,8 +146,33 @@ impl Issuer {
 
     /// The key that signs with this algorithm now.
     pub fn signing_key(&self, algorithm: SigningAlgorithm) -> Option<&SigningKey> {
-        self.signing.iter().find(|key| key.algorithm() == algorithm)
+        let fits = |own: &&OwnKey| own.state.is_current() && own.key.algorithm() == algorithm;
+        self.signing.iter().find(fits).map(|own| &own.key)
     }
+}
+
+/// The signing keys in the order in which clients see them; of each state in the order of the algorithms.
+fn signing_keys(record: &WorkspaceRecord, master: &MasterKeys) -> Result<Vec<OwnKey>, BadIssuer> {
+    let id = record.workspace.id;
+    let mut signing = Vec::new();
+    for key in record.keys.iter().filter(|key| key.purpose == KeyPurpose::Signing) {
+        let unusable = |what: String| BadIssuer::Unusable(format!("{}: {what}", label(id, key.purpose, key.number)));
+        let algorithm =
+            SigningAlgorithm::from_wire(&key.algorithm).ok_or_else(|| unusable("its algorithm is unknown".into()))?;
+        let bytes = open_key(id, key, master)?;
+        let opened = SigningKey::from_pkcs8(algorithm, &bytes).map_err(|error| unusable(error.to_string()))?;
+        signing.push(OwnKey { number: key.number, state: key.state, key: opened });
+    }
+    let place = |own: &OwnKey| {
+        let state = match own.state {
+            KeyState::Current { .. } => 0,
+            KeyState::Next => 1,
+            KeyState::Previous { .. } => 2,
+        };
+        (state, SigningAlgorithm::ALL.iter().position(|algorithm| *algorithm == own.key.algorithm()), own.number)
+    };
+    signing.sort_by_key(place);
+    Ok(signing)
 }
 
 /// A key for one use of a key: HMAC-SHA256 of the use.
@@ -149,10 +182,10 @@ fn derive(key: &NumberedKey, usage: &[u8]) -> Result<[u8; 32], BadIssuer> {
 }
 
 /// The keys of one purpose, the current one first.
-fn ring(record: &WorkspaceRecord, purpose: KeyPurpose, master: &MasterKey) -> Result<Vec<NumberedKey>, BadIssuer> {
+fn ring(record: &WorkspaceRecord, purpose: KeyPurpose, master: &MasterKeys) -> Result<Vec<NumberedKey>, BadIssuer> {
     let mut keys: Vec<&WorkspaceKey> = record.keys.iter().filter(|key| key.purpose == purpose).collect();
-    keys.sort_by_key(|key| key.state != KeyState::Current);
-    if keys.first().is_none_or(|key| key.state != KeyState::Current) {
+    keys.sort_by_key(|key| !key.state.is_current());
+    if keys.first().is_none_or(|key| !key.state.is_current()) {
         return Err(BadIssuer::Missing(purpose.name()));
     }
     let open =
@@ -160,7 +193,7 @@ fn ring(record: &WorkspaceRecord, purpose: KeyPurpose, master: &MasterKey) -> Re
     keys.into_iter().map(open).collect()
 }
 
-fn sealer(record: &WorkspaceRecord, purpose: KeyPurpose, master: &MasterKey) -> Result<Sealer, BadIssuer> {
+fn sealer(record: &WorkspaceRecord, purpose: KeyPurpose, master: &MasterKeys) -> Result<Sealer, BadIssuer> {
     let keys = ring(record, purpose, master)?;
     let mut keys = keys.iter().map(|key| (key.number, key.bytes.as_slice()));
     let current = keys.next().ok_or(BadIssuer::Missing(purpose.name()))?;
@@ -168,51 +201,7 @@ fn sealer(record: &WorkspaceRecord, purpose: KeyPurpose, master: &MasterKey) -> 
     Sealer::new(record.workspace.id, current, &previous).map_err(|error| BadIssuer::Unusable(error.to_string()))
 }
 
-fn open_key(workspace: WorkspaceId, key: &WorkspaceKey, master: &MasterKey) -> Result<Zeroizing<Vec<u8>>, BadIssuer> {
+fn open_key(workspace: WorkspaceId, key: &WorkspaceKey, master: &MasterKeys) -> Result<Zeroizing<Vec<u8>>, BadIssuer> {
     let label = label(workspace, key.purpose, key.number);
     master.unwrap(&label, &key.wrapped).map_err(|_| BadIssuer::Wrapped(label))
-}
-
-/// What a wrapped key is bound to, so that no two can be swapped.
-fn label(workspace: WorkspaceId, purpose: KeyPurpose, number: u8) -> String {
-    format!("{workspace}/{}/{number}", purpose.name())
-}
-
-/// The first keys of a new workspace: one of each symmetric kind, one signing key per algorithm.
-pub fn first_keys(workspace: WorkspaceId, master: &MasterKey) -> anyhow::Result<Vec<WorkspaceKey>> {
-    let mut keys = Vec::new();
-    for purpose in KeyPurpose::ALL {
-        if *purpose == KeyPurpose::Signing {
-            for (number, (algorithm, pkcs8)) in (1..).zip(signing_keys()?) {
-                keys.push(wrap_key(workspace, master, (*purpose, number, algorithm.wire_name()), &pkcs8)?);
-            }
-        } else {
-            let bytes = Zeroizing::new(random::bytes::<32>());
-            keys.push(wrap_key(workspace, master, (*purpose, 1, ""), bytes.as_slice())?);
-        }
-    }
-    Ok(keys)
-}
-
-/// One key per algorithm, all made at the same time: two of them are RSA keys, and each of those is a matter of luck.
-fn signing_keys() -> anyhow::Result<Vec<(SigningAlgorithm, Zeroizing<Vec<u8>>)>> {
-    std::thread::scope(|scope| {
-        let make = |algorithm: &SigningAlgorithm| {
-            let algorithm = *algorithm;
-            scope.spawn(move || anyhow::Ok((algorithm, SigningKey::generate(algorithm)?)))
-        };
-        let making: Vec<_> = SigningAlgorithm::ALL.iter().map(make).collect();
-        let died = |_| anyhow::anyhow!("a thread that makes a signing key died");
-        making.into_iter().map(|thread| thread.join().map_err(died)?).collect()
-    })
-}
-
-fn wrap_key(
-    workspace: WorkspaceId,
-    master: &MasterKey,
-    (purpose, number, algorithm): (KeyPurpose, u8, &str),
-    bytes: &[u8],
-) -> anyhow::Result<WorkspaceKey> {
-    let wrapped = master.wrap(&label(workspace, purpose, number), random::bytes(), bytes)?;
-    Ok(WorkspaceKey { purpose, number, state: KeyState::Current, algorithm: algorithm.to_owned(), wrapped })
 }

@@ -13,6 +13,7 @@ pub mod events;
 pub mod explain;
 mod handed;
 pub mod inspect;
+pub mod keys;
 pub mod resources;
 mod revoke;
 pub mod sessions;
@@ -128,6 +129,16 @@ pub enum Command {
     RotateSecret { client_id: String, secret: Option<Handed>, overlap: Option<Seconds> },
     /// Copies the store to a file; the server tells how far it is where the way here can stay open.
     Backup { file: PathBuf },
+    /// The keys of the workspace.
+    ListKeys {},
+    /// Puts other keys in use: all, or of one purpose, or the signing keys of one algorithm.
+    RotateKeys { purpose: Option<String>, algorithm: Option<String>, now: bool },
+    /// Takes a key away, and with it what it made.
+    RevokeKey { key: String, yes: bool },
+    /// Takes a signing key from outside, as PKCS#8 in PEM.
+    ImportKey { key: Handed, algorithm: Option<String> },
+    /// Wraps all keys of all workspaces under another master key.
+    RotateMasterKey { key: Option<Handed> },
     /// What happened; with `follow`, also what happens from now on, where the way here can stay open. Then `after` names
     /// the row after which it goes on, else the one before which it goes back.
     Events { follow: bool, paging: Paging },
@@ -165,6 +176,8 @@ pub enum Reply {
     Inspected(Box<inspect::Inspection>),
     /// Which settings hold.
     Explained(Box<explain::Explanation>),
+    /// Keys.
+    Keys(Page<keys::KeyRow>),
     /// What happened.
     Events(Page<events::Event>),
     /// What would change.
@@ -374,6 +387,13 @@ pub async fn handle(app: &App, request: Request) -> Result<Reply, ManageError> {
         Command::RotateSecret { client_id, secret, overlap } => {
             apply::rotate(at, &client_id, secret.as_ref(), overlap).await
         }
+        Command::ListKeys {} => keys::list(at).await,
+        Command::RotateKeys { purpose, algorithm, now } => {
+            keys::rotate(at, (purpose.as_deref(), algorithm.as_deref()), now).await
+        }
+        Command::RevokeKey { key, yes } => keys::revoke(at, &key, yes).await,
+        Command::ImportKey { key, algorithm } => keys::import(at, &key, algorithm.as_deref()).await,
+        Command::RotateMasterKey { key } => keys::rotate_master(at, key.as_ref()).await,
         Command::Backup { file } => backup::begin(app, file)?.finish().await,
         Command::Events { paging, .. } => events::list(at, &paging).await,
     }

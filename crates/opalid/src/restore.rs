@@ -3,21 +3,22 @@
 //! Takes: where the copy is and where the store goes. Gives: what a person has to know now.
 //! Holds: the copy belongs to the master key of the data folder, where there is one; no server runs on it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use opalid_core::ids::{EventId, uuid_v7};
 use opalid_core::wrap::MasterKey;
 use opalid_store::memory::Capacity;
+use opalid_store::steps::cell::Cell;
 use opalid_store::steps::restore::{Restore, Restored};
 use opalid_store::{CopyProgress, Location, Opening, Store};
 
 use crate::clock::{self, Clock};
 use crate::data_folder;
 use crate::manage::INITIATOR;
+use crate::master_key::{self, CheckedKey, MASTER_KEY};
 use crate::random;
-use crate::start::{MASTER_KEY, load_master_key, opens};
 
 /// What is put back, and where.
 pub struct Restoring {
@@ -47,12 +48,9 @@ pub async fn put_back(
     data_folder::refuse_unsafe(&data)?;
     let cell = found.context("what is put back is not a store of Opalid")?;
     let key_path = data.join(MASTER_KEY);
-    let elsewhere = master_key.is_some();
-    let master = master_key
-        .map_or_else(|| key_path.exists().then(|| load_master_key(&key_path)).transpose(), |key| Ok(Some(key)))?;
-    if master.as_ref().is_some_and(|master| !opens(master, &cell)) {
-        let path = if elsewhere { "the setting master_key".into() } else { key_path.display().to_string() };
-        bail!("this copy was made under another master key than {path}; put the one it was made under there first");
+    let is_there = master_key.is_some() || key_path.exists();
+    if is_there {
+        admit(&data, master_key, &cell)?;
     }
     let step = step();
     let restored = match (file, location) {
@@ -64,11 +62,25 @@ pub async fn put_back(
         (None, None) => bail!("there is nothing to put back"),
     };
     let mut said = words(&restored);
-    if master.is_none() {
+    if !is_there {
         let path = key_path.display();
         said.push(format!("The master key is not here yet: put the one that the copy was made under at {path}."));
     }
     Ok(said)
+}
+
+/// Refuses a copy that is under another master key than the one that will be there.
+fn admit(data: &Path, given: Option<MasterKey>, cell: &Cell) -> anyhow::Result<()> {
+    let (found, place) = match given {
+        Some(key) => (CheckedKey::of(key, cell), "the setting master_key".into()),
+        None => (master_key::find(data, cell)?, data.join(MASTER_KEY).display().to_string()),
+    };
+    if found.is_some() {
+        return Ok(());
+    }
+    let former = master_key::find_former(data, cell);
+    let former = former.map(|path| format!(" (it lies at {})", path.display())).unwrap_or_default();
+    bail!("this copy was made under another master key than {place}; put the one it was made under there first{former}")
 }
 
 fn step() -> Restore {

@@ -15,6 +15,7 @@ use crate::http::listen::{self, ListenAddress};
 use crate::http::routes;
 use crate::http::threads::Threads;
 use crate::http::tls::TlsSource;
+use crate::keys::keeper;
 use crate::manage::socket::{self, CommandSocket};
 use crate::metrics::serve_metrics;
 use crate::sweeping;
@@ -70,6 +71,7 @@ pub async fn run(
     let commanded = tokio::spawn(socket::serve(Arc::clone(&app), commands, stop.clone()));
     tokio::spawn(serve_metrics(metrics, Arc::clone(&app.metrics), stop.clone()));
     tokio::spawn(sweeping::run(Arc::clone(&app), stop.clone()));
+    tokio::spawn(keeper::run(Arc::clone(&app), stop.clone()));
     let server = tokio::spawn(serve((Arc::clone(&app), Arc::clone(&threads)), sockets, tls, stop));
     tokio::select! {
         _ = terminate.recv() => {}

@@ -1,8 +1,6 @@
 //! Starting: the data folder, the master key, the store, what a new store holds.
 
 use std::fs;
-use std::io::Write;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,7 +9,6 @@ use opalid_core::ids::WorkspaceId;
 use opalid_core::time::Seconds;
 use opalid_core::workspace::WorkspaceSettings;
 use opalid_core::wrap::MasterKey;
-use opalid_store::folder::quoted;
 use opalid_store::memory::BootTime;
 use opalid_store::steps::Stamp;
 use opalid_store::steps::cell::{Cell, FindCell, FindIssuer, MakeCell, RememberIssuer};
@@ -28,7 +25,8 @@ use crate::http::body::BodyBudget;
 use crate::http::client_address::Network;
 use crate::http::limits::BodyLimits;
 use crate::http::routes::Endpoint;
-use crate::issuer::first_keys;
+use crate::keys::first_keys_under;
+use crate::master_key::{self, CheckedKey, MASTER_KEY, MasterKeys};
 use crate::metrics::Metrics;
 use crate::passwords::password::{ChosenPassword, Password};
 use crate::passwords::password_hash::{HasherSettings, PasswordHasher};
@@ -65,15 +63,10 @@ pub struct Starting {
     pub on_fatal: OnFatal,
 }
 
-/// The master key's name in the data folder.
-pub const MASTER_KEY: &str = "master.key";
-
-/// What the check value of a master key says, wrapped.
-const KEY_CHECK: &str = "cell/key-check";
-
 /// Opens everything; makes it when it is not there yet.
 pub async fn start(mut starting: Starting) -> anyhow::Result<App> {
-    let mut given = starting.master_key.take();
+    let given = starting.master_key.take();
+    let master_key_in_data = given.is_none();
     let data = &starting.data;
     data_folder::make(data)?;
     let location = starting.location.clone().unwrap_or_else(|| Location::Sqlite(data.join("opalid.db")));
@@ -92,15 +85,18 @@ pub async fn start(mut starting: Starting) -> anyhow::Result<App> {
     if starting.demo && known.is_none() {
         refuse_foreign_folder(data)?;
     }
-    let given = known.map(|cell| admit(&cell, &starting, given.take())).transpose()?.or(given);
+    if let Some(cell) = known {
+        admit(&cell, &starting, given.clone())?;
+    }
     let store = Store::open(opening).await?;
     let (master, root) = unlock(&store, &starting, given).await?;
     remember_issuer(&store, &starting.issuer).await?;
     let transport = if starting.issuer.starts_with("https://") { Transport::Https } else { Transport::LoopbackHttp };
     let app = App {
         store,
-        master,
-        master_key_place: place_of_key(&starting.data, starting.master_key_from.as_deref()),
+        master: MasterKeys::new(master),
+        master_key_place: master_key::place(&starting.data, starting.master_key_from.as_deref()),
+        master_key_in_data,
         data: starting.data,
         base_url: starting.issuer,
         transport,
@@ -171,15 +167,18 @@ fn refuse_foreign_folder(data: &Path) -> anyhow::Result<()> {
 }
 
 /// Refuses a store that this start is not for; gives its master key.
-fn admit(cell: &Cell, starting: &Starting, given: Option<MasterKey>) -> anyhow::Result<MasterKey> {
-    let key_path = starting.data.join(MASTER_KEY);
-    let master = given.map_or_else(|| load_master_key(&key_path), Ok)?;
-    if !opens(&master, cell) {
-        let place = place_of_key(&starting.data, starting.master_key_from.as_deref());
+fn admit(cell: &Cell, starting: &Starting, given: Option<MasterKey>) -> anyhow::Result<CheckedKey> {
+    let found = match given {
+        Some(key) => CheckedKey::of(key, cell),
+        None => master_key::find(&starting.data, cell)?,
+    };
+    let Some(master) = found else {
+        let place = master_key::place(&starting.data, starting.master_key_from.as_deref());
         bail!(
-            "this store was made under another master key than that in {place}; start it with the one it was made under"
+            "this store is under another master key than that in {place}: start it with the one it was made under, or \
+             with the one it was given since (opalid key rotate-master)"
         );
-    }
+    };
     if starting.demo && !cell.demo {
         let data = starting.data.display();
         bail!("{data} holds a store that is not a demo; --demo needs a folder of its own (--data DIR)");
@@ -194,32 +193,26 @@ fn admit(cell: &Cell, starting: &Starting, given: Option<MasterKey>) -> anyhow::
     Ok(master)
 }
 
-/// Where the master key lies, for people.
-fn place_of_key(data: &Path, from: Option<&str>) -> String {
-    let file = data.join(MASTER_KEY);
-    let file = std::path::absolute(&file).unwrap_or(file);
-    from.map_or_else(|| file.display().to_string(), str::to_owned)
-}
-
-/// Whether a store was made under this master key.
-pub fn opens(master: &MasterKey, cell: &Cell) -> bool {
-    master.unwrap(KEY_CHECK, &cell.key_check).is_ok()
-}
-
 /// Opens what the store holds with its master key; makes both when the store is new.
 async fn unlock(
     store: &Store,
     starting: &Starting,
     given: Option<MasterKey>,
-) -> anyhow::Result<(MasterKey, WorkspaceId)> {
+) -> anyhow::Result<(CheckedKey, WorkspaceId)> {
     let cell = store.read(FindCell).await?;
     match cell {
         Some(cell) => {
+            let in_folder = given.is_none();
             let master = admit(&cell, starting, given)?;
+            if in_folder {
+                // From now on nobody else commits a rotation of it.
+                master_key::settle(&starting.data, &cell, &starting.clock.now().0.to_string())?;
+            }
             Ok((master, cell.root_workspace.context("the store has no root workspace")?))
         }
         None => {
-            let master = given.map_or_else(|| load_or_make_master_key(&starting.data.join(MASTER_KEY)), Ok)?;
+            let master = given.map_or_else(|| master_key::load_or_make(&starting.data), Ok)?;
+            let master = CheckedKey::new(master)?;
             let root = make_cell(store, &master, starting).await?;
             Ok((master, root))
         }
@@ -244,7 +237,7 @@ async fn remember_issuer(store: &Store, issuer: &str) -> anyhow::Result<()> {
 
 /// Makes the root workspace, then the cell, which says that the store is whole: a start that ends in between
 /// finds the workspace by its name and goes on.
-async fn make_cell(store: &Store, master: &MasterKey, starting: &Starting) -> anyhow::Result<WorkspaceId> {
+async fn make_cell(store: &Store, master: &CheckedKey, starting: &Starting) -> anyhow::Result<WorkspaceId> {
     let now = starting.clock.now();
     let name = if starting.demo { demo::WORKSPACE } else { "default" };
     let id = WorkspaceId::from_bytes(opalid_core::ids::uuid_v7(now, 0, random::bytes()));
@@ -254,43 +247,10 @@ async fn make_cell(store: &Store, master: &MasterKey, starting: &Starting) -> an
         display_name: if starting.demo { "Opalid demo".into() } else { String::new() },
         ..Default::default()
     };
-    let keys = first_keys(id, master)?;
+    let keys = first_keys_under(id, master)?;
     let made = store.run(CreateWorkspace { stamp, name: name.into(), settings, keys }).await?;
     let root = if made { id } else { store.find_workspace(name).await?.context("the root workspace")?.workspace.id };
-    let key_check = master.wrap(KEY_CHECK, random::bytes(), b"opalid")?;
+    let key_check = master.check().to_vec();
     store.run(MakeCell { cell: Cell { key_check, root_workspace: Some(root), demo: starting.demo }, now }).await?;
     Ok(root)
-}
-
-/// Says so when a file that holds a secret is open to others.
-pub fn warn_if_others_read(path: &Path) {
-    if fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o007 != 0) {
-        let (shown, path) = (path.display(), quoted(path));
-        tracing::warn!("the master key {shown} is open to everybody on this machine; close it: chmod o= {path}");
-    }
-}
-
-/// Reads the master key from its file.
-pub fn load_master_key(path: &Path) -> anyhow::Result<MasterKey> {
-    let text = fs::read_to_string(path).with_context(|| {
-        format!("cannot read the master key {}: this store needs the key it was made under", path.display())
-    })?;
-    warn_if_others_read(path);
-    let text = text.strip_suffix('\n').unwrap_or(&text);
-    MasterKey::from_text(text).with_context(|| format!("{} does not hold a master key", path.display()))
-}
-
-fn load_or_make_master_key(path: &Path) -> anyhow::Result<MasterKey> {
-    if path.exists() {
-        return load_master_key(path);
-    }
-    let master = MasterKey::generate_from(random::bytes());
-    let cannot = || format!("cannot write the master key {}", path.display());
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).with_context(cannot)?;
-    file.write_all(format!("{}\n", master.to_text().as_str()).as_bytes()).with_context(cannot)?;
-    file.sync_all().with_context(cannot)?;
-    if let Some(folder) = path.parent() {
-        fs::File::open(folder).and_then(|folder| folder.sync_all()).with_context(cannot)?;
-    }
-    Ok(master)
 }

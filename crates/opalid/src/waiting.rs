@@ -6,11 +6,12 @@
 //! in size, in how many wait, and in how many one address may begin. One that no browser comes back with goes soon, and
 //! one that no person has answered anything for makes room when there is none. What is over is never stored again.
 
+use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Method;
 use opalid_core::error::{ErrorCode, OAuthError};
-use opalid_core::ids::RequestId;
+use opalid_core::ids::{RequestId, WorkspaceId};
 use opalid_core::time::{Seconds, UnixTime};
 use opalid_core::token::SecretDigest;
 use opalid_store::Outage;
@@ -141,7 +142,9 @@ pub async fn find<W: Waiting>(call: &Call<'_>) -> Result<Option<(RequestId, W)>,
 
 /// What a record is called in URLs: its id and sixteen bytes of its MAC.
 pub fn name<W: Waiting>(call: &Call<'_>, id: RequestId) -> String {
-    URL_SAFE_NO_PAD.encode([*id.as_bytes(), tag::<W>(call, id)].as_flattened())
+    // There is always one.
+    let tag = call.issuer.request_keys.first().map_or([0; 16], |key| tag::<W>(key, call.issuer.id(), id));
+    URL_SAFE_NO_PAD.encode([*id.as_bytes(), tag].as_flattened())
 }
 
 /// The id in a name that we gave out, for this kind and in this workspace. Base64 is read in its one canonical form.
@@ -149,11 +152,11 @@ fn id_of<W: Waiting>(call: &Call<'_>, name: &str) -> Option<RequestId> {
     let bytes: [u8; 32] = URL_SAFE_NO_PAD.decode(name).ok()?.try_into().ok()?;
     let (id, given) = bytes.split_first_chunk::<16>()?;
     let id = RequestId::from_bytes(*id);
-    bool::from(tag::<W>(call, id).ct_eq(given)).then_some(id)
+    let fits = |key| bool::from(tag::<W>(key, call.issuer.id(), id).ct_eq(given));
+    call.issuer.request_keys.iter().any(fits).then_some(id)
 }
 
-fn tag<W: Waiting>(call: &Call<'_>, id: RequestId) -> [u8; 16] {
-    let workspace = call.issuer.id();
+fn tag<W: Waiting>(key: &hmac::Key, workspace: WorkspaceId, id: RequestId) -> [u8; 16] {
     let parts: [&[u8]; 4] = [b"request", workspace.as_bytes(), W::KIND.as_bytes(), id.as_bytes()];
-    mac::short(&call.issuer.request_key, &parts)
+    mac::short(key, &parts)
 }

@@ -9,6 +9,7 @@ mod access_token;
 #[cfg(test)]
 mod attacks;
 mod id_token;
+mod import;
 pub mod jwe;
 mod jwk;
 mod key;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use access_token::{AccessTokenClaims, Audience, TYP_ACCESS_TOKEN};
 pub use id_token::{IdTokenClaims, at_hash};
+pub use import::{ImportRefused, import};
 pub use jwk::{Curve, Jwk, KeyParameters, KeyUse};
 pub use key::SigningKey;
 pub use verify::{JwsRefused, MAX_JWS_LENGTH, PublicKey, PublicKeys};

@@ -159,6 +159,11 @@ fn the_defaults_are_right_and_each_bound_is_kept_by_workspace_and_overrides() {
     assert_eq!(TokenOverrides::default().wrong(), None);
     let code = TokenOverrides { code_lifetime: Some(Seconds(61)), ..TokenOverrides::default() };
     assert_eq!(code.wrong(), Some("code_lifetime is at most 60"));
+    let good_for =
+        |seconds| TokenOverrides { id_token_lifetime: Some(Seconds(seconds)), ..TokenOverrides::default() }.wrong();
+    assert!(good_for(2_592_001).is_some() && good_for(2_592_000).is_none());
+    let grace = |seconds| TokenOverrides { refresh_grace: Some(Seconds(seconds)), ..TokenOverrides::default() }.wrong();
+    assert!(grace(86_401).is_some() && grace(86_400).is_none());
     assert!(overrides(None, Some(0)).wrong().is_some());
     assert!(overrides(None, Some(SEALED_LIFETIME_MAX.0 + 1)).wrong().is_some());
     assert!(TokenSettings { session_idle: Seconds(0), ..TokenSettings::default() }.wrong().is_some());

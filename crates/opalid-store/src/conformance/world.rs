@@ -13,7 +13,7 @@ use opalid_core::token::{Access, Jti, PresentedToken, Reference, Sealed, Sealer,
 use opalid_core::workspace::WorkspaceSettings;
 
 use super::place::{Place, unique, unique_bytes};
-use crate::keys::{KeyPurpose, KeyState, WorkspaceKey};
+use crate::keys::{KeyPurpose, MadeKeys, NewKey};
 use crate::memory::RememberedGrant;
 use crate::steps::client::{ClientEvent, CreateClient, TouchClient};
 use crate::steps::evidence::GrantFacts;
@@ -75,18 +75,12 @@ impl World {
     }
 
     pub fn create_workspace(&self, name: &str) -> CreateWorkspace {
-        let key = |purpose, number| WorkspaceKey {
-            purpose,
-            number,
-            state: KeyState::Current,
-            algorithm: String::new(),
-            wrapped: vec![number; 40],
-        };
+        let key = |purpose, number| NewKey { purpose, number, algorithm: String::new(), wrapped: vec![number; 40] };
         CreateWorkspace {
             stamp: self.stamp(),
             name: name.into(),
             settings: WorkspaceSettings { display_name: "Ünïcode".into(), ..Default::default() },
-            keys: vec![key(KeyPurpose::Sealing, 1), key(KeyPurpose::Row, 2)],
+            keys: MadeKeys { key_check: Vec::new(), keys: vec![key(KeyPurpose::Sealing, 1), key(KeyPurpose::Row, 2)] },
         }
     }
 

@@ -16,6 +16,7 @@ const ALL: &[(u32, &str)] = &[
     (5, include_str!("../migrations/0005_issuer.sql")),
     (6, include_str!("../migrations/0006_fewer_indexes.sql")),
     (7, include_str!("../migrations/0007_chain_idle.sql")),
+    (8, include_str!("../migrations/0008_key_times.sql")),
 ];
 
 /// What stands for the type tokens of a migration's text.

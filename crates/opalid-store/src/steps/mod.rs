@@ -9,6 +9,7 @@ pub mod delete;
 pub mod events;
 pub mod evidence;
 pub mod inspect;
+pub mod keys;
 pub mod list;
 pub mod password;
 pub mod refresh;

@@ -7,7 +7,8 @@ use opalid_core::workspace::{Workspace, WorkspaceSettings};
 use crate::engine::tx::{Row, Step, Tx, Value};
 use crate::error::StoreError;
 use crate::feed::Touched;
-use crate::keys::{READ_KEYS, WorkspaceKey, WorkspaceRecord, read_key};
+use crate::keys::{MadeKeys, READ_KEYS, WorkspaceRecord, read_key};
+use crate::steps::keys::{AddedAs, insert_key, lock_master};
 use crate::steps::{Stamp, to_json};
 
 /// By what a workspace is looked up.
@@ -74,7 +75,7 @@ pub struct CreateWorkspace {
     /// The settings.
     pub settings: WorkspaceSettings,
     /// The keys.
-    pub keys: Vec<WorkspaceKey>,
+    pub keys: MadeKeys,
 }
 
 impl Step for CreateWorkspace {
@@ -95,28 +96,16 @@ impl Step for CreateWorkspace {
         if tx.find(sql, &values).await?.is_none() {
             return Ok(false);
         }
-        for key in &self.keys {
-            insert_key(tx, &self.stamp, key).await?;
+        if !self.keys.keys.is_empty() && !lock_master(tx, &self.keys.key_check).await? {
+            return Err(StoreError::Refused("the master key was rotated meanwhile".into()));
+        }
+        for key in &self.keys.keys {
+            insert_key(tx, &self.stamp, (key, AddedAs::Current)).await?;
         }
         self.stamp.change(tx, Touched::Workspace(id), "workspace created");
         self.stamp.audit(tx, "workspace.created", format!("workspace {}", self.name), "");
         Ok(true)
     }
-}
-
-async fn insert_key<T: Tx>(tx: &mut T, stamp: &Stamp, key: &WorkspaceKey) -> Result<(), StoreError> {
-    let sql = "INSERT INTO workspace_key (workspace, purpose, number, state, algorithm, wrapped, created_at)
-               VALUES ($1, $2, $3, $4, $5, $6, $7)";
-    let values = [
-        stamp.workspace.as_bytes().into(),
-        key.purpose.name().into(),
-        u32::from(key.number).into(),
-        key.state.name().into(),
-        key.algorithm.as_str().into(),
-        key.wrapped.clone().into(),
-        stamp.now.into(),
-    ];
-    tx.send(sql, &values).await
 }
 
 /// Kills everything in a workspace: everyone signs in again. `false` if there is no such workspace.

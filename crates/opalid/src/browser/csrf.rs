@@ -53,25 +53,41 @@ pub struct Forged;
 /// Makes and checks the hidden fields of forms.
 pub struct FormTokens {
     key: hmac::Key,
+    former: Vec<hmac::Key>,
     origin: String,
 }
 
 impl FormTokens {
     /// `origin` is the issuer's (`https://login.example`, no slash at the end), as browsers write it.
     pub fn new(key: &[u8; 32], origin: impl Into<String>) -> Self {
-        Self { key: hmac::Key::new(hmac::HMAC_SHA256, key), origin: origin.into() }
+        Self { key: hmac::Key::new(hmac::HMAC_SHA256, key), former: Vec::new(), origin: origin.into() }
+    }
+
+    /// Takes forms too that were made under this key.
+    #[must_use]
+    pub fn and_former(mut self, key: &[u8; 32]) -> Self {
+        self.former.push(hmac::Key::new(hmac::HMAC_SHA256, key));
+        self
     }
 
     /// The hidden field of a form shown to the browser with this cookie.
     pub fn token(&self, browser: &str, purpose: FormPurpose, request: &str) -> String {
+        Self::token_under(&self.key, browser, purpose, request)
+    }
+
+    fn token_under(key: &hmac::Key, browser: &str, purpose: FormPurpose, request: &str) -> String {
         let parts: [&[u8]; 4] = [b"form", browser.as_bytes(), purpose.name(), request.as_bytes()];
-        URL_SAFE_NO_PAD.encode(mac::mac(&self.key, &parts))
+        URL_SAFE_NO_PAD.encode(mac::mac(key, &parts))
     }
 
     /// Checks the field of a form that came back. Without a browser cookie nothing fits.
     pub fn check(&self, browser: Option<&str>, purpose: FormPurpose, request: &str, token: &str) -> Result<(), Forged> {
-        let expected = self.token(browser.ok_or(Forged)?, purpose, request);
-        if bool::from(expected.as_bytes().ct_eq(token.as_bytes())) { Ok(()) } else { Err(Forged) }
+        let browser = browser.ok_or(Forged)?;
+        let fits = |key| {
+            let expected = Self::token_under(key, browser, purpose, request);
+            bool::from(expected.as_bytes().ct_eq(token.as_bytes()))
+        };
+        if std::iter::once(&self.key).chain(&self.former).any(fits) { Ok(()) } else { Err(Forged) }
     }
 
     /// Checks what the browser says about where the form came from.
@@ -98,6 +114,15 @@ mod tests {
 
     fn tokens() -> FormTokens {
         FormTokens::new(&[3; 32], "https://login.example")
+    }
+
+    #[test]
+    fn a_form_made_under_a_former_key_is_taken_and_none_is_made_under_it() {
+        let made = |key| FormTokens::new(&[key; 32], "").token("b", FormPurpose::SignIn, "r");
+        let now = FormTokens::new(&[4; 32], "").and_former(&[3; 32]);
+        let check = |token: &str| now.check(Some("b"), FormPurpose::SignIn, "r", token);
+        assert_eq!([check(&made(4)), check(&made(3)), check(&made(2))], [Ok(()), Ok(()), Err(Forged)]);
+        assert_eq!(now.token("b", FormPurpose::SignIn, "r"), made(4));
     }
 
     fn origin(headers: &[(&'static str, &'static str)]) -> Result<(), Forged> {

@@ -7,7 +7,7 @@ use std::io::{Write, stdout};
 use clap::ValueEnum;
 use opalid_core::time::UnixTime;
 
-use super::{apply, client, consent, events, explain, inspect, resource, session, user, words, workspace};
+use super::{apply, client, consent, events, explain, inspect, key, resource, session, user, words, workspace};
 use crate::clock::Clock;
 use crate::manage::Reply;
 
@@ -61,6 +61,7 @@ impl Output {
             Reply::Consents(page) => consent::table(page, self),
             Reply::Inspected(inspection) => inspect::text(inspection, self),
             Reply::Explained(explanation) => explain::text(explanation),
+            Reply::Keys(page) => key::table(page, self),
             Reply::Events(page) => events::text(page),
             Reply::Planned(changes) => apply::plan(changes),
             Reply::Begins(next) => apply::Making::new(Format::Table).begins(next).unwrap_or_default(),

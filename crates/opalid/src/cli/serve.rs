@@ -14,8 +14,9 @@ use super::way::way_of;
 use crate::clock::{self, Clock};
 use crate::config::{Config, ConfigFlags, Database, Settings, mistaken};
 use crate::http::tls::TlsSource;
+use crate::master_key::warn_if_others_read;
 use crate::passwords::password_hash::HasherSettings;
-use crate::start::{Starting, start, warn_if_others_read};
+use crate::start::{Starting, start};
 use crate::{config, serve, telemetry};
 
 /// What can be asked of the configuration.

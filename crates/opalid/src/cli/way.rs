@@ -5,7 +5,7 @@ use std::path::Path;
 use opalid_store::folder::quoted;
 
 /// The commands that reach a server: options that say which may stand before their names.
-const REACHING: [&str; 15] = [
+const REACHING: [&str; 16] = [
     "apply",
     "diff",
     "export",
@@ -18,6 +18,7 @@ const REACHING: [&str; 15] = [
     "grant",
     "consent",
     "revoke",
+    "key",
     "inspect",
     "events",
     "token",

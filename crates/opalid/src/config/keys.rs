@@ -9,7 +9,8 @@ pub enum Shape {
     Number,
     /// A list of texts; separated by commas in a variable or flag.
     List,
-    /// A secret: `{ env = "X" }` or `{ file = "…" }`; a variable of its own, or one with `_FILE`; no flag.
+    /// A secret: `{ env = "X" }`, `{ file = "…" }` or `{ command = ["…"] }`; a variable of its own, or one with `_FILE` or
+    /// `_COMMAND`; no flag.
     Secret,
 }
 

@@ -85,6 +85,8 @@ pub(super) enum Written {
     InVariable(String),
     /// A secret in this file.
     InFile(PathBuf),
+    /// A secret that this program says, with its arguments.
+    ByCommand(Vec<String>),
 }
 
 /// The value of one key.
@@ -155,6 +157,8 @@ impl Settings {
             Written::InFile(path) => {
                 Some(format!("the file {}", std::path::absolute(path).unwrap_or_else(|_| path.clone()).display()))
             }
+            // Its arguments may be nobody's business.
+            Written::ByCommand(words) => Some(format!("the command {}", words.first()?)),
             Written::One(_) | Written::Many(_) => None,
         }
     }
@@ -177,13 +181,22 @@ impl Settings {
         let mut known = vec![FILE_VARIABLE.to_owned()];
         for key in KEYS {
             let plain = key.variable();
-            let in_file = format!("{plain}_FILE");
+            let (in_file, by_command) = (format!("{plain}_FILE"), format!("{plain}_COMMAND"));
             let has = |name: &str| self.environment.get(name).filter(|value| !value.is_empty()).cloned();
             let (value, path) = (has(&plain), has(&in_file));
+            let command = has(&by_command).filter(|_| key.shape == Shape::Secret);
             match (key.shape, value, path) {
                 (Shape::Secret, Some(_), Some(_)) => {
                     let problem = format!("{in_file} is set too; set one of the two");
                     self.mistake(&plain, Source::Variable(plain.clone()), problem);
+                }
+                (Shape::Secret, value, path) if command.is_some() && (value.is_some() || path.is_some()) => {
+                    let problem = format!("{plain} or {in_file} is set too; set one of them");
+                    self.mistake(&by_command, Source::Variable(by_command.clone()), problem);
+                }
+                (Shape::Secret, ..) if let Some(command) = &command => {
+                    let words = command.split(',').map(str::to_owned).collect();
+                    self.set(key, Written::ByCommand(words), Source::Variable(by_command.clone()));
                 }
                 // Whatever puts secrets there has failed; without it another would be drawn, or none be sent.
                 (Shape::Secret, None, None) if self.environment.contains_key(&plain) => {
@@ -201,6 +214,7 @@ impl Settings {
             known.push(plain);
             if key.shape == Shape::Secret {
                 known.push(in_file);
+                known.push(by_command);
             }
         }
         self.refuse_unknown_variables(&known);
@@ -318,11 +332,20 @@ fn from_toml(shape: Shape, value: &DeValue<'_>) -> Result<Written, &'static str>
             match (text("env"), text("file")) {
                 (Some(name), _) => Ok(Written::InVariable(name)),
                 (_, Some(path)) => Ok(Written::InFile(path.into())),
-                _ => Err("{ env = \"NAME\" } or { file = \"PATH\" }"),
+                _ => {
+                    by_command(table).ok_or("{ env = \"NAME\" }, { file = \"PATH\" } or { command = [\"PROGRAM\", …] }")
+                }
             }
         }
         (Shape::Secret, _) => Err("{ env = \"NAME\" } or { file = \"PATH\" }, never the secret itself"),
     }
+}
+
+/// A program and its arguments.
+fn by_command(table: &DeTable<'_>) -> Option<Written> {
+    let DeValue::Array(words) = table.get("command")?.get_ref() else { return None };
+    let words: Vec<String> = words.iter().map(|word| word.get_ref().as_str().map(Into::into)).collect::<Option<_>>()?;
+    (!words.is_empty()).then_some(Written::ByCommand(words))
 }
 
 fn line_of(text: &str, offset: usize) -> usize {

@@ -55,7 +55,7 @@ pub fn describe() -> String {
             Default::Is(text) => format!("{text:?}"),
             Default::Unset(meaning) => format!("unset ({meaning})"),
         };
-        let or_file = if key.shape == Shape::Secret { " or …_FILE" } else { "" };
+        let or_file = if key.shape == Shape::Secret { " or …_FILE or …_COMMAND" } else { "" };
         let flag = key.flag.map(|flag| format!(", --{flag}")).unwrap_or_default();
         _ = writeln!(text, "{}\n    {}\n    Default: {default}. {}", key.name, key.doc, key.why);
         _ = writeln!(text, "    Also: {}{or_file}{flag}\n", key.variable());

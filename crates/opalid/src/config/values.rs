@@ -7,7 +7,7 @@ use opalid_core::time::Seconds;
 use zeroize::Zeroizing;
 
 use super::layers::{Setting, Source, Written};
-use super::{Config, ConfigError, LogFormat, Secret, Settings, TlsFiles};
+use super::{Config, ConfigError, LogFormat, Secret, Settings, TlsFiles, command};
 use crate::http::client_address::Network;
 use crate::http::listen::ListenAddress;
 
@@ -355,7 +355,10 @@ impl Reader<'_> {
             Written::InFile(path) => std::fs::read_to_string(&path)
                 .map(|text| Zeroizing::new(Zeroizing::new(text).trim_end_matches(['\r', '\n']).to_owned()))
                 .map_err(|error| format!("cannot read {}: {error}", path.display())),
-            Written::One(_) | Written::Many(_) => Err("expected a variable or a file".into()),
+            Written::ByCommand(words) => {
+                command::output(&words).map(|text| Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))
+            }
+            Written::One(_) | Written::Many(_) => Err("expected a variable, a file or a command".into()),
         };
         match read {
             Ok(text) if !text.is_empty() => Some(Secret(text)),

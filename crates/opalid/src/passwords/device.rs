@@ -30,17 +30,27 @@ pub struct DeviceId(pub(super) [u8; ID_BYTES]);
 pub struct Proof {
     id: [u8; ID_BYTES],
     birth: [u8; 16],
+    /// Which of the keys it is under.
+    under: usize,
 }
 
 /// Makes and checks device cookies.
 pub struct Devices {
-    key: hmac::Key,
+    /// The one that proofs are made under, then those of proofs from before.
+    keys: Vec<hmac::Key>,
 }
 
 impl Devices {
     /// `key` outlives restarts.
     pub fn new(key: &[u8; 32]) -> Self {
-        Self { key: hmac::Key::new(hmac::HMAC_SHA256, key) }
+        Self { keys: vec![hmac::Key::new(hmac::HMAC_SHA256, key)] }
+    }
+
+    /// Knows proofs too that were made under this key.
+    #[must_use]
+    pub fn and_former(mut self, key: &[u8; 32]) -> Self {
+        self.keys.push(hmac::Key::new(hmac::HMAC_SHA256, key));
+        self
     }
 
     /// The proof in this cookie that its browser signed in with `login_name` before.
@@ -51,17 +61,21 @@ impl Devices {
     /// The browser, if the user that has the name today is the one who signed in, and nothing has ended since what
     /// they had then.
     pub fn stands(&self, proof: Proof, user: &User) -> Option<DeviceId> {
-        bool::from(self.birth(user).ct_eq(&proof.birth)).then_some(DeviceId(proof.id))
+        let expected = birth(self.keys.get(proof.under)?, user);
+        bool::from(expected.ct_eq(&proof.birth)).then_some(DeviceId(proof.id))
     }
 
     /// The cookie after a sign-in of `user` as `login_name`: a new proof, and the old ones of other names.
     pub fn remember(&self, old: Option<&str>, user: &User, login_name: &str, random: [u8; ID_BYTES]) -> String {
-        let mut facts = [0; FACTS_BYTES];
-        for (to, from) in facts.iter_mut().zip(random.into_iter().chain(self.birth(user))) {
-            *to = from;
+        let mut cookie = String::new();
+        if let Some(key) = self.keys.first() {
+            let mut facts = [0; FACTS_BYTES];
+            for (to, from) in facts.iter_mut().zip(random.into_iter().chain(birth(key, user))) {
+                *to = from;
+            }
+            let proof = proof(key, &facts, user.workspace, login_name);
+            cookie = format!("{}.{proof}", URL_SAFE_NO_PAD.encode(facts));
         }
-        let proof = self.mac(&facts, user.workspace, login_name);
-        let mut cookie = format!("{}.{proof}", URL_SAFE_NO_PAD.encode(facts));
         let old = pairs(old.unwrap_or_default());
         let others = old.filter(|pair| self.check(*pair, user.workspace, login_name).is_none());
         for (facts, proof) in others.take(MAX_PROOFS - 1) {
@@ -72,21 +86,24 @@ impl Devices {
 
     fn check(&self, (facts, proof): (&str, &str), workspace: WorkspaceId, login_name: &str) -> Option<Proof> {
         let facts: [u8; FACTS_BYTES] = URL_SAFE_NO_PAD.decode(facts).ok()?.try_into().ok()?;
-        let expected = self.mac(&facts, workspace, login_name);
-        let good = bool::from(expected.as_bytes().ct_eq(proof.as_bytes()));
+        let fits = |key: &hmac::Key| {
+            let expected = self::proof(key, &facts, workspace, login_name);
+            bool::from(expected.as_bytes().ct_eq(proof.as_bytes()))
+        };
+        let under = self.keys.iter().position(fits)?;
         let (id, birth) = facts.split_first_chunk()?;
-        good.then_some(Proof { id: *id, birth: birth.try_into().ok()? })
+        Some(Proof { id: *id, birth: birth.try_into().ok()?, under })
     }
+}
 
-    fn mac(&self, facts: &[u8; FACTS_BYTES], workspace: WorkspaceId, login_name: &str) -> String {
-        let parts: [&[u8]; 4] = [b"device cookie", workspace.as_bytes(), login_name.as_bytes(), facts];
-        URL_SAFE_NO_PAD.encode(mac::mac(&self.key, &parts))
-    }
+fn proof(key: &hmac::Key, facts: &[u8; FACTS_BYTES], workspace: WorkspaceId, login_name: &str) -> String {
+    let parts: [&[u8]; 4] = [b"device cookie", workspace.as_bytes(), login_name.as_bytes(), facts];
+    URL_SAFE_NO_PAD.encode(mac::mac(key, &parts))
+}
 
-    fn birth(&self, user: &User) -> [u8; 16] {
-        let (epoch, credentials) = (user.epoch.0.to_be_bytes(), user.credentials.0.to_be_bytes());
-        mac::short(&self.key, &[b"device birth", user.id.as_bytes(), &epoch, &credentials])
-    }
+fn birth(key: &hmac::Key, user: &User) -> [u8; 16] {
+    let (epoch, credentials) = (user.epoch.0.to_be_bytes(), user.credentials.0.to_be_bytes());
+    mac::short(key, &[b"device birth", user.id.as_bytes(), &epoch, &credentials])
 }
 
 /// The pairs in a cookie, no more than it may hold; what cannot be a proof is not looked at.
@@ -127,6 +144,17 @@ mod tests {
 
     fn id_in(cookie: &str, login_name: &str) -> Option<[u8; 16]> {
         devices().find(cookie, HERE, login_name).map(|proof| proof.id)
+    }
+
+    #[test]
+    fn a_proof_under_a_former_key_stands_and_a_new_one_is_made_under_the_one_in_use() {
+        let cookie = devices().remember(None, &user(1), "alice", [5; 16]);
+        let rotated = Devices::new(&[8; 32]).and_former(&[9; 32]);
+        let proof = rotated.find(&cookie, HERE, "alice").unwrap();
+        assert_eq!(rotated.stands(proof, &user(1)), Some(DeviceId([5; 16])));
+        assert_eq!(rotated.stands(proof, &user(2)), None);
+        let cookie = rotated.remember(Some(&cookie), &user(1), "alice", [6; 16]);
+        assert_eq!(devices().find(&cookie, HERE, "alice"), None);
     }
 
     #[test]

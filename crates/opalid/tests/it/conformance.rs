@@ -264,9 +264,9 @@ async fn a_hint_that_cannot_be_read_is_no_answer_without_a_page_and_passed_over_
         format!("{message}.{}", URL_SAFE_NO_PAD.encode(broken)),
         format!("{message}."),
         format!("{}.{payload}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"JWT"}"#)),
-        acme.signing[0].sign(TYP_JWT, &elsewhere).unwrap(),
-        acme.signing[0].sign(TYP_JWT, &claims).unwrap(),
-        ours.signing[0].sign(TYP_JWT, &elsewhere).unwrap(),
+        acme.signing[0].key.sign(TYP_JWT, &elsewhere).unwrap(),
+        acme.signing[0].key.sign(TYP_JWT, &claims).unwrap(),
+        ours.signing[0].key.sign(TYP_JWT, &elsewhere).unwrap(),
         "abc".to_owned(),
     ] {
         let ask = Ask::new().with("id_token_hint", &unreadable);

@@ -166,7 +166,7 @@ async fn a_bad_or_foreign_hint_is_an_error_page() {
     let ours = server.app.find_issuer(None).await.unwrap().unwrap();
     let acme = server.app.find_issuer(Some("acme")).await.unwrap().unwrap();
     let claims = ours.public.verify_id_token_hint(&tokens.id, &ours.url).unwrap();
-    let sign = |by: &opalid::issuer::Issuer, claims: &IdTokenClaims| by.signing[0].sign(TYP_JWT, claims).unwrap();
+    let sign = |by: &opalid::issuer::Issuer, claims: &IdTokenClaims| by.signing[0].key.sign(TYP_JWT, claims).unwrap();
     let (message, _) = tokens.id.rsplit_once('.').unwrap();
     let bad = [
         "x".to_owned(),

@@ -22,6 +22,7 @@ mod http;
 mod introspect;
 mod introspect_many;
 mod jwks;
+mod keys;
 mod logout;
 mod malformed;
 mod manage;

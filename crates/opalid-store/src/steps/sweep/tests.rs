@@ -11,6 +11,7 @@ use opalid_core::scope::Scopes;
 use opalid_core::workspace::WorkspaceSettings;
 
 use super::*;
+use crate::keys::MadeKeys;
 use crate::steps::Stamp;
 use crate::steps::client::CreateClient;
 use crate::steps::consent::GiveConsent;
@@ -39,7 +40,10 @@ async fn store(name: &str) -> (Store, std::path::PathBuf) {
     };
     let store = Store::open(opening).await.unwrap();
     let settings = WorkspaceSettings::default();
-    store.run(CreateWorkspace { stamp: stamp(1), name: "w".into(), settings, keys: Vec::new() }).await.unwrap();
+    store
+        .run(CreateWorkspace { stamp: stamp(1), name: "w".into(), settings, keys: MadeKeys::default() })
+        .await
+        .unwrap();
     (store, path)
 }
 

@@ -1,0 +1,119 @@
+//! A signing key from outside: checked before anything is signed with it.
+//!
+//! Takes: PKCS#8 as PEM (RFC 7468 §10), unencrypted; the algorithm, where the key does not tell it.
+//! Gives: the algorithm, and the PKCS#8 document.
+//! Holds: it is a key of that algorithm, an RSA key has 2048 bits at least, and what it signs verifies.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+use super::{KeyParameters, PublicKeys, SigningAlgorithm, SigningKey, TYP_JWT, decode};
+
+const BEGIN: &str = "-----BEGIN PRIVATE KEY-----";
+const END: &str = "-----END PRIVATE KEY-----";
+/// The shortest modulus that signs, in bytes (RFC 7518 §3.3).
+const RSA_BYTES_MIN: usize = 256;
+
+/// Why a key is not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ImportRefused {
+    /// Not PEM with one unencrypted PKCS#8 key.
+    #[error(
+        "expected one unencrypted private key in PKCS#8 as PEM ({BEGIN}); openssl pkcs8 -topk8 -nocrypt -in FILE makes \
+         one of other forms"
+    )]
+    NotPkcs8,
+    /// Of no kind that signs here, or too weak.
+    #[error("not a key that can sign here: expected RSA with 2048 to 8192 bits, a curve of one of {0}, or Ed25519")]
+    NoKey(String),
+    /// Of several algorithms; which one is meant?
+    #[error("this key can sign with {0}; say which one: --alg")]
+    Which(String),
+    /// It does not do what a key should.
+    #[error("what this key signs does not verify; it is damaged")]
+    Damaged,
+}
+
+/// Reads and checks a key.
+pub fn import(
+    pem: &str,
+    asked: Option<SigningAlgorithm>,
+) -> Result<(SigningAlgorithm, Zeroizing<Vec<u8>>), ImportRefused> {
+    let pkcs8 = decode_pem(pem).ok_or(ImportRefused::NotPkcs8)?;
+    let fits = |algorithm: &SigningAlgorithm| SigningKey::from_pkcs8(*algorithm, &pkcs8).is_ok();
+    let able: Vec<_> = SigningAlgorithm::ALL.iter().copied().filter(fits).collect();
+    let names =
+        |algorithms: &[SigningAlgorithm]| algorithms.iter().map(|a| a.wire_name()).collect::<Vec<_>>().join(", ");
+    let algorithm = match (asked, able.as_slice()) {
+        (_, []) => return Err(ImportRefused::NoKey(names(SigningAlgorithm::ALL))),
+        (Some(asked), able) if able.contains(&asked) => asked,
+        (Some(_), able) => return Err(ImportRefused::Which(names(able))),
+        (None, [only]) => *only,
+        (None, several) => return Err(ImportRefused::Which(names(several))),
+    };
+    let key = SigningKey::from_pkcs8(algorithm, &pkcs8).map_err(|_| ImportRefused::Damaged)?;
+    if let KeyParameters::Rsa { n, .. } = key.public_jwk().parameters
+        && decode(&n).is_none_or(|modulus| modulus.len() < RSA_BYTES_MIN)
+    {
+        return Err(ImportRefused::NoKey(names(SigningAlgorithm::ALL)));
+    }
+    verifies(&key).then_some((algorithm, pkcs8)).ok_or(ImportRefused::Damaged)
+}
+
+fn verifies(key: &SigningKey) -> bool {
+    let claims = serde_json::json!({ "sub": "a first signature" });
+    let (Ok(jws), Ok(public)) = (key.sign(TYP_JWT, &claims), key.public_key()) else { return false };
+    PublicKeys::new(vec![public]).verify::<serde_json::Value>(&jws, TYP_JWT).is_ok_and(|read| read == claims)
+}
+
+/// The document between the two lines. Text around them is for people, and another block is a mistake.
+fn decode_pem(pem: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let (_, rest) = pem.split_once(BEGIN)?;
+    let (body, rest) = rest.split_once(END)?;
+    if rest.contains("-----BEGIN") {
+        return None;
+    }
+    let body: Zeroizing<String> = Zeroizing::new(body.chars().filter(|c| !c.is_ascii_whitespace()).collect());
+    STANDARD.decode(body.as_bytes()).ok().map(Zeroizing::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::vectors;
+    use super::*;
+
+    fn pem(pkcs8: &[u8]) -> String {
+        let body = STANDARD.encode(pkcs8);
+        let lines: Vec<_> = body.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+        format!("{BEGIN}\n{}\n{END}\n", lines.join("\n"))
+    }
+
+    #[test]
+    fn a_key_of_every_algorithm_is_taken_and_is_the_same() {
+        for &algorithm in SigningAlgorithm::ALL {
+            let pkcs8 = SigningKey::generate(algorithm).unwrap();
+            let (found, read) =
+                import(&format!("words\r\n{}", pem(&pkcs8).replace('\n', "\r\n")), Some(algorithm)).unwrap();
+            assert_eq!((found, &*read), (algorithm, &*pkcs8));
+        }
+        assert_eq!(import(&pem(&vectors::rfc8037_pkcs8()), None).unwrap().0, SigningAlgorithm::EdDsa);
+        assert_eq!(import(&pem(&vectors::rfc7515_a3_pkcs8()), None).unwrap().0, SigningAlgorithm::Es256);
+    }
+
+    #[test]
+    fn a_key_is_refused_for_an_algorithm_that_is_not_its_own() {
+        let refused = import(&pem(&vectors::rfc8037_pkcs8()), Some(SigningAlgorithm::Es256)).unwrap_err();
+        assert_eq!(refused, ImportRefused::Which("EdDSA".into()));
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused() {
+        let good = pem(&vectors::rfc8037_pkcs8());
+        for text in ["", "key", &good.replace("PRIVATE", "EC PRIVATE"), &good[..60], &format!("{good}{good}")] {
+            assert_eq!(import(text, None), Err(ImportRefused::NotPkcs8), "{text}");
+        }
+        let cut = &vectors::rfc8037_pkcs8()[1..];
+        assert!(matches!(import(&pem(cut), None), Err(ImportRefused::NoKey(_))));
+    }
+}

@@ -1,0 +1,109 @@
+//! Keys change only as they were seen, and under the master key that the store is under.
+
+use opalid_core::time::UnixTime;
+
+use super::on_every_engine;
+use super::place::Place;
+use super::world::World;
+use crate::keys::{KeyPurpose, KeyState, MadeKeys, NewKey, WorkspaceKey};
+use crate::steps::cell::{Cell, FindCell, MakeCell};
+use crate::steps::keys::{
+    AddedAs, ChangeKeys, ChangedKeys, CountSealed, FindOldestSealed, KeyChange, KeyEvent, ListWrapped, RewrapKeys,
+    SeenKeys,
+};
+use crate::steps::workspace::{ByWorkspace, FindWorkspace};
+
+on_every_engine! {
+    of_two_changes_decided_on_the_same_keys_one_is_made;
+    a_key_under_another_master_key_does_not_enter;
+    all_keys_are_wrapped_anew_or_none;
+    a_workspace_with_nothing_sealed_has_no_oldest_row;
+}
+
+async fn world(place: &Place) -> World {
+    let world = World::new(place).await;
+    if world.store.read(FindCell).await.unwrap().is_none() {
+        let cell = Cell { key_check: vec![1], root_workspace: None, demo: false };
+        world.store.run(MakeCell { cell, now: UnixTime(1) }).await.unwrap();
+    }
+    world
+}
+
+async fn check(world: &World) -> Vec<u8> {
+    world.store.read(FindCell).await.unwrap().unwrap().key_check
+}
+
+async fn keys(world: &World) -> Vec<WorkspaceKey> {
+    let step = FindWorkspace(ByWorkspace::Id(world.workspace));
+    world.store.read(step).await.unwrap().unwrap().keys
+}
+
+/// A rotation of the sealing key to one of that number, decided on these keys.
+fn rotation(world: &World, seen: &[WorkspaceKey], key_check: &[u8], number: u8) -> ChangeKeys {
+    let purpose = KeyPurpose::Sealing;
+    let current = seen.iter().find(|key| key.purpose == purpose && key.state.is_current()).unwrap();
+    let key = NewKey { purpose, number, algorithm: String::new(), wrapped: vec![number; 40] };
+    ChangeKeys {
+        stamp: world.stamp(),
+        purpose,
+        seen: SeenKeys::of(seen, purpose),
+        made: MadeKeys { key_check: key_check.to_vec(), keys: vec![key] },
+        changes: vec![KeyChange::Stop(current.number), KeyChange::Add(number, AddedAs::Current)],
+        event: (KeyEvent::Rotated, "sealing keys".into()),
+    }
+}
+
+async fn of_two_changes_decided_on_the_same_keys_one_is_made(place: &Place) {
+    let world = world(place).await;
+    let (before, check) = (keys(&world).await, check(&world).await);
+    let (one, other) = (rotation(&world, &before, &check, 8), rotation(&world, &before, &check, 9));
+    let (one, other) = tokio::join!(world.store.run(one), world.store.run(other));
+    let made = [one.unwrap(), other.unwrap()];
+    assert!(made.contains(&ChangedKeys::Done) && made.contains(&ChangedKeys::Moved), "{made:?}");
+    let after = keys(&world).await;
+    let sealing: Vec<_> = after.iter().filter(|key| key.purpose == KeyPurpose::Sealing).collect();
+    assert_eq!(sealing.len(), 2);
+    let stopped = sealing.iter().find(|key| matches!(key.state, KeyState::Previous { .. })).unwrap();
+    assert_eq!((stopped.number, stopped.state), (1, KeyState::Previous { until: world.stamp().now }));
+    assert!(sealing.iter().any(|key| key.state == KeyState::Current { since: world.stamp().now }));
+}
+
+async fn a_key_under_another_master_key_does_not_enter(place: &Place) {
+    let world = world(place).await;
+    let before = keys(&world).await;
+    let step = rotation(&world, &before, b"another", 8);
+    assert_eq!(world.store.run(step).await.unwrap(), ChangedKeys::Moved);
+    assert_eq!(keys(&world).await.len(), before.len());
+    let mut workspace = world.create_workspace("other");
+    workspace.stamp.workspace = opalid_core::ids::WorkspaceId::from_bytes([77; 16]);
+    workspace.keys.key_check = b"another".to_vec();
+    assert!(world.store.run(workspace).await.is_err());
+    assert!(world.store.find_workspace("other").await.unwrap().is_none());
+}
+
+async fn all_keys_are_wrapped_anew_or_none(place: &Place) {
+    let world = world(place).await;
+    let check = check(&world).await;
+    let wrapped = world.store.read(ListWrapped).await.unwrap();
+    let anew = |check: Vec<u8>| RewrapKeys {
+        stamp: world.stamp(),
+        key_check: (check, vec![2]),
+        keys: wrapped.iter().map(|key| (key.clone(), vec![0; 3])).collect(),
+    };
+    assert_eq!(world.store.run(anew(vec![9])).await.unwrap(), ChangedKeys::Moved);
+    let mut less = anew(check.clone());
+    less.keys.pop();
+    assert_eq!(world.store.run(less).await.unwrap(), ChangedKeys::Moved);
+    assert!(keys(&world).await.iter().all(|key| key.wrapped.len() == 40));
+    world.store.find_workspace_by_id(world.workspace).await.unwrap();
+    assert_eq!(world.store.run(anew(check.clone())).await.unwrap(), ChangedKeys::Done);
+    let record = world.store.find_workspace_by_id(world.workspace).await.unwrap().unwrap();
+    assert!(record.keys.iter().all(|key| key.wrapped == [0; 3]), "memory knows of it");
+    assert_eq!(world.store.run(anew(check)).await.unwrap(), ChangedKeys::Moved);
+}
+
+async fn a_workspace_with_nothing_sealed_has_no_oldest_row(place: &Place) {
+    let world = world(place).await;
+    assert_eq!(world.store.read(FindOldestSealed(world.workspace)).await.unwrap(), None);
+    assert_eq!(world.store.read(CountSealed(world.workspace)).await.unwrap(), (0, 0));
+}

@@ -1,0 +1,121 @@
+//! `opalid key`.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+use zeroize::Zeroizing;
+
+use super::output::{Output, Table};
+use super::reach::{Reaching, Server};
+use crate::config::command;
+use crate::manage::keys::KeyRow;
+use crate::manage::{Command, Handed, Page};
+
+/// The longest key file that is read.
+const LONGEST: u64 = 64 * 1024;
+
+/// What can be asked about keys.
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Lists the keys of a workspace: which are in use, which follow, which are kept and why.
+    List,
+    /// Puts other keys in use; what was made under the ones before stays good.
+    Rotate {
+        /// Those of one purpose: signing, sealing, row, refresh or page [default: all]
+        #[arg(long)]
+        purpose: Option<String>,
+        /// The signing keys of one algorithm, such as RS256
+        #[arg(long, value_name = "ALGORITHM")]
+        alg: Option<String>,
+        /// Also a signing key that clients may not know yet
+        #[arg(long)]
+        now: bool,
+    },
+    /// Takes a key away that is not to be trusted any more, and with it what it made.
+    Revoke {
+        /// Its name, from: opalid key list
+        key: String,
+        /// Kill what the key sealed
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Takes a signing key from a file, to follow the one in use.
+    Import {
+        /// An unencrypted PKCS#8 key in PEM
+        file: PathBuf,
+        /// What it signs with, where the key does not tell
+        #[arg(long, value_name = "ALGORITHM")]
+        alg: Option<String>,
+    },
+    /// Wraps all keys of all workspaces under a new master key, while the server runs.
+    RotateMaster(NewMasterKey),
+}
+
+/// Where the new master key is.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub struct NewMasterKey {
+    /// In this file
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// In this variable
+    #[arg(long, value_name = "NAME")]
+    env: Option<String>,
+    /// On the standard output of this program, which is run without a shell; all that follows are its arguments
+    #[arg(long, value_name = "PROGRAM", num_args = 1.., allow_hyphen_values = true)]
+    command: Option<Vec<String>>,
+}
+
+impl NewMasterKey {
+    /// Reads it; `None` where the server is to make one.
+    fn read(self) -> anyhow::Result<Option<Handed>> {
+        if let Some(path) = self.file {
+            return read(&path).map(Some);
+        }
+        if let Some(name) = self.env {
+            let text = std::env::var(&name).with_context(|| format!("cannot read the variable {name}"))?;
+            return Ok(Some(Handed::new(text)));
+        }
+        let Some(words) = self.command else { return Ok(None) };
+        let said = command::output(&words).map_err(anyhow::Error::msg)?;
+        Ok(Some(Handed::new(said.to_string())))
+    }
+}
+
+fn read(path: &std::path::Path) -> anyhow::Result<Handed> {
+    let cannot = || format!("cannot read {}", path.display());
+    let file = std::fs::File::open(path).with_context(cannot)?;
+    let mut text = Zeroizing::new(String::new());
+    let length = std::io::Read::read_to_string(&mut std::io::Read::take(file, LONGEST), &mut text);
+    if length.with_context(cannot)? as u64 == LONGEST {
+        bail!("{} is too long to hold a key", path.display());
+    }
+    Ok(Handed::new(std::mem::take(&mut *text)))
+}
+
+impl Reaching for KeyCommand {
+    fn run(self, server: &Server) -> anyhow::Result<()> {
+        server.show(match self {
+            Self::List => Command::ListKeys {},
+            Self::Rotate { purpose, alg, now } => Command::RotateKeys { purpose, algorithm: alg, now },
+            Self::Revoke { key, yes } => Command::RevokeKey { key, yes },
+            Self::Import { file, alg } => Command::ImportKey { key: read(&file)?, algorithm: alg },
+            Self::RotateMaster(new) => {
+                server.no_workspace("the master key is that of all workspaces")?;
+                Command::RotateMasterKey { key: new.read()? }
+            }
+        })
+    }
+}
+
+pub(super) fn table(page: &Page<KeyRow>, output: &Output) -> String {
+    let mut table = Table::new(["KEY", "FOR", "STATE", "SINCE", "UNTIL", "WHY"]);
+    for row in &page.rows {
+        let purpose =
+            row.algorithm.as_ref().map_or_else(|| row.purpose.clone(), |alg| format!("{} {alg}", row.purpose));
+        let until = row.until.map_or_else(String::new, |until| output.time(until));
+        table.row([row.name.clone(), purpose, row.state.clone(), output.time(row.since), until, row.why.clone()]);
+    }
+    table.page(page.next.as_deref())
+}
