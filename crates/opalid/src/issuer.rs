@@ -1,6 +1,7 @@
 //! An issuer: a workspace with its URL and its keys opened.
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use aws_lc_rs::hmac;
@@ -51,6 +52,14 @@ pub struct OwnKey {
     pub state: KeyState,
     /// The key.
     pub key: SigningKey,
+}
+
+impl Deref for OwnKey {
+    type Target = SigningKey;
+
+    fn deref(&self) -> &SigningKey {
+        &self.key
+    }
 }
 
 /// A workspace ready to answer.

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::output::{Output, Table};
 use super::reach::{Reaching, Server};
-use crate::config::command;
+use crate::config::{command, process_environment};
 use crate::manage::keys::KeyRow;
 use crate::manage::{Command, Handed, Page};
 
@@ -74,7 +74,8 @@ impl NewMasterKey {
             return read(&path).map(Some);
         }
         if let Some(name) = self.env {
-            let text = std::env::var(&name).with_context(|| format!("cannot read the variable {name}"))?;
+            let text = process_environment().remove(&name);
+            let text = text.with_context(|| format!("the variable {name} is not set"))?;
             return Ok(Some(Handed::new(text)));
         }
         let Some(words) = self.command else { return Ok(None) };

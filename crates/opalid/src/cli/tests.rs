@@ -210,6 +210,7 @@ async fn what_of_users_and_the_workspace_is_listed_and_shown() {
     display_name Opalid demo
     id_token_lifetime 3600
     id_token_signing_alg RS256
+    key_rotation 7776000
     refresh_absolute 31536000
     refresh_grace 30
     refresh_idle 2592000

@@ -3,9 +3,11 @@
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use zeroize::Zeroizing;
+
+use crate::clock::boottime;
 
 /// How long it may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -24,7 +26,7 @@ fn output_within(words: &[String], patience: Duration) -> Result<Zeroizing<Strin
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped());
     let mut child = command.spawn().map_err(|error| format!("cannot run {program}: {error}"))?;
-    let deadline = Instant::now() + patience;
+    let deadline = boottime() + patience;
     let said = listen(&mut child, patience).and_then(|said| end(&mut child, deadline).map(|()| said));
     if said.is_err() {
         // It may have ended by itself.
@@ -53,12 +55,12 @@ fn listen(child: &mut Child, patience: Duration) -> Result<Zeroizing<String>, St
     }
 }
 
-fn end(child: &mut Child, deadline: Instant) -> Result<(), String> {
+fn end(child: &mut Child, deadline: Duration) -> Result<(), String> {
     loop {
         match child.try_wait() {
             Ok(Some(status)) if status.success() => return Ok(()),
             Ok(Some(status)) => return Err(format!("failed: {status}")),
-            Ok(None) if Instant::now() < deadline => std::thread::park_timeout(GLANCE),
+            Ok(None) if boottime() < deadline => std::thread::park_timeout(GLANCE),
             Ok(None) => return Err("closed its output and did not end".into()),
             Err(error) => return Err(error.to_string()),
         }

@@ -7,7 +7,7 @@ use opalid::manage::Command;
 use super::{done, keep_now, refresh, signed_in};
 use crate::support::Server;
 use crate::support::browser::Browser;
-use crate::support::person::{API_SERVER, Ask};
+use crate::support::person::{APP, Ask};
 
 /// How often all keys, and the master key, are rotated meanwhile.
 const ROTATIONS: usize = 8;
@@ -34,10 +34,10 @@ async fn person(server: &Server, over: &AtomicBool, rounds: &AtomicUsize) {
     }
 }
 
-/// A resource server that asks about a token from before, again and again.
-async fn resource_server(server: &Server, token: &str, over: &AtomicBool) {
+/// Who asks about a token from before, again and again.
+async fn introspection(server: &Server, token: &str, over: &AtomicBool) {
     while !over.load(Ordering::SeqCst) {
-        assert!(server.is_active(API_SERVER, token).await);
+        assert!(server.is_active(APP, token).await);
     }
 }
 
@@ -63,8 +63,8 @@ async fn nobody_fails_while_all_keys_and_the_master_key_rotate_again_and_again()
         over.store(true, Ordering::SeqCst);
     };
     let people = async { tokio::join!(person(&server, &over, &rounds), person(&server, &over, &rounds)) };
-    tokio::join!(rotating, people, resource_server(&server, &old, &over));
+    tokio::join!(rotating, people, introspection(&server, &old, &over));
     assert!(rounds.load(Ordering::SeqCst) >= 2 * ROTATIONS);
     let server = server.restart().await;
-    assert!(server.is_active(API_SERVER, &old).await);
+    assert!(server.is_active(APP, &old).await);
 }
