@@ -9,6 +9,7 @@ mod clock;
 mod cpu;
 mod floor;
 mod footprint;
+mod forms;
 mod ground;
 mod http;
 mod load;
@@ -51,6 +52,8 @@ enum Command {
     AxumHonest(Serve),
     /// Opalid beside the references and floors, round by round
     Run(Box<plan::Options>),
+    /// Every form of an access token beside the opaque one
+    Forms(forms::Options),
     /// Introspections of the references' tokens at a reference that already runs
     Load(Load),
     /// The group-commit floor behind HTTP
@@ -159,6 +162,7 @@ fn run_command() -> Result<()> {
         Command::HyperHonest(serve) => reference::serve(Reference::HyperHonest, serve.listen, serve.entries),
         Command::AxumHonest(serve) => reference::serve(Reference::AxumHonest, serve.listen, serve.entries),
         Command::Run(options) => run::run(&options),
+        Command::Forms(options) => forms::run(&options),
         Command::Load(load) => print(&load_reference(&load)?),
         Command::FloorHttp(FloorHttp { data, database, pool, work }) => {
             floor::http::serve(&floor::http::Place { data, database, pool, work })
