@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::encryption::{self, Encryption};
 use crate::grant::Epoch;
-use crate::ids::{ClientId, WorkspaceId};
+use crate::ids::{ClientId, RoleId, WorkspaceId};
 use crate::jwt::SigningAlgorithm;
 use crate::jwt::jwe::{ClientKeys, ContentEncryption, KeyManagement};
 use crate::redirect_uri::{PostLogoutRedirectUris, RedirectUris, ReturnAddress};
@@ -164,6 +164,8 @@ pub struct Client {
     pub settings: ClientSettings,
     /// Its secrets; several while one is being replaced.
     pub secrets: Vec<ClientSecretDigest>,
+    /// The roles it holds for itself; one of them may be gone.
+    pub roles: Vec<RoleId>,
 }
 
 impl Client {
@@ -269,6 +271,7 @@ mod tests {
             enabled: true,
             settings: ClientSettings::default(),
             secrets,
+            roles: Vec::new(),
         }
     }
 

@@ -3,16 +3,18 @@
 //! Holds: no `resource` asked: the client's defaults, else those of the workspace that the client may ask for, else, with
 //! `openid`, none (the token's audience is the issuer), else `invalid_target`. Each resource gets those of the asked scopes
 //! that are the client's there, and stays an audience with none of them; a scope that is the client's at none of them is
-//! `invalid_scope`. OpenID scopes belong to the issuer.
+//! `invalid_scope`. OpenID scopes belong to the issuer. Roles narrow what a token may do at each moment, not what is granted;
+//! but what they permit nothing of is `invalid_scope`.
 
 use opalid_core::client::Client;
 use opalid_core::error::{ErrorCode, OAuthError};
 use opalid_core::grant::Entitlement;
-use opalid_core::ids::ResourceId;
+use opalid_core::ids::{ResourceId, UserId};
 use opalid_core::request::ClientCredentialsRequest;
 use opalid_core::resource::Resource;
 use opalid_core::resource_uri::ResourceUri;
 use opalid_core::scope::{OpenIdScope, Scopes};
+use opalid_store::check::Effective;
 use std::sync::Arc;
 
 use crate::http::call::Call;
@@ -34,6 +36,20 @@ pub async fn for_client_alone(
     }
     let shares = shares(client, &resources, &request.scope, Unknown::Refused)?;
     Ok(Entitlement::new(Scopes::default(), shares))
+}
+
+/// What of an entitlement roles permit today: what a person is asked about, and what an answer says.
+pub async fn today(
+    call: &Call<'_>,
+    (client, user): (&Client, Option<UserId>),
+    granted: &Entitlement,
+) -> Result<Effective<'static>, OAuthError> {
+    let effective = call.app.store.effective((client, user), granted).await.map_err(|error| reply::outage(&error))?;
+    effective.map(Effective::into_owned).ok_or_else(|| {
+        let whose = if user.is_some() { "of this person" } else { "of this client" };
+        let description = format!("none of the roles {whose} permits anything at what was asked for");
+        OAuthError::new(ErrorCode::InvalidScope, description)
+    })
 }
 
 /// For a person's grant: OpenID scopes, and resources with their scopes.

@@ -8,7 +8,6 @@
 
 use opalid_core::alive::{self, OpenToday, Reason, Verdict};
 use opalid_core::client::Client;
-use opalid_core::grant::Entitlement;
 use opalid_core::jwt::{AccessTokenClaims, JwsRefused};
 use opalid_core::scope::Scopes;
 use opalid_core::time::UnixTime;
@@ -88,9 +87,12 @@ impl AccessToken {
         &self,
         store: &Store,
         issuer: &Issuer,
-        (client, given): (&Client, &'e Entitlement),
+        (client, alive): (&Client, &'e Alive),
     ) -> Result<Result<Effective<'e>, Reason>, Outage> {
-        let Some(mut effective) = store.effective(client, given).await? else { return Ok(Err(Reason::Narrowed)) };
+        let who = (client, alive.grant.grant.user());
+        let Some(mut effective) = store.effective(who, &alive.entitlement).await? else {
+            return Ok(Err(Reason::Narrowed));
+        };
         let Self::Jwt(_, claims) = self else { return Ok(Ok(effective)) };
         let audience: Vec<&str> = claims.aud.iter().collect();
         if !carries_no_more((&claims.scope, &audience), &issuer.url, &effective) {

@@ -3,7 +3,7 @@
 //! Holds: where a workspace declares none for a place, nothing is looked up.
 //! Not here: what a declaration means; see `opalid_core::claims`.
 
-use opalid_core::claims::{ClaimPlace, Known, shown, shows};
+use opalid_core::claims::{ClaimPlace, ClaimSource, Known, shown, shows};
 use opalid_core::client::Client;
 use opalid_core::grant::Authentication;
 use opalid_core::ids::UserId;
@@ -40,6 +40,10 @@ pub async fn at(
         None => None,
     };
     let (client, authentication) = (about.client, about.authentication);
-    let known = Known { user: user.as_deref(), client, authentication, roles: &[] };
+    let about_roles = shows(declared, place, |source| *source == ClaimSource::Roles);
+    let roles = if about_roles { call.app.store.roles_of((client, about.user)).await? } else { Vec::new() };
+    let mut roles: Vec<String> = roles.iter().map(|role| role.name.clone()).collect();
+    roles.sort_unstable();
+    let known = Known { user: user.as_deref(), client, authentication, roles: &roles };
     Ok(shown(declared, place, granted, &known))
 }

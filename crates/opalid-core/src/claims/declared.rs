@@ -308,6 +308,7 @@ mod tests {
             credentials: Epoch::FIRST,
             enabled: true,
             admin: false,
+            roles: Vec::new(),
             claims: serde_json::from_value::<StandardClaims>(claims).unwrap(),
         }
     }
@@ -320,6 +321,7 @@ mod tests {
             epoch: Epoch::FIRST,
             enabled: true,
             settings: ClientSettings { name: "The App".into(), ..ClientSettings::default() },
+            roles: Vec::new(),
             secrets: Vec::new(),
         }
     }

@@ -90,6 +90,7 @@ impl World {
             id: self.client,
             client_id: client_id.into(),
             settings: ClientSettings { name: "App".into(), ..Default::default() },
+            roles: Vec::new(),
             secret: Some(SecretDigest([3; 32])),
         }
     }
@@ -109,6 +110,7 @@ impl World {
             admin: true,
             password_hash: None,
             claims: Default::default(),
+            roles: Vec::new(),
         }
     }
 

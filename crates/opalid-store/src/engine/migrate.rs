@@ -17,6 +17,7 @@ const ALL: &[(u32, &str)] = &[
     (6, include_str!("../migrations/0006_fewer_indexes.sql")),
     (7, include_str!("../migrations/0007_chain_idle.sql")),
     (8, include_str!("../migrations/0008_key_times.sql")),
+    (9, include_str!("../migrations/0009_roles.sql")),
 ];
 
 /// What stands for the type tokens of a migration's text.

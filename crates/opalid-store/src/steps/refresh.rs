@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use opalid_core::grant::{Entitlement, EntitlementNo, Epoch, Grant};
-use opalid_core::ids::{ChainId, ClientId, GrantId, ResourceId, WorkspaceId};
+use opalid_core::ids::{ChainId, ClientId, GrantId, WorkspaceId};
 use opalid_core::refresh::{Chain, NotGranted, Presentation, Presented, Wish};
 use opalid_core::time::Seconds;
 use opalid_core::token::SecretDigest;
@@ -18,6 +18,7 @@ use crate::error::StoreError;
 use crate::steps::Stamp;
 use crate::steps::evidence::{BEHIND_GRANT, GrantFacts, held_grant_columns, read_held_grant};
 use crate::steps::revoke::cut;
+use crate::steps::role::Open;
 use crate::steps::standing::{NewGrant, intern_in};
 
 /// A chain to begin. Its first secret (generation 0) is random; the row keeps its digest.
@@ -168,7 +169,7 @@ pub struct Refresh {
     /// What the access token is to carry.
     pub wish: Wish,
     /// The resources that its client may ask for today.
-    pub open: Vec<ResourceId>,
+    pub open: Open,
     /// For a child grant, if the grant has no room for a narrowed entitlement.
     pub fresh: NewGrant,
 }
@@ -277,7 +278,7 @@ impl Refresh {
             Ok(entitlement) => entitlement,
             Err(not_granted) => return Ok(Redeemed::NotGranted(not_granted)),
         };
-        if !entitlement.opens(&self.open) {
+        if !self.open.leaves(tx, (self.stamp.workspace, grant.user()), &entitlement).await? {
             return Ok(Redeemed::Narrowed);
         }
         let (grant, number) = if entitlement == *granted {

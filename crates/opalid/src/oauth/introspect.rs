@@ -138,7 +138,7 @@ async fn access_token(
     let Some(client) = client_of(call, caller, grant).await? else {
         return Ok(Verdict::Inactive(Reason::AncestorGone(Ancestor::Client(grant.client()))));
     };
-    let effective = match token.today(store, call.issuer, (&client, &alive.entitlement)).await? {
+    let effective = match token.today(store, call.issuer, (&client, &alive)).await? {
         Ok(effective) => effective,
         Err(reason) => return Ok(Verdict::Inactive(reason)),
     };
@@ -213,7 +213,7 @@ async fn refresh_token(
     }
     // What it may do can be given back, so it is active even while nothing is allowed.
     let nothing = || Effective { entitlement: Cow::Owned(Entitlement::default()), resources: Vec::new() };
-    let effective = store.effective(&client, entitlement).await?.unwrap_or_else(nothing);
+    let effective = store.effective((&client, grant.user()), entitlement).await?.unwrap_or_else(nothing);
     // It opens nothing but the token endpoint, whatever comes of it there (RFC 6749 §1.5).
     let part = (Cow::Owned(effective.entitlement.scope()), Audience::One(&call.issuer.url));
     let of = About {

@@ -68,7 +68,7 @@ async fn answer(call: &Call<'_>, token: &str) -> Result<Reply, OAuthError> {
     let client = client.ok_or_else(invalid)?;
     if let AccessToken::Jwt(..) = &token {
         // OpenID scopes are never narrowed; that another part of it is kills a JWT as a whole.
-        let today = token.today(store, call.issuer, (&client, &alive.entitlement)).await.map_err(outage)?;
+        let today = token.today(store, call.issuer, (&client, &alive)).await.map_err(outage)?;
         today.map_err(|reason| invalid().because(reason))?;
     }
     let scopes = &alive.entitlement.openid;

@@ -139,6 +139,7 @@ mod tests {
             enabled: true,
             admin: false,
             claims: Default::default(),
+            roles: Vec::new(),
         }
     }
 

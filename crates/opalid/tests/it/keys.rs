@@ -254,10 +254,10 @@ async fn remove(server: &Server, purpose: KeyPurpose, number: u8) -> ChangedKeys
 async fn a_workspace_that_lacks_a_key_for_an_algorithm_gets_one() {
     let server = Server::empty().await;
     assert_eq!(remove(&server, KeyPurpose::Signing, 2).await, ChangedKeys::Done);
-    assert_eq!(kids(&server, "ES256").await.len(), 0);
+    assert_eq!(kids(&server, "PS256").await.len(), 0);
     keep_now(&server).await;
-    assert_eq!(kids(&server, "ES256").await.len(), 2);
-    assert!(states(&server, "ES256").await[0].starts_with("current"));
+    assert_eq!(kids(&server, "PS256").await.len(), 2);
+    assert!(states(&server, "PS256").await[0].starts_with("current"));
     let before = server.get("/jwks").await.json();
     keep_now(&server).await;
     assert_eq!(server.get("/jwks").await.json(), before, "nothing more to do");

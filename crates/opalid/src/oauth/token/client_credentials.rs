@@ -16,7 +16,7 @@ use crate::entitle;
 use crate::http::call::Call;
 use crate::http::client_auth::AuthenticatedClient;
 use crate::http::reply;
-use crate::oauth::token::mint::{self, Minting};
+use crate::oauth::token::mint::Minting;
 use crate::random;
 
 /// What the client gets.
@@ -32,12 +32,13 @@ pub async fn entitle(
     let entitlement = entitle::for_client_alone(call, client, &request).await?;
     let epochs = (call.issuer.workspace().epoch, client.epoch);
     let key = StandingKey { client: client.id, epochs, entitlement };
+    // Before anything is made for it.
+    let today = entitle::today(call, (client, None), &key.entitlement).await?;
     let known = call.app.store.find_standing(call.issuer.id(), &key, call.now).await;
     let standing = match known.map_err(|error| reply::outage(&error))? {
         Some(known) => Some(known),
         None => Box::pin(make(call, client, &key)).await.map_err(|error| reply::outage(&error))?,
     };
-    let today = mint::today(call, client, &key.entitlement).await?;
     let (grant, number) = standing.ok_or_else(|| {
         let description = "this client has asked for too many different combinations of scopes: ask for one it had before; \
                            whoever runs this server can clear them: opalid revoke client";
