@@ -329,6 +329,23 @@ mod tests {
             json(Flags::<UserFields>::parse_from(user).fields.into_map()),
             r#"{"admin":false,"claims":{"birthdate":"2000","email":"b@x.example","email_verified":true,"nickname":null},"username":"bob"}"#
         );
+        let role =
+            ["x", "--description", "Keeps the books", "--permit", "urn:a=read write", "--unset", "permissions.urn:b"];
+        assert_eq!(
+            json(Flags::<RoleFields>::parse_from(role).fields.into_map()),
+            r#"{"description":"Keeps the books","permissions":{"urn:a":"read write","urn:b":null}}"#
+        );
+        let holding = ["x", "--role", "accountant", "--role", "reader"];
+        assert_eq!(
+            json(Flags::<UserFields>::parse_from(holding).fields.into_map()),
+            r#"{"roles":["accountant","reader"]}"#
+        );
+        assert_eq!(
+            json(Flags::<ClientFields>::parse_from(holding).fields.into_map()),
+            r#"{"roles":["accountant","reader"]}"#
+        );
+        let asking = ["x", "--requires-roles", "true"];
+        assert_eq!(json(Flags::<ResourceFields>::parse_from(asking).fields.into_map()), r#"{"requires_roles":true}"#);
         let workspace = ["x", "--set", "code_lifetime=30", "--set", "display_name=Acme", "--unset", "require_pkce"];
         assert_eq!(
             json(Flags::<AnyFields>::parse_from(workspace).fields.into_map()),

@@ -452,3 +452,25 @@ async fn whoever_administers_sees_roles_and_who_holds_them() {
     let unknown = ask(Command::ShowRole { name: "boss".into() }).await.unwrap_err();
     assert_eq!(unknown.to_string(), "workspace default has no role boss; see: opalid role list");
 }
+
+#[tokio::test]
+async fn what_happens_to_roles_stands_in_the_audit_log() {
+    let server = server().await;
+    hold(&server, "user", "alice", &["reader"]).await;
+    change(&server, "role", "update", "writer", json!({"description": "writes"})).await;
+    change(&server, "role", "delete", "writer", json!({})).await;
+    let command = Command::Events { follow: false, paging: Default::default() };
+    let Ok(Reply::Events(page)) = handle(&server.app, Request { workspace: None, command }).await else { panic!() };
+    let told: Vec<String> =
+        page.rows.iter().map(|row| format!("{} {} {}", row.action, row.target, row.detail)).collect();
+    for expected in [
+        "role.created role writer ",
+        "user.updated user alice roles",
+        "client.updated client machine roles",
+        "role.updated role writer description",
+        "role.deleted role writer ",
+    ] {
+        assert!(told.iter().any(|told| told == expected), "{expected}: {told:#?}");
+    }
+    assert!(page.rows.iter().all(|row| !row.action.starts_with("role.") || row.initiator == "operator"));
+}
