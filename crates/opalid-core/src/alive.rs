@@ -9,6 +9,8 @@ use std::fmt;
 
 use crate::grant::{Ancestor, Birth, Entitlement, Epoch, Grant};
 use crate::ids::ResourceId;
+use crate::resource::Resource;
+use crate::role::RoleSettings;
 use crate::scope::Scopes;
 use crate::time::UnixTime;
 use crate::token::Reference;
@@ -199,10 +201,37 @@ pub struct Allowed<'a> {
     pub offered: &'a Scopes,
     /// What the client may ask for there.
     pub asked: &'a Scopes,
+    /// What the holder's roles permit there ([`permitted`]), if the resource asks for roles.
+    pub permitted: Option<&'a Scopes>,
 }
 
-/// Effective scope: the entitlement ∩ what resources and client allow today. `today` says that of a resource,
-/// `None` if it is gone or not for this client any more. Narrowing is not death and can be given back; with nothing
+impl Allowed<'_> {
+    /// Whether all of it is allowed.
+    fn covers(&self, scopes: &Scopes) -> bool {
+        let within = |allowed: &Scopes| scopes.is_subset(allowed);
+        within(self.offered) && within(self.asked) && self.permitted.is_none_or(within) && !self.is_closed()
+    }
+
+    /// Whether no role of the holder permits anything there.
+    fn is_closed(&self) -> bool {
+        self.permitted.is_some_and(Scopes::is_empty)
+    }
+
+    fn of(&self, scopes: &Scopes) -> Scopes {
+        let left = scopes.intersect(self.offered).intersect(self.asked);
+        self.permitted.map_or_else(|| left.clone(), |permitted| left.intersect(permitted))
+    }
+}
+
+/// What roles permit together at a resource, of the scopes that it has.
+pub fn permitted<'r>(roles: impl IntoIterator<Item = &'r RoleSettings>, resource: &Resource) -> Scopes {
+    let there = roles.into_iter().filter_map(|role| role.permissions.get(&resource.uri));
+    there.fold(Scopes::default(), |all, scopes| all.union(scopes)).intersect(&resource.settings.scopes)
+}
+
+/// Effective scope: the entitlement ∩ what resources, client and roles allow today. `today` says that of a resource,
+/// `None` if it is gone or not for this client any more; where the holder has no role that permits anything, it is as
+/// good as gone. Narrowing is not death and can be given back; with nothing
 /// left, `None`. What is not narrowed is given back as it is.
 pub fn effective<'e, 'a, M>(
     entitlement: &'e Entitlement,
@@ -210,13 +239,13 @@ pub fn effective<'e, 'a, M>(
 ) -> Result<Option<Cow<'e, Entitlement>>, M> {
     let mut left: Option<Vec<(ResourceId, Scopes)>> = None;
     for (at, (resource, scopes)) in entitlement.resources.iter().enumerate() {
-        let allowed = today(*resource)?;
-        let whole = allowed.is_some_and(|allowed| scopes.is_subset(allowed.offered) && scopes.is_subset(allowed.asked));
+        let allowed = today(*resource)?.filter(|allowed| !allowed.is_closed());
+        let whole = allowed.is_some_and(|allowed| allowed.covers(scopes));
         if whole && left.is_none() {
             continue;
         }
         let left = left.get_or_insert_with(|| entitlement.resources.iter().take(at).cloned().collect());
-        left.extend(allowed.map(|Allowed { offered, asked }| (*resource, scopes.intersect(offered).intersect(asked))));
+        left.extend(allowed.map(|allowed| (*resource, allowed.of(scopes))));
     }
     let Some(resources) = left else { return Ok(Some(Cow::Borrowed(entitlement))) };
     if resources.is_empty() && entitlement.openid.is_empty() {
@@ -344,7 +373,7 @@ mod tests {
         let (one, two) = (ResourceId::from_bytes([1; 16]), ResourceId::from_bytes([2; 16]));
         let given = Entitlement::new(Scopes::default(), vec![(two, scopes("read")), (one, scopes("read write"))]);
         let (read, write, both, none) = (scopes("read"), scopes("write"), scopes("read write"), Scopes::default());
-        let all_of = |offered, asked| move |_| Ok::<_, Infallible>(Some(Allowed { offered, asked }));
+        let all_of = |offered, asked| move |_| Ok::<_, Infallible>(Some(Allowed { offered, asked, permitted: None }));
         assert!(
             matches!(effective(&given, all_of(&both, &both)).unwrap(), Some(Cow::Borrowed(whole)) if *whole == given)
         );
@@ -355,13 +384,41 @@ mod tests {
         }
         let lost = effective(&given, all_of(&read, &write)).unwrap().unwrap();
         assert_eq!(lost.resources, vec![(one, none.clone()), (two, none)]);
-        let allowed = Allowed { offered: &both, asked: &both };
+        let allowed = Allowed { offered: &both, asked: &both, permitted: None };
         let of = |left| move |id| Ok::<_, Infallible>((id == left).then_some(allowed));
         assert_eq!(effective(&given, of(one)).unwrap().unwrap().resources, vec![(one, scopes("read write"))]);
         assert_eq!(effective(&given, of(two)).unwrap().unwrap().resources, vec![(two, scopes("read"))]);
         assert_eq!(effective(&given, |_| Ok::<_, Infallible>(None)).unwrap(), None);
         let person = Entitlement::new(scopes("openid"), given.resources.clone());
         assert!(effective(&person, |_| Ok::<_, Infallible>(None)).unwrap().unwrap().resources.is_empty());
+    }
+
+    #[test]
+    fn roles_permit_together_and_where_they_permit_nothing_the_resource_is_gone_until_they_do() {
+        let scopes = |text: &str| Scopes::parse(text).unwrap();
+        let one = ResourceId::from_bytes([1; 16]);
+        let settings = crate::resource::ResourceSettings { scopes: scopes("read write"), ..Default::default() };
+        let resource = Resource { id: one, workspace: HOME, uri: "urn:a".into(), settings };
+        let role = |uri: &str, text: &str| RoleSettings {
+            permissions: [(uri.to_owned(), scopes(text))].into(),
+            ..RoleSettings::default()
+        };
+        let (reads, writes, elsewhere) = (role("urn:a", "read gone"), role("urn:a", "write"), role("urn:b", "write"));
+        assert_eq!(permitted([&reads, &writes, &elsewhere], &resource), scopes("read write"));
+        assert_eq!(permitted([&reads, &elsewhere], &resource), scopes("read"));
+        assert!(permitted([&elsewhere], &resource).is_empty());
+
+        let given = Entitlement::new(Scopes::default(), vec![(one, scopes("read write"))]);
+        let both = scopes("read write");
+        let today = |permitted: &Scopes| {
+            let allowed = Allowed { offered: &both, asked: &both, permitted: Some(permitted) };
+            let left = effective(&given, |_| Ok::<_, Infallible>(Some(allowed))).unwrap();
+            left.map(|left| left.into_owned().resources)
+        };
+        assert_eq!(today(&both), Some(given.resources.clone()));
+        assert_eq!(today(&scopes("read")), Some(vec![(one, scopes("read"))]));
+        assert_eq!(today(&scopes("other")), Some(vec![(one, Scopes::default())]));
+        assert_eq!(today(&Scopes::default()), None);
     }
 
     proptest! {

@@ -1,4 +1,4 @@
-//! What operators declare: workspaces with their resources, clients and users, as `apply` reads them and
+//! What operators declare: workspaces with their resources, roles, clients and users, as `apply` reads them and
 //! `export` writes them.
 //!
 //! Holds: an unknown field is refused; a secret never stands in a document, only where it is to be found; an
@@ -20,6 +20,7 @@ pub use secret::{BadClientSecret, CLIENT_SECRET_MIN, NOT_IN_THE_DOCUMENT, Secret
 use crate::claims::StandardClaims;
 use crate::client::ClientSettings;
 use crate::resource::ResourceSettings;
+use crate::role::RoleSettings;
 use crate::workspace::WorkspaceSettings;
 
 /// What is declared.
@@ -44,6 +45,9 @@ pub struct WorkspaceEntry {
     /// Its resources.
     #[serde(rename = "resource", default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Vec<ResourceEntry>>,
+    /// Its roles.
+    #[serde(rename = "role", default, skip_serializing_if = "Option::is_none")]
+    pub roles: Option<Vec<RoleEntry>>,
     /// Its clients.
     #[serde(rename = "client", default, skip_serializing_if = "Option::is_none")]
     pub clients: Option<Vec<ClientEntry>>,
@@ -59,6 +63,7 @@ struct AsWritten {
     #[serde(flatten)]
     settings: Map<String, Value>,
     resource: Option<Vec<ResourceEntry>>,
+    role: Option<Vec<RoleEntry>>,
     client: Option<Vec<ClientEntry>>,
     user: Option<Vec<UserEntry>>,
 }
@@ -67,10 +72,10 @@ impl TryFrom<AsWritten> for WorkspaceEntry {
     type Error = serde_json::Error;
 
     fn try_from(written: AsWritten) -> Result<Self, serde_json::Error> {
-        let AsWritten { name, settings, resource, client, user } = written;
+        let AsWritten { name, settings, resource, role, client, user } = written;
         let says = !settings.is_empty();
         let settings = says.then(|| serde_json::from_value(Value::Object(settings))).transpose()?;
-        Ok(Self { name, settings, resources: resource, clients: client, users: user })
+        Ok(Self { name, settings, resources: resource, roles: role, clients: client, users: user })
     }
 }
 
@@ -83,6 +88,17 @@ pub struct ResourceEntry {
     /// Its name and scopes.
     #[serde(flatten)]
     pub settings: ResourceSettings,
+}
+
+/// A role.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoleEntry {
+    /// Its name.
+    pub name: String,
+    /// What it permits.
+    #[serde(flatten)]
+    pub settings: RoleSettings,
 }
 
 /// A client.
@@ -98,6 +114,9 @@ pub struct ClientEntry {
     /// What it may do.
     #[serde(flatten)]
     pub settings: ClientSettings,
+    /// The roles it holds for itself, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<String>,
 }
 
 /// A user.
@@ -115,6 +134,9 @@ pub struct UserEntry {
     /// What is known of the person.
     #[serde(default, skip_serializing_if = "is_empty")]
     pub claims: StandardClaims,
+    /// The roles they hold, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<String>,
 }
 
 fn is_empty(claims: &StandardClaims) -> bool {
@@ -140,6 +162,7 @@ impl WorkspaceEntry {
     /// Puts everything in it in the order of its names.
     pub fn sort(&mut self) {
         self.resources.iter_mut().for_each(|all| all.sort_by(|one, other| one.uri.cmp(&other.uri)));
+        self.roles.iter_mut().for_each(|all| all.sort_by(|one, other| one.name.cmp(&other.name)));
         self.clients.iter_mut().for_each(|all| all.sort_by(|one, other| one.client_id.cmp(&other.client_id)));
         self.users.iter_mut().for_each(|all| all.sort_by(|one, other| one.username.cmp(&other.username)));
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::grant::Epoch;
-use crate::ids::{ClientId, WorkspaceId};
+use crate::ids::{ClientId, RoleId, WorkspaceId};
 use crate::redirect_uri::{PostLogoutRedirectUris, RedirectUris, ReturnAddress};
 use crate::request::GrantType;
 use crate::resource_uri::one_or_more;
@@ -102,6 +102,8 @@ pub struct Client {
     pub settings: ClientSettings,
     /// Its secrets; several while one is being replaced.
     pub secrets: Vec<ClientSecretDigest>,
+    /// The roles it holds for itself; one of them may be gone.
+    pub roles: Vec<RoleId>,
 }
 
 impl Client {
@@ -203,6 +205,7 @@ mod tests {
             enabled: true,
             settings: ClientSettings::default(),
             secrets,
+            roles: Vec::new(),
         }
     }
 

@@ -84,6 +84,11 @@ impl Entitlement {
         self.resources.iter().fold(self.openid.clone(), |all, (_, scopes)| all.union(scopes))
     }
 
+    /// Whether this resource is one of its own.
+    pub fn names(&self, resource: ResourceId) -> bool {
+        self.resources.iter().any(|(of, _)| *of == resource)
+    }
+
     /// Whether something is left of it where only these resources are open. An OpenID scope is something.
     pub fn opens(&self, open: &[ResourceId]) -> bool {
         !self.openid.is_empty() || self.resources.iter().any(|(resource, _)| open.contains(resource))
@@ -100,6 +105,16 @@ impl Entitlement {
             }
         }
         Self::new(self.openid.union(&other.openid), resources)
+    }
+
+    /// What is in both.
+    #[must_use]
+    pub fn intersect(&self, other: &Self) -> Self {
+        let both = |(resource, scopes): &(ResourceId, Scopes)| {
+            let theirs = other.resources.iter().find(|(of, _)| of == resource);
+            theirs.map(|(_, theirs)| (*resource, scopes.intersect(theirs)))
+        };
+        Self::new(self.openid.intersect(&other.openid), self.resources.iter().filter_map(both).collect())
     }
 
     /// Whether all of `self` is in `other`.

@@ -95,6 +95,8 @@ ids! {
     ClientId;
     /// The row of a resource (RFC 8707).
     ResourceId;
+    /// A role.
+    RoleId;
     /// A user; its text is the `sub` that clients see.
     UserId;
     /// A browser that has logged in.

@@ -18,6 +18,7 @@ pub mod refresh;
 pub mod request;
 pub mod resource;
 pub mod resource_uri;
+pub mod role;
 pub mod scope;
 pub mod time;
 pub mod token;

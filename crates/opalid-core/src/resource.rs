@@ -14,6 +14,9 @@ pub struct ResourceSettings {
     pub name: String,
     /// The scopes that belong to it.
     pub scopes: Scopes,
+    /// Whether a token may do here only what the roles of its person permit, or of its client if there is none.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub requires_roles: bool,
 }
 
 /// A registered resource.

@@ -5,7 +5,7 @@ use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
 
 use crate::claims::StandardClaims;
 use crate::grant::Epoch;
-use crate::ids::{UserId, WorkspaceId};
+use crate::ids::{RoleId, UserId, WorkspaceId};
 
 /// A user as every check of a token needs it.
 #[derive(Debug, Clone)]
@@ -26,6 +26,8 @@ pub struct User {
     pub admin: bool,
     /// What is known of the person (OpenID Core §5.1).
     pub claims: StandardClaims,
+    /// The roles they hold; one of them may be gone.
+    pub roles: Vec<RoleId>,
 }
 
 /// The most bytes of a username, and of its key.

@@ -10,8 +10,9 @@ use std::sync::Arc;
 use opalid_core::alive::{self, Allowed, Reason, Standing, Stands, Verdict};
 use opalid_core::client::Client;
 use opalid_core::grant::{Ancestor, Entitlement, EntitlementNo, Epoch, Grant, Lineage};
-use opalid_core::ids::{GrantId, WorkspaceId};
+use opalid_core::ids::{GrantId, ResourceId, UserId, WorkspaceId};
 use opalid_core::resource::Resource;
+use opalid_core::scope::Scopes;
 use opalid_core::time::UnixTime;
 use opalid_core::token::Reference;
 
@@ -96,7 +97,10 @@ impl Store {
     }
 
     fn remember_beside(&self, at: Begun, beside: Beside) {
-        let Beside { client, user, resources } = beside;
+        let Beside { client, user, resources, roles } = beside;
+        for role in roles.into_iter().map(Arc::new) {
+            self.memory.fill(at, Touched::Role(role.id), |filling| filling.role(&role));
+        }
         if let Some(client) = client.map(Arc::new) {
             self.memory.fill(at, Touched::Client(client.id), |filling| filling.client(&client));
         }
@@ -157,10 +161,11 @@ impl Store {
         }
     }
 
-    /// What an entitlement still allows a client today, beside the resources as they are; `None` if nothing.
+    /// What an entitlement still allows a client today, for this person or for itself, beside the resources as they are;
+    /// `None` if nothing. Roles are looked at where a resource asks for them, and nowhere else.
     pub async fn effective<'e>(
         &self,
-        client: &Client,
+        (client, user): (&Client, Option<UserId>),
         entitlement: &'e Entitlement,
     ) -> Result<Option<Effective<'e>>, Outage> {
         let mut today: Vec<Arc<Resource>> = Vec::with_capacity(entitlement.resources.len());
@@ -169,10 +174,16 @@ impl Store {
                 today.push(resource);
             }
         }
+        let permitted = if today.iter().any(|resource| resource.settings.requires_roles) {
+            Box::pin(self.permitted((client, user), &today)).await?
+        } else {
+            Vec::new()
+        };
         let allowed = |id| {
             let resource = today.iter().find(|resource| resource.id == id)?;
             let asked = client.settings.access.get(&resource.uri)?;
-            Some(Allowed { offered: &resource.settings.scopes, asked })
+            let permitted = permitted.iter().find(|(of, _)| *of == id).map(|(_, scopes)| scopes);
+            Some(Allowed { offered: &resource.settings.scopes, asked, permitted })
         };
         let effective = alive::effective(entitlement, |id| Ok::<_, Outage>(allowed(id)))?;
         Ok(effective.map(|entitlement| {
@@ -180,6 +191,29 @@ impl Store {
             today.retain(|resource| entitlement.resources.iter().any(|(id, _)| *id == resource.id));
             Effective { entitlement, resources: today }
         }))
+    }
+
+    /// What the roles of a person, or of a client for itself, permit at those of these resources that ask for roles.
+    async fn permitted(
+        &self,
+        (client, user): (&Client, Option<UserId>),
+        resources: &[Arc<Resource>],
+    ) -> Result<Vec<(ResourceId, Scopes)>, Outage> {
+        let person = match user {
+            Some(id) => self.find_user(client.workspace, id).await?,
+            None => None,
+        };
+        let held = match (user, &person) {
+            (Some(_), person) => person.as_ref().map(|person| person.roles.as_slice()).unwrap_or_default(),
+            (None, _) => &client.roles,
+        };
+        let mut roles = Vec::with_capacity(held.len());
+        for id in held {
+            roles.extend(self.find_role(client.workspace, *id).await?);
+        }
+        let asking = resources.iter().filter(|resource| resource.settings.requires_roles);
+        let settings = || roles.iter().map(|role| &role.settings);
+        Ok(asking.map(|resource| (resource.id, alive::permitted(settings(), resource))).collect())
     }
 
     /// Redeems a code. Its grant is remembered as the step saw it: the first token is minted without a look at the store.

@@ -4,7 +4,7 @@
 //! is commit order. New grants, codes and rotations make nothing wrong and do not enter.
 
 use opalid_core::grant::Ancestor;
-use opalid_core::ids::{ClientId, ConsentId, EventId, GrantId, ResourceId, SessionId, UserId, WorkspaceId};
+use opalid_core::ids::{ClientId, ConsentId, EventId, GrantId, ResourceId, RoleId, SessionId, UserId, WorkspaceId};
 use opalid_core::time::UnixTime;
 use opalid_core::token::Jti;
 
@@ -28,7 +28,9 @@ pub enum Touched {
     Client(ClientId),
     /// A resource.
     Resource(ResourceId),
-    /// A user: either epoch, state, name or claims.
+    /// A role.
+    Role(RoleId),
+    /// A user: either epoch, state, name, claims or roles.
     User(UserId),
     /// A session.
     Session(SessionId),
@@ -74,6 +76,7 @@ impl Touched {
             Self::Consent(id) => (6, id.as_bytes(), None),
             Self::Grant(id) => (7, id.as_bytes(), None),
             Self::Token { grant, jti } => (8, grant.as_bytes(), Some(jti)),
+            Self::Role(id) => (9, id.as_bytes(), None),
         }
     }
 
@@ -86,6 +89,7 @@ impl Touched {
             (5, None) => Self::Session(SessionId::from_bytes(id)),
             (6, None) => Self::Consent(ConsentId::from_bytes(id)),
             (7, None) => Self::Grant(GrantId::from_bytes(id)),
+            (9, None) => Self::Role(RoleId::from_bytes(id)),
             (8, Some(jti)) => Self::Token { grant: GrantId::from_bytes(id), jti: Jti(jti) },
             _ => return None,
         })

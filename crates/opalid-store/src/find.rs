@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use opalid_core::client::Client;
-use opalid_core::ids::{ClientId, ResourceId, UserId, WorkspaceId};
+use opalid_core::ids::{ClientId, ResourceId, RoleId, UserId, WorkspaceId};
 use opalid_core::resource::Resource;
+use opalid_core::role::Role;
 use opalid_core::user::User;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -20,6 +21,7 @@ use crate::keys::WorkspaceRecord;
 use crate::steps::client::{ByClient, FindClient};
 use crate::steps::request::{FindRequest, WaitingRow};
 use crate::steps::resource::{ByResource, FindResource};
+use crate::steps::role::{ByRole, FindRole};
 use crate::steps::user::FindUser;
 use crate::steps::workspace::{ByWorkspace, FindWorkspace};
 use crate::{Store, StoreError};
@@ -193,6 +195,23 @@ impl Store {
     /// A stored request that has not expired.
     pub async fn find_request(&self, step: FindRequest) -> Result<Option<WaitingRow>, Outage> {
         self.read(self.in_turn(&self.turns.requests, step).await?).await
+    }
+
+    /// A role by its row.
+    pub async fn find_role(&self, workspace: WorkspaceId, id: RoleId) -> Found<Role> {
+        if let Some(found) = self.memory.trust().and_then(|memory| memory.role(id)) {
+            return Ok(Some(found));
+        }
+        Box::pin(self.read_role(workspace, id)).await
+    }
+
+    async fn read_role(&self, workspace: WorkspaceId, id: RoleId) -> Found<Role> {
+        let at = self.memory.begin();
+        let found = self.read(FindRole { workspace, by: ByRole::Id(id) }).await?.map(Arc::new);
+        if let Some(role) = &found {
+            self.memory.fill(at, Touched::Role(role.id), |filling| filling.role(role));
+        }
+        Ok(found)
     }
 
     /// A user by row.

@@ -19,8 +19,9 @@ use std::time::Duration;
 use equivalent::Equivalent;
 use opalid_core::client::Client;
 use opalid_core::grant::{Ancestor, Entitlement, EntitlementNo, Entitlements, Epoch};
-use opalid_core::ids::{ClientId, GrantId, ResourceId, UserId, WorkspaceId};
+use opalid_core::ids::{ClientId, GrantId, ResourceId, RoleId, UserId, WorkspaceId};
 use opalid_core::resource::Resource;
+use opalid_core::role::Role;
 use opalid_core::user::User;
 use quick_cache::sync::Cache;
 
@@ -69,7 +70,7 @@ pub struct StandingKey {
 pub struct Capacity {
     /// Grants; twice as many standings of what they hang from, and half as many users.
     pub grants: usize,
-    /// Clients, users, resources and names, each.
+    /// Clients, users, resources, roles and names, each.
     pub entities: usize,
 }
 
@@ -115,6 +116,7 @@ struct Entries {
     users: Cache<UserId, Arc<User>>,
     resources: Cache<ResourceId, Arc<Resource>>,
     resource_uris: Cache<Named, ResourceId>,
+    roles: Cache<RoleId, Arc<Role>>,
     workspaces: Cache<WorkspaceId, Arc<WorkspaceRecord>>,
     workspace_names: Cache<Box<str>, WorkspaceId>,
     /// One of all that are equal.
@@ -144,6 +146,7 @@ impl Memory {
             users: Cache::new(entities.max(grants / 2)),
             resources: Cache::new(entities),
             resource_uris: Cache::new(entities),
+            roles: Cache::new(entities),
             workspaces: Cache::new(entities),
             workspace_names: Cache::new(entities),
             entitlements: Cache::new(ENTITLEMENTS),
@@ -301,6 +304,7 @@ impl Entries {
                 self.clients.remove(&id);
             }
             Touched::Resource(id) => drop(self.resources.remove(&id)),
+            Touched::Role(id) => drop(self.roles.remove(&id)),
             Touched::User(id) => {
                 self.standings.remove(&Ancestor::User(id));
                 self.standings.remove(&Ancestor::Credentials(id));
@@ -329,6 +333,7 @@ impl Entries {
         self.users.clear();
         self.resources.clear();
         self.resource_uris.clear();
+        self.roles.clear();
         self.workspaces.clear();
         self.workspace_names.clear();
     }

@@ -13,6 +13,7 @@ mod reach;
 mod resource;
 mod restore;
 mod revoke;
+mod role;
 mod secret;
 mod serve;
 mod session;
@@ -71,6 +72,8 @@ enum Command {
     Client(Managing<client::ClientCommand>),
     /// Resources: what tokens open.
     Resource(Managing<resource::ResourceCommand>),
+    /// Roles: what people and clients may do at resources that ask for roles.
+    Role(Managing<role::RoleCommand>),
     /// Users: the accounts of people.
     User(Managing<user::UserCommand>),
     /// Sessions: browsers that have logged in.
@@ -115,6 +118,7 @@ fn run(before: Before, command: Command) -> anyhow::Result<()> {
         Command::Workspace(managing) => managing.run(before),
         Command::Client(managing) => managing.run(before),
         Command::Resource(managing) => managing.run(before),
+        Command::Role(managing) => managing.run(before),
         Command::User(managing) => managing.run(before),
         Command::Session(managing) => managing.run(before),
         Command::Grant(managing) => managing.run(before),

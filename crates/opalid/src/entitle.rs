@@ -3,12 +3,13 @@
 //! Holds: no `resource` asked: the client's defaults, else those of the workspace that the client may ask for, else, with
 //! `openid`, none (the token's audience is the issuer), else `invalid_target`. Each resource gets those of the asked scopes
 //! that are the client's there, and stays an audience with none of them; a scope that is the client's at none of them is
-//! `invalid_scope`. OpenID scopes belong to the issuer.
+//! `invalid_scope`. OpenID scopes belong to the issuer. Roles narrow what a token may do at each moment, not what is granted;
+//! but what they permit nothing of is `invalid_scope`.
 
 use opalid_core::client::Client;
 use opalid_core::error::{ErrorCode, OAuthError};
 use opalid_core::grant::Entitlement;
-use opalid_core::ids::ResourceId;
+use opalid_core::ids::{ResourceId, UserId};
 use opalid_core::request::ClientCredentialsRequest;
 use opalid_core::resource::Resource;
 use opalid_core::resource_uri::ResourceUri;
@@ -23,7 +24,7 @@ pub async fn for_client_alone(
     call: &Call<'_>,
     client: &Client,
     request: &ClientCredentialsRequest,
-) -> Result<Entitlement, OAuthError> {
+) -> Result<OfClient, OAuthError> {
     if let Some(openid) = request.scope.iter().find(|name| OpenIdScope::from_wire(name).is_some()) {
         let description = format!("scope {openid} needs a person; client_credentials has none");
         return Err(OAuthError::new(ErrorCode::InvalidScope, description));
@@ -33,7 +34,33 @@ pub async fn for_client_alone(
         return Err(no_target(client));
     }
     let shares = shares(client, &resources, &request.scope, Unknown::Refused)?;
-    Ok(Entitlement::new(Scopes::default(), shares))
+    let granted = Entitlement::new(Scopes::default(), shares);
+    // Where no resource asks for roles, all of it was looked at above.
+    let asks = resources.iter().any(|resource| resource.settings.requires_roles);
+    let today = if asks { Some(today(call, (client, None), &granted).await?) } else { None };
+    Ok(OfClient { granted, today })
+}
+
+/// What a client gets that asks for itself.
+pub struct OfClient {
+    /// What it is granted: as much as it may ask for, whatever its roles permit now.
+    pub granted: Entitlement,
+    /// What its roles permit of that now, where roles decide.
+    pub today: Option<Entitlement>,
+}
+
+/// What of an entitlement roles permit today: what a person is asked about, and what an answer says.
+pub async fn today(
+    call: &Call<'_>,
+    (client, user): (&Client, Option<UserId>),
+    granted: &Entitlement,
+) -> Result<Entitlement, OAuthError> {
+    let effective = call.app.store.effective((client, user), granted).await.map_err(|error| reply::outage(&error))?;
+    effective.map(|effective| effective.entitlement.into_owned()).ok_or_else(|| {
+        let whose = if user.is_some() { "of this person" } else { "of this client" };
+        let description = format!("none of the roles {whose} permits anything at what was asked for");
+        OAuthError::new(ErrorCode::InvalidScope, description)
+    })
 }
 
 /// For a person's grant: OpenID scopes, and resources with their scopes.

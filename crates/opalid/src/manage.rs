@@ -14,6 +14,7 @@ mod handed;
 pub mod inspect;
 pub mod resources;
 mod revoke;
+pub mod roles;
 pub mod sessions;
 pub mod socket;
 pub mod users;
@@ -74,6 +75,10 @@ pub enum Command {
     ListResources { paging: Paging },
     /// One resource.
     ShowResource { uri: String },
+    /// Roles.
+    ListRoles { paging: Paging },
+    /// One role.
+    ShowRole { name: String },
     /// Users.
     ListUsers { paging: Paging },
     /// One user.
@@ -146,6 +151,10 @@ pub enum Reply {
     Resources(Page<resources::ResourceRow>),
     /// One resource.
     Resource(Box<resources::ResourceDetail>),
+    /// Roles.
+    Roles(Page<roles::RoleRow>),
+    /// One role.
+    Role(Box<roles::RoleDetail>),
     /// Users.
     Users(Page<users::UserRow>),
     /// One user.
@@ -339,6 +348,8 @@ pub async fn handle(app: &App, request: Request) -> Result<Reply, ManageError> {
         Command::RevokeClient { client_id } => clients::touch(at, &client_id, ClientEvent::Revoked).await,
         Command::ListResources { paging } => resources::list(at, &paging).await,
         Command::ShowResource { uri } => resources::show(at, &uri).await,
+        Command::ListRoles { paging } => roles::list(at, &paging).await,
+        Command::ShowRole { name } => roles::show(at, &name).await,
         Command::ListUsers { paging } => users::list(at, &paging).await,
         Command::ShowUser { username } => users::show(at, &username).await,
         Command::CreateUser { username, admin, link } => users::create(at, &username, (admin, link)).await,

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::entry::Entry;
-use super::{ClientEntry, Document, ResourceEntry, WorkspaceEntry};
+use super::{ClientEntry, Document, ResourceEntry, RoleEntry, WorkspaceEntry};
 use crate::client::{ClientKind, ClientSettings, check_client_id};
 use crate::request::{GrantType, MAX_RESOURCES};
 use crate::resource_uri::ResourceUri;
+use crate::role::{ROLES_MAX, check_role_name};
 use crate::scope::{OpenIdScope, Scopes};
 use crate::uri::split_scheme;
 use crate::user::username_key;
@@ -71,6 +72,7 @@ impl<'d> Checker<'d> {
             self.displayed("display_name", &settings.display_name);
         }
         repeated(workspace.resources.as_deref().unwrap_or_default(), &self.place, self.problems);
+        repeated(workspace.roles.as_deref().unwrap_or_default(), &self.place, self.problems);
         repeated(workspace.clients.as_deref().unwrap_or_default(), &self.place, self.problems);
         repeated(workspace.users.as_deref().unwrap_or_default(), &self.place, self.problems);
         let resources = self.resources_after(prune);
@@ -83,13 +85,19 @@ impl<'d> Checker<'d> {
         for resource in workspace.resources.iter().flatten() {
             self.resource(resource);
         }
+        for role in workspace.roles.iter().flatten() {
+            self.role(role, &resources);
+        }
+        let roles = self.roles_after(prune);
         for client in workspace.clients.iter().flatten() {
             self.place = format!("workspace {}, client {}", workspace.name, client.client_id);
             self.client(client, &resources);
+            self.holds(&client.roles, &roles);
         }
         for user in workspace.users.iter().flatten() {
             self.place = format!("workspace {}, user {}", workspace.name, user.username);
             self.refuse(username_key(&user.username));
+            self.holds(&user.roles, &roles);
         }
     }
 
@@ -110,6 +118,38 @@ impl<'d> Checker<'d> {
         }
     }
 
+    /// The names of the roles that there will be.
+    fn roles_after(&self, prune: bool) -> BTreeSet<&'d str> {
+        let stays = !prune || self.workspace.roles.is_none();
+        let stay = self.found.filter(|_| stays).and_then(|found| found.roles.as_ref());
+        stay.into_iter().flatten().chain(self.workspace.roles.iter().flatten()).map(|role| &*role.name).collect()
+    }
+
+    fn role(&mut self, role: &RoleEntry, resources: &BTreeMap<&str, &Scopes>) {
+        self.place = format!("workspace {}, role {}", self.workspace.name, role.name);
+        self.refuse(check_role_name(&role.name));
+        self.displayed("description", &role.settings.description);
+        self.scopes_of("permissions", &role.settings.permissions, resources);
+    }
+
+    fn holds(&mut self, roles: &[String], known: &BTreeSet<&str>) {
+        for role in roles.iter().filter(|role| !known.contains(role.as_str())) {
+            self.complain(Some(format!("roles: there is no role {role}; declare it in this workspace")));
+        }
+        self.complain((roles.len() > ROLES_MAX).then(|| format!("roles: at most {ROLES_MAX}")));
+    }
+
+    /// Resources of this workspace, each with scopes that it has.
+    fn scopes_of(&mut self, field: &str, of: &BTreeMap<String, Scopes>, resources: &BTreeMap<&str, &Scopes>) {
+        for (uri, scopes) in of {
+            if let Some(has) = self.known(resources, field, uri)
+                && let Some(missing) = scopes.iter().find(|scope| !has.contains(scope))
+            {
+                self.complain(Some(format!("{field}: {uri} has no scope {missing}; it has: {has}")));
+            }
+        }
+    }
+
     fn client(&mut self, client: &ClientEntry, resources: &BTreeMap<&str, &Scopes>) {
         let settings = &client.settings;
         let known = |found: &WorkspaceEntry| found.clients.iter().flatten().any(|c| c.client_id == client.client_id);
@@ -117,13 +157,7 @@ impl<'d> Checker<'d> {
             self.refuse(check_client_id(&client.client_id));
         }
         self.displayed("name", &settings.name);
-        for (uri, scopes) in &settings.access {
-            if let Some(has) = self.known(resources, "access", uri)
-                && let Some(missing) = scopes.iter().find(|scope| !has.contains(scope))
-            {
-                self.complain(Some(format!("access: {uri} has no scope {missing}; it has: {has}")));
-            }
-        }
+        self.scopes_of("access", &settings.access, resources);
         for default in settings.default_resources.iter().filter(|uri| !settings.access.contains_key(*uri)) {
             self.complain(Some(format!("default_resources: the client has no access to {default}")));
         }

@@ -1,10 +1,10 @@
-//! What the four kinds of entries have in common, for comparing them.
+//! What the five kinds of entries have in common, for comparing them.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::plan::{Kind, NewSecret, Target};
-use super::{ClientEntry, ResourceEntry, UserEntry, WorkspaceEntry};
+use super::{ClientEntry, ResourceEntry, RoleEntry, UserEntry, WorkspaceEntry};
 use crate::user::username_key;
 
 /// An entry of a document.
@@ -70,6 +70,33 @@ impl Entry for ResourceEntry {
     }
 }
 
+impl Entry for RoleEntry {
+    const KIND: Kind = Kind::Role;
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn fields(&self) -> Map<String, Value> {
+        object(&self.settings)
+    }
+
+    fn target(&self, _: NewSecret) -> Target {
+        Target::Role(self.settings.clone())
+    }
+}
+
+/// The roles that somebody holds, in no order, if there are any.
+fn with_roles(mut fields: Map<String, Value>, roles: &[String]) -> Map<String, Value> {
+    let mut roles = roles.to_vec();
+    roles.sort_unstable();
+    roles.dedup();
+    if !roles.is_empty() {
+        fields.insert("roles".into(), roles.into());
+    }
+    fields
+}
+
 impl Entry for ClientEntry {
     const KIND: Kind = Kind::Client;
 
@@ -78,11 +105,11 @@ impl Entry for ClientEntry {
     }
 
     fn fields(&self) -> Map<String, Value> {
-        object(&self.settings)
+        with_roles(object(&self.settings), &self.roles)
     }
 
     fn target(&self, secret: NewSecret) -> Target {
-        Target::Client(Box::new(self.settings.clone()), secret)
+        Target::Client(Box::new(self.clone()), secret)
     }
 }
 
@@ -105,7 +132,7 @@ impl Entry for UserEntry {
         if self.admin {
             fields.insert("admin".into(), true.into());
         }
-        fields
+        with_roles(fields, &self.roles)
     }
 
     fn target(&self, _: NewSecret) -> Target {

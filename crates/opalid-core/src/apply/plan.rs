@@ -13,8 +13,9 @@ use serde_json::Value;
 use super::check::{Problem, check};
 use super::entry::Entry;
 use super::{ClientEntry, Document, SecretSource, UserEntry, WorkspaceEntry};
-use crate::client::{ClientKind, ClientSettings};
+use crate::client::ClientKind;
 use crate::resource::ResourceSettings;
+use crate::role::RoleSettings;
 use crate::workspace::WorkspaceSettings;
 
 /// Kinds of entries.
@@ -25,6 +26,8 @@ pub enum Kind {
     Workspace,
     /// A resource.
     Resource,
+    /// A role.
+    Role,
     /// A client.
     Client,
     /// A user.
@@ -37,6 +40,7 @@ impl Kind {
         match self {
             Self::Workspace => "workspace",
             Self::Resource => "resource",
+            Self::Role => "role",
             Self::Client => "client",
             Self::User => "user",
         }
@@ -73,8 +77,10 @@ pub enum Target {
     Workspace(Box<WorkspaceSettings>),
     /// A resource's new settings.
     Resource(ResourceSettings),
-    /// A client's new settings, and what happens to its secrets.
-    Client(Box<ClientSettings>, NewSecret),
+    /// A role's new settings.
+    Role(RoleSettings),
+    /// A client as declared, and what happens to its secrets.
+    Client(Box<ClientEntry>, NewSecret),
     /// A user as declared.
     User(Box<UserEntry>),
     /// Nothing is left.
@@ -178,11 +184,13 @@ impl Planner<'_> {
         let secrets: Vec<NewSecret> =
             wanted.clients.iter().flatten().map(|client| new_secret(client, found, same(client))).collect();
         self.all(workspace, wanted.resources.as_deref(), found.resources.as_deref(), &[]);
+        self.all(workspace, wanted.roles.as_deref(), found.roles.as_deref(), &[]);
         self.all(workspace, wanted.clients.as_deref(), found.clients.as_deref(), &secrets);
         self.all(workspace, wanted.users.as_deref(), found.users.as_deref(), &[]);
-        // People first, then what they used, then what that was for.
+        // People first, then what they used, then what either held, then what that was for.
         self.prune(workspace, wanted.users.as_deref(), found.users.as_deref());
         self.prune(workspace, wanted.clients.as_deref(), found.clients.as_deref());
+        self.prune(workspace, wanted.roles.as_deref(), found.roles.as_deref());
         self.prune(workspace, wanted.resources.as_deref(), found.resources.as_deref());
     }
 

@@ -219,7 +219,7 @@ fn resources() -> impl Strategy<Value = Vec<ResourceEntry>> {
         |all| {
             let entry = |(uri, scopes): (&str, &str)| ResourceEntry {
                 uri: uri.to_owned(),
-                settings: ResourceSettings { name: String::new(), scopes: Scopes::parse(scopes).unwrap() },
+                settings: ResourceSettings { scopes: Scopes::parse(scopes).unwrap(), ..ResourceSettings::default() },
             };
             all.into_iter().map(entry).collect()
         },
@@ -237,7 +237,12 @@ fn clients() -> impl Strategy<Value = Vec<ClientEntry>> {
         ..ClientSettings::default()
     });
     prop::collection::btree_map(prop::sample::select(vec!["a", "b", "c"]), settings, 0..4).prop_map(|all| {
-        let entry = |(id, settings): (&str, _)| ClientEntry { client_id: id.to_owned(), secret: None, settings };
+        let entry = |(id, settings): (&str, _)| ClientEntry {
+            client_id: id.to_owned(),
+            secret: None,
+            settings,
+            roles: Vec::new(),
+        };
         all.into_iter().map(entry).collect()
     })
 }
@@ -250,6 +255,7 @@ fn users() -> impl Strategy<Value = Vec<UserEntry>> {
             password: None,
             admin,
             claims: StandardClaims { nickname, ..StandardClaims::default() },
+            roles: Vec::new(),
         };
         all.into_iter().map(entry).collect()
     })
@@ -262,6 +268,7 @@ fn documents() -> impl Strategy<Value = Document> {
             name: name.to_owned(),
             settings: Some(WorkspaceSettings { code_lifetime: Seconds(code_lifetime), ..WorkspaceSettings::default() }),
             resources: Some(resources),
+            roles: None,
             clients: Some(clients),
             users: Some(users),
         };
@@ -298,6 +305,7 @@ fn carry_out(state: &mut Document, change: &PlannedChange) {
                 resources: Some(Vec::new()),
                 clients: Some(Vec::new()),
                 users: Some(Vec::new()),
+                roles: None,
             }),
             _ => None,
         };
@@ -308,8 +316,8 @@ fn carry_out(state: &mut Document, change: &PlannedChange) {
         (Kind::Resource, Target::Resource(settings)) => {
             put(&mut workspace.resources, change, Some(ResourceEntry { uri: name, settings }));
         }
-        (Kind::Client, Target::Client(settings, _)) => {
-            let made = ClientEntry { client_id: name, secret: None, settings: *settings };
+        (Kind::Client, Target::Client(entry, _)) => {
+            let made = ClientEntry { client_id: name, secret: None, ..*entry };
             put(&mut workspace.clients, change, Some(made));
         }
         (Kind::User, Target::User(user)) => put(&mut workspace.users, change, Some(*user)),

@@ -65,7 +65,7 @@ async fn issue(world: &World) -> (Grant, impl Fn() -> RedeemCode + use<>) {
         redirect_uri: Some(CALLBACK.into()),
         verifier: Some(CodeVerifier::parse(VERIFIER).unwrap()),
         wish: Wish::default(),
-        open: vec![resource],
+        open: vec![resource].into(),
         chain: None,
         fresh: new_grant(),
     };
@@ -121,7 +121,7 @@ async fn a_refused_resource_uses_no_code_up(place: &Place) {
             matches!(&refused, RedeemedCode::NotGranted(NotGranted::Resource(known)) if *known == [world.resource]),
             "{refused:?}"
         );
-        let narrowed = world.store.run(RedeemCode { open: vec![elsewhere], ..redeem() }).await.unwrap();
+        let narrowed = world.store.run(RedeemCode { open: vec![elsewhere].into(), ..redeem() }).await.unwrap();
         assert!(matches!(narrowed, RedeemedCode::Narrowed));
     }
     let redeemed = world.store.run(RedeemCode { wish: wish(vec![world.resource]), ..redeem() }).await.unwrap();

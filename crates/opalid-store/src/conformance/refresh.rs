@@ -98,7 +98,7 @@ fn refresh_under(keys: &[(u8, [u8; 32])], secret: &RowSecret<Kind>, now: i64) ->
         rotates: true,
         limits: LIMITS,
         wish: Wish::default(),
-        open: vec![API],
+        open: vec![API].into(),
         fresh: NewGrant { id: GrantId::from_bytes(unique_bytes()), guard: Guard::new([8; 8]) },
     }
 }
@@ -294,7 +294,7 @@ async fn a_refresh_with_nothing_open_is_refused_and_uses_nothing_up(place: &Plac
     let store = &place.open().await;
     let (_, first) = begin(store).await;
     for open in [vec![], vec![OTHER_API]] {
-        let outcome = store.run(Refresh { open, ..refresh_at(&first, 100) }).await.unwrap();
+        let outcome = store.run(Refresh { open: open.into(), ..refresh_at(&first, 100) }).await.unwrap();
         assert!(matches!(outcome, Redeemed::Narrowed), "{outcome:?}");
     }
     assert_eq!(find(store, &first).await.chain.generation, 0);
@@ -302,7 +302,7 @@ async fn a_refresh_with_nothing_open_is_refused_and_uses_nothing_up(place: &Plac
     // OpenID scopes are the issuer's own.
     let openid = Entitlement::new(Scopes::parse("openid").unwrap(), vec![(API, Scopes::parse("read").unwrap())]);
     let (_, first) = begin_with(store, openid).await;
-    use_it(store, Refresh { open: vec![], ..refresh_at(&first, 100) }).await;
+    use_it(store, Refresh { open: vec![].into(), ..refresh_at(&first, 100) }).await;
 }
 
 async fn no_refresh_succeeds_once_a_revocation_has_returned(place: &Place) {

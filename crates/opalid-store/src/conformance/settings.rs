@@ -39,6 +39,7 @@ fn client(world: &World, name: &str) -> UpdateClient {
         stamp: world.stamp(),
         id: world.client,
         settings: Edit { to: ClientSettings { name: name.into(), ..from.clone() }, from },
+        roles: Edit { from: Vec::new(), to: Vec::new() },
         changed: "name".into(),
         secret: None,
     }
@@ -56,7 +57,7 @@ async fn a_change_is_made_to_what_it_was_planned_from_or_not_at_all(place: &Plac
     let id = world.resource;
     let step = || UpdateResource { stamp: world.stamp(), id, settings: settings.clone(), changed: changed() };
     twice(&world, step, (true, false)).await;
-    let from = Profile { username: "alice".into(), admin: true, claims: Default::default() };
+    let from = Profile { username: "alice".into(), admin: true, claims: Default::default(), roles: Vec::new() };
     let profile = Edit { to: Profile { admin: false, ..from.clone() }, from };
     let (id, key) = (world.user, || "alice".to_owned());
     let user = || (world.stamp(), profile.clone());

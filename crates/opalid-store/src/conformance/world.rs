@@ -96,12 +96,13 @@ impl World {
             id: self.client,
             client_id: client_id.into(),
             settings: ClientSettings { name: "App".into(), ..Default::default() },
+            roles: Vec::new(),
             secret: Some(SecretDigest([3; 32])),
         }
     }
 
     pub fn create_resource(&self, uri: &str) -> CreateResource {
-        let settings = ResourceSettings { name: "API".into(), scopes: scopes("read write") };
+        let settings = ResourceSettings { name: "API".into(), scopes: scopes("read write"), ..Default::default() };
         CreateResource { stamp: self.stamp(), id: self.resource, uri: uri.into(), settings }
     }
 
@@ -114,6 +115,7 @@ impl World {
             admin: true,
             password_hash: None,
             claims: Default::default(),
+            roles: Vec::new(),
         }
     }
 

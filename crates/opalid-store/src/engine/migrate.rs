@@ -15,6 +15,7 @@ const ALL: &[(u32, &str)] = &[
     (4, include_str!("../migrations/0004_browser.sql")),
     (5, include_str!("../migrations/0005_issuer.sql")),
     (6, include_str!("../migrations/0006_fewer_indexes.sql")),
+    (8, include_str!("../migrations/0008_roles.sql")),
 ];
 
 /// What stands for the type tokens of a migration's text.

@@ -7,6 +7,7 @@ use opalid_core::client::Client;
 use opalid_core::grant::{Ancestor, EntitlementNo};
 use opalid_core::ids::GrantId;
 use opalid_core::resource::Resource;
+use opalid_core::role::Role;
 use opalid_core::user::User;
 
 use super::{Entries, Named, RememberedGrant, StandingKey};
@@ -42,6 +43,10 @@ impl Filling<'_> {
         let named = Named { workspace: resource.workspace, name: resource.uri.as_str().into() };
         self.0.resource_uris.insert(named, resource.id);
         self.0.resources.insert(resource.id, Arc::clone(resource));
+    }
+
+    pub fn role(&self, role: &Arc<Role>) {
+        self.0.roles.insert(role.id, Arc::clone(role));
     }
 
     pub fn workspace(&self, record: &Arc<WorkspaceRecord>) {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use opalid_core::alive::{self, Reason, Standing};
 use opalid_core::client::Client;
 use opalid_core::grant::{Ancestor, Birth, EntitlementNo};
-use opalid_core::ids::{ClientId, GrantId, ResourceId, UserId, WorkspaceId};
+use opalid_core::ids::{ClientId, GrantId, ResourceId, RoleId, UserId, WorkspaceId};
 use opalid_core::resource::Resource;
+use opalid_core::role::Role;
 use opalid_core::time::UnixTime;
 use opalid_core::user::User;
 
@@ -74,6 +75,11 @@ impl Trusted<'_> {
     pub fn resource_at(&self, workspace: WorkspaceId, uri: &str) -> Option<Arc<Resource>> {
         let id = self.entries.resource_uris.get(&Asked { workspace, name: uri })?;
         self.entries.resources.get(&id)
+    }
+
+    /// A role.
+    pub fn role(&self, id: RoleId) -> Option<Arc<Role>> {
+        self.entries.roles.get(&id)
     }
 
     /// A workspace by its name.

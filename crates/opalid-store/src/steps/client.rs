@@ -2,7 +2,7 @@
 
 use opalid_core::client::{Client, ClientSecretDigest, ClientSettings};
 use opalid_core::grant::Epoch;
-use opalid_core::ids::{ClientId, WorkspaceId};
+use opalid_core::ids::{ClientId, RoleId, WorkspaceId};
 use opalid_core::time::UnixTime;
 use opalid_core::token::SecretDigest;
 
@@ -37,6 +37,7 @@ pub(crate) fn read(row: &Row, workspace: WorkspaceId) -> Result<Client, StoreErr
         enabled: row.bool(3)?,
         settings: row.json(4)?,
         secrets: Vec::new(),
+        roles: row.json(5)?,
     })
 }
 
@@ -47,11 +48,11 @@ impl Step for FindClient {
         let workspace: Value = self.workspace.as_bytes().into();
         let found = match &self.by {
             ByClient::Id(id) => {
-                let sql = "SELECT id, client_id, epoch, enabled, settings FROM client WHERE workspace = $1 AND id = $2";
+                let sql = "SELECT id, client_id, epoch, enabled, settings, roles FROM client WHERE workspace = $1 AND id = $2";
                 tx.find(sql, &[workspace.clone(), id.as_bytes().into()]).await?
             }
             ByClient::Name(name) => {
-                let sql = "SELECT id, client_id, epoch, enabled, settings FROM client WHERE workspace = $1 AND client_id = $2";
+                let sql = "SELECT id, client_id, epoch, enabled, settings, roles FROM client WHERE workspace = $1 AND client_id = $2";
                 tx.find(sql, &[workspace.clone(), name.as_str().into()]).await?
             }
         };
@@ -76,6 +77,8 @@ pub struct CreateClient {
     pub client_id: String,
     /// What it may do.
     pub settings: ClientSettings,
+    /// The roles it holds for itself.
+    pub roles: Vec<RoleId>,
     /// Its first secret, if it is confidential.
     pub secret: Option<SecretDigest>,
 }
@@ -84,14 +87,15 @@ impl Step for CreateClient {
     type Out = bool;
 
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<bool, StoreError> {
-        let sql = "INSERT INTO client (workspace, id, client_id, epoch, enabled, settings, created_at)
-                   VALUES ($1, $2, $3, $4, 1, $5, $6) ON CONFLICT (workspace, client_id) DO NOTHING RETURNING id";
-        let values: [Value; 6] = [
+        let sql = "INSERT INTO client (workspace, id, client_id, epoch, enabled, settings, roles, created_at)
+                   VALUES ($1, $2, $3, $4, 1, $5, $6, $7) ON CONFLICT (workspace, client_id) DO NOTHING RETURNING id";
+        let values: [Value; 7] = [
             self.stamp.workspace.as_bytes().into(),
             self.id.as_bytes().into(),
             self.client_id.as_str().into(),
             Epoch::FIRST.into(),
             to_json(&self.settings)?.into(),
+            to_json(&self.roles)?.into(),
             self.stamp.now.into(),
         ];
         if tx.find(sql, &values).await?.is_none() {

@@ -6,7 +6,7 @@
 
 use opalid_core::code::{CodeBinding, Unbound};
 use opalid_core::grant::{Entitlement, EntitlementNo, Grant};
-use opalid_core::ids::{ClientId, CodeId, RequestId, ResourceId, SessionId};
+use opalid_core::ids::{ClientId, CodeId, RequestId, SessionId};
 use opalid_core::pkce::CodeVerifier;
 use opalid_core::refresh::{NotGranted, Wish};
 use opalid_core::time::UnixTime;
@@ -18,6 +18,7 @@ use crate::steps::evidence::{BEHIND_GRANT, GrantFacts, held_grant_columns, read_
 use crate::steps::refresh::{NewChain, insert_chain};
 use crate::steps::request::{Ended, end};
 use crate::steps::revoke::cut;
+use crate::steps::role::Open;
 use crate::steps::standing::{NewGrant, insert_grant, intern_in};
 use crate::steps::{Stamp, to_json};
 
@@ -96,7 +97,7 @@ pub struct RedeemCode {
     /// What the access token is to carry; refresh tokens are for all that was granted (RFC 8707 §2.2).
     pub wish: Wish,
     /// The resources that its client may ask for today.
-    pub open: Vec<ResourceId>,
+    pub open: Open,
     /// The refresh chain to begin with it, if the client is to get a refresh token.
     pub chain: Option<NewChain>,
     /// For a child grant, if the grant has no room for a narrowed entitlement.
@@ -209,10 +210,12 @@ impl Step for RedeemCode {
         let given = code.grant.entitlement(code.binding.entitlement);
         let given = given.ok_or_else(|| StoreError::Corrupt("a code without an entitlement".into()))?;
         let entitlement = match self.wish.of(given) {
-            Ok(wanted) if !wanted.opens(&self.open) => return Ok(RedeemedCode::Narrowed),
             Ok(wanted) => wanted,
             Err(not_granted) => return Ok(RedeemedCode::NotGranted(not_granted)),
         };
+        if !self.open.leaves(tx, (self.stamp.workspace, code.grant.user()), &entitlement).await? {
+            return Ok(RedeemedCode::Narrowed);
+        }
         if !self.mark(tx).await? {
             return self.replayed(tx, &code).await;
         }

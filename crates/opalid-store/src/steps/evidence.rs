@@ -8,6 +8,7 @@ use opalid_core::client::Client;
 use opalid_core::grant::{Ancestor, Authentication, Birth, Descent, Entitlement, Epoch, Grant, Guard, Lineage};
 use opalid_core::ids::{GrantId, SessionId, WorkspaceId};
 use opalid_core::resource::Resource;
+use opalid_core::role::Role;
 use opalid_core::token::Jti;
 use opalid_core::user::User;
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,7 @@ use crate::error::StoreError;
 use crate::memory::{Memory, RememberedGrant, Trusted};
 use crate::steps::client::{ByClient, FindClient};
 use crate::steps::resource::{ByResource, FindResource};
+use crate::steps::role::{ByRole, FindRole};
 use crate::steps::user::FindUser;
 
 /// The columns [`read_grant`] wants.
@@ -122,6 +124,7 @@ pub(crate) struct Beside {
     pub(crate) client: Option<Client>,
     pub(crate) user: Option<User>,
     pub(crate) resources: Vec<Resource>,
+    pub(crate) roles: Vec<Role>,
 }
 
 /// [`LoadEvidence`], and beside it what memory lacks for the answer: all in one read.
@@ -152,11 +155,40 @@ impl Step for LoadToken {
                 beside.resources.extend(found);
             }
         }
+        self.roles(tx, grant, &mut beside).await?;
         Ok(Some((evidence, beside)))
     }
 }
 
 impl LoadToken {
+    /// The roles that decide at one of the resources.
+    async fn roles<T: Tx>(&self, tx: &mut T, grant: &Grant, beside: &mut Beside) -> Result<(), StoreError> {
+        let known = |id| self.memory.trust().and_then(|memory| memory.resource(id));
+        let ids = grant.entitlements.iter().flat_map(|entitlement| &entitlement.resources);
+        let asks = ids.filter_map(|(id, _)| known(*id)).any(|found| found.settings.requires_roles);
+        if !asks && !beside.resources.iter().any(|found| found.settings.requires_roles) {
+            return Ok(());
+        }
+        let held = match grant.user() {
+            Some(id) => {
+                let known = self.memory.trust().and_then(|memory| memory.user(id)).map(|user| user.roles.clone());
+                known.or_else(|| beside.user.as_ref().map(|user| user.roles.clone()))
+            }
+            None => {
+                let known = self.memory.trust().and_then(|memory| memory.client(grant.client()));
+                let known = known.map(|client| client.roles.clone());
+                known.or_else(|| beside.client.as_ref().map(|client| client.roles.clone()))
+            }
+        };
+        for id in held.unwrap_or_default() {
+            if self.lacks(|memory| memory.role(id).is_some()) {
+                let workspace = self.evidence.workspace;
+                beside.roles.extend(FindRole { workspace, by: ByRole::Id(id) }.run(tx).await?);
+            }
+        }
+        Ok(())
+    }
+
     fn lacks(&self, known: impl FnOnce(Trusted<'_>) -> bool) -> bool {
         !self.memory.trust().is_some_and(known)
     }

@@ -2,8 +2,9 @@
 
 use opalid_core::client::Client;
 use opalid_core::grant::Grant;
-use opalid_core::ids::{ClientId, GrantId, ResourceId, SessionId, UserId, WorkspaceId};
+use opalid_core::ids::{ClientId, GrantId, ResourceId, RoleId, SessionId, UserId, WorkspaceId};
 use opalid_core::resource::Resource;
+use opalid_core::role::Role;
 use opalid_core::time::UnixTime;
 use opalid_core::user::User;
 
@@ -12,7 +13,7 @@ use crate::error::StoreError;
 use crate::steps::evidence::{GRANT_COLUMNS, GrantFacts, grant_columns, read_grant};
 use crate::steps::revoke::kills;
 use crate::steps::session::{SessionRow, read as read_session, session_columns};
-use crate::steps::{client, resource, user};
+use crate::steps::{client, resource, role, user};
 
 /// Which part of a list.
 #[derive(Debug, Clone, Copy)]
@@ -48,10 +49,10 @@ impl Step for ListClients {
     type Out = Vec<Listed<Client>>;
 
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<Self::Out, StoreError> {
-        let sql = "SELECT id, client_id, epoch, enabled, settings, created_at FROM client
+        let sql = "SELECT id, client_id, epoch, enabled, settings, roles, created_at FROM client
                    WHERE workspace = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
         let rows = tx.run(sql, &self.0.values()).await?;
-        let read = |row: &Row| Ok(Listed { it: client::read(row, self.0.workspace)?, created_at: row.time(5)? });
+        let read = |row: &Row| Ok(Listed { it: client::read(row, self.0.workspace)?, created_at: row.time(6)? });
         rows.iter().map(read).collect()
     }
 }
@@ -71,6 +72,21 @@ impl Step for ListResources {
     }
 }
 
+/// Lists roles.
+pub struct ListRoles(pub Part<RoleId>);
+
+impl Step for ListRoles {
+    type Out = Vec<Listed<Role>>;
+
+    async fn run<T: Tx>(&self, tx: &mut T) -> Result<Self::Out, StoreError> {
+        let sql = "SELECT id, name, settings, created_at FROM role
+                   WHERE workspace = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
+        let rows = tx.run(sql, &self.0.values()).await?;
+        let read = |row: &Row| Ok(Listed { it: role::read(row, self.0.workspace)?, created_at: row.time(3)? });
+        rows.iter().map(read).collect()
+    }
+}
+
 /// Lists users.
 pub struct ListUsers(pub Part<UserId>);
 
@@ -78,10 +94,10 @@ impl Step for ListUsers {
     type Out = Vec<Listed<User>>;
 
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<Self::Out, StoreError> {
-        let sql = "SELECT id, username, epoch, credentials, enabled, admin, claims, created_at FROM users
+        let sql = "SELECT id, username, epoch, credentials, enabled, admin, claims, roles, created_at FROM users
                    WHERE workspace = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
         let rows = tx.run(sql, &self.0.values()).await?;
-        let read = |row: &Row| Ok(Listed { it: user::read(row, self.0.workspace)?, created_at: row.time(7)? });
+        let read = |row: &Row| Ok(Listed { it: user::read(row, self.0.workspace)?, created_at: row.time(8)? });
         rows.iter().map(read).collect()
     }
 }

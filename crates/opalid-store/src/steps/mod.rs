@@ -16,6 +16,7 @@ pub mod request;
 pub mod resource;
 pub mod restore;
 pub mod revoke;
+pub mod role;
 pub mod session;
 pub mod settings;
 pub mod standing;

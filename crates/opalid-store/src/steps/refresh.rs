@@ -5,7 +5,7 @@
 //! Not here: the rules, see `opalid_core::refresh`; whether what the grant hangs from stands.
 
 use opalid_core::grant::{Entitlement, EntitlementNo, Epoch, Grant};
-use opalid_core::ids::{ChainId, ClientId, GrantId, ResourceId, WorkspaceId};
+use opalid_core::ids::{ChainId, ClientId, GrantId, WorkspaceId};
 use opalid_core::refresh::{Chain, Limits, NotGranted, Presentation, Presented, Wish};
 use opalid_core::time::UnixTime;
 use opalid_core::token::SecretDigest;
@@ -15,6 +15,7 @@ use crate::error::StoreError;
 use crate::steps::Stamp;
 use crate::steps::evidence::{BEHIND_GRANT, GrantFacts, held_grant_columns, read_held_grant};
 use crate::steps::revoke::cut;
+use crate::steps::role::Open;
 use crate::steps::standing::{NewGrant, intern_in};
 
 /// A chain to begin. Its first secret (generation 0) is random; the row keeps its digest.
@@ -159,7 +160,7 @@ pub struct Refresh {
     /// What the access token is to carry.
     pub wish: Wish,
     /// The resources that its client may ask for today.
-    pub open: Vec<ResourceId>,
+    pub open: Open,
     /// For a child grant, if the grant has no room for a narrowed entitlement.
     pub fresh: NewGrant,
 }
@@ -268,7 +269,7 @@ impl Refresh {
             Ok(entitlement) => entitlement,
             Err(not_granted) => return Ok(Redeemed::NotGranted(not_granted)),
         };
-        if !entitlement.opens(&self.open) {
+        if !self.open.leaves(tx, (self.stamp.workspace, grant.user()), &entitlement).await? {
             return Ok(Redeemed::Narrowed);
         }
         let (grant, number) = if entitlement == **granted {

@@ -6,7 +6,7 @@
 
 use opalid_core::claims::StandardClaims;
 use opalid_core::client::{ClientKind, ClientSettings};
-use opalid_core::ids::{ClientId, ResourceId, UserId};
+use opalid_core::ids::{ClientId, ResourceId, RoleId, UserId, WorkspaceId};
 use opalid_core::resource::ResourceSettings;
 use opalid_core::workspace::WorkspaceSettings;
 
@@ -14,7 +14,7 @@ use crate::engine::tx::{Row, Step, Tx, Value};
 use crate::error::StoreError;
 use crate::feed::Touched;
 use crate::steps::client_secret::{RotateSecret, RotatedSecret};
-use crate::steps::{Stamp, to_json};
+use crate::steps::{Stamp, role, to_json};
 
 /// Settings as they were planned from, and as they become.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub struct Edit<S> {
 }
 
 /// Locks the row that `sql` finds, with a name and then settings; gives the name if the settings are those.
-async fn lock_unmoved<T: Tx, S: serde::de::DeserializeOwned + PartialEq + Sync>(
+pub(crate) async fn lock_unmoved<T: Tx, S: serde::de::DeserializeOwned + PartialEq + Sync>(
     tx: &mut T,
     sql: &'static str,
     (values, from): (&[Value], &S),
@@ -34,6 +34,16 @@ async fn lock_unmoved<T: Tx, S: serde::de::DeserializeOwned + PartialEq + Sync>(
     let rows = tx.run_locking(sql, values).await?;
     let Some(row) = rows.first() else { return Ok(None) };
     Ok((row.json::<S>(1)? == *from).then_some(row.text(0)?.to_owned()))
+}
+
+/// Whether the roles that are held are these, apart from those that are gone.
+async fn holds<T: Tx>(
+    tx: &mut T,
+    workspace: WorkspaceId,
+    (held, these): (&[RoleId], &[RoleId]),
+) -> Result<bool, StoreError> {
+    let [held, these] = [role::standing(tx, workspace, held).await?, role::standing(tx, workspace, these).await?];
+    Ok(held.iter().map(|role| role.id).eq(these.iter().map(|role| role.id)))
 }
 
 /// Changes a workspace's settings. `false` if it is not as it was planned from.
@@ -71,6 +81,8 @@ pub struct UpdateClient {
     pub id: ClientId,
     /// All its settings.
     pub settings: Edit<ClientSettings>,
+    /// The roles it holds for itself.
+    pub roles: Edit<Vec<RoleId>>,
     /// Which of them differ, for the audit log.
     pub changed: String,
     /// The secret it gets, in the same transaction.
@@ -95,10 +107,16 @@ impl Step for UpdateClient {
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<UpdatedClient, StoreError> {
         let workspace: Value = self.stamp.workspace.as_bytes().into();
         let id: Value = self.id.as_bytes().into();
-        let sql = "SELECT client_id, settings FROM client WHERE workspace = $1 AND id = $2";
+        let sql = "SELECT client_id, settings, roles FROM client WHERE workspace = $1 AND id = $2";
         let Edit { from, to } = &self.settings;
-        let found = lock_unmoved(tx, sql, (&[workspace.clone(), id.clone()], from)).await?;
-        let Some(client_id) = found else { return Ok(UpdatedClient::Moved) };
+        let rows = tx.run_locking(sql, &[workspace.clone(), id.clone()]).await?;
+        let Some(row) = rows.first() else { return Ok(UpdatedClient::Moved) };
+        let (client_id, held) = (row.text(0)?, row.json::<Vec<RoleId>>(2)?);
+        if row.json::<ClientSettings>(1)? != *from
+            || !holds(tx, self.stamp.workspace, (&held, &self.roles.from)).await?
+        {
+            return Ok(UpdatedClient::Moved);
+        }
         if let Some(secret) = &self.secret {
             match secret.run(tx).await? {
                 RotatedSecret::Done { .. } => {}
@@ -106,11 +124,12 @@ impl Step for UpdateClient {
                 RotatedSecret::TooMany => return Ok(UpdatedClient::TooManySecrets),
             }
         }
-        if from == to {
+        if from == to && self.roles.from == self.roles.to {
             return Ok(UpdatedClient::Done);
         }
-        let sql = "UPDATE client SET settings = $1 WHERE workspace = $2 AND id = $3";
-        tx.send(sql, &[to_json(to)?.into(), workspace.clone(), id.clone()]).await?;
+        let sql = "UPDATE client SET settings = $1, roles = $2 WHERE workspace = $3 AND id = $4";
+        let values = [to_json(to)?.into(), to_json(&self.roles.to)?.into(), workspace.clone(), id.clone()];
+        tx.send(sql, &values).await?;
         if to.kind == ClientKind::Public {
             tx.run("DELETE FROM client_secret WHERE workspace = $1 AND client = $2", &[workspace, id]).await?;
         }
@@ -159,6 +178,8 @@ pub struct Profile {
     pub admin: bool,
     /// What is known of the person.
     pub claims: StandardClaims,
+    /// The roles they hold.
+    pub roles: Vec<RoleId>,
 }
 
 /// Changes a user's name, claims and whether they administer the workspace; epochs and state stay as they are.
@@ -187,7 +208,8 @@ pub enum UpdatedUser {
 }
 
 fn profile(row: &Row) -> Result<Profile, StoreError> {
-    Ok(Profile { username: row.text(0)?.to_owned(), admin: row.bool(1)?, claims: row.json(2)? })
+    let (username, roles) = (row.text(0)?.to_owned(), row.json(3)?);
+    Ok(Profile { username, admin: row.bool(1)?, claims: row.json(2)?, roles })
 }
 
 impl Step for UpdateUser {
@@ -198,9 +220,11 @@ impl Step for UpdateUser {
         let Edit { from, to } = &self.profile;
         let workspace: Value = self.stamp.workspace.as_bytes().into();
         let id: Value = self.id.as_bytes().into();
-        let sql = "SELECT username, admin, claims FROM users WHERE workspace = $1 AND id = $2";
+        let sql = "SELECT username, admin, claims, roles FROM users WHERE workspace = $1 AND id = $2";
         let rows = tx.run_locking(sql, &[workspace.clone(), id.clone()]).await?;
-        if rows.first().map(profile).transpose()?.as_ref() != Some(from) {
+        let Some(found) = rows.first().map(profile).transpose()? else { return Ok(UpdatedUser::Moved) };
+        let same_roles = holds(tx, self.stamp.workspace, (&found.roles, &from.roles)).await?;
+        if !same_roles || found != (Profile { roles: found.roles.clone(), ..from.clone() }) {
             return Ok(UpdatedUser::Moved);
         }
         let sql = "SELECT id FROM users WHERE workspace = $1 AND username_key = $2";
@@ -209,13 +233,14 @@ impl Step for UpdateUser {
         {
             return Ok(UpdatedUser::NameTaken);
         }
-        let sql = "UPDATE users SET username = $1, username_key = $2, admin = $3, claims = $4
-                   WHERE workspace = $5 AND id = $6";
+        let sql = "UPDATE users SET username = $1, username_key = $2, admin = $3, claims = $4, roles = $5
+                   WHERE workspace = $6 AND id = $7";
         let values = [
             to.username.as_str().into(),
             self.username_key.as_str().into(),
             to.admin.into(),
             to_json(&to.claims)?.into(),
+            to_json(&to.roles)?.into(),
             workspace,
             id,
         ];

@@ -58,6 +58,8 @@ pub enum SweptTable {
     Clients,
     /// Resources whose workspace is gone.
     Resources,
+    /// Roles whose workspace is gone.
+    Roles,
     /// Users whose workspace is gone.
     Users,
 }
@@ -120,6 +122,7 @@ impl SweptTable {
         Self::Killed,
         Self::Clients,
         Self::Resources,
+        Self::Roles,
         Self::Users,
     ];
 
@@ -146,6 +149,7 @@ impl SweptTable {
             Self::Grants | Self::Killed => return None,
             Self::Clients => swept!("client", no_workspace!("client")),
             Self::Resources => swept!("resource", no_workspace!("resource")),
+            Self::Roles => swept!("role", no_workspace!("role")),
             Self::Users => swept!("users", no_workspace!("users")),
         })
     }

@@ -2,7 +2,7 @@
 
 use opalid_core::claims::StandardClaims;
 use opalid_core::grant::Epoch;
-use opalid_core::ids::{UserId, WorkspaceId};
+use opalid_core::ids::{RoleId, UserId, WorkspaceId};
 use opalid_core::user::User;
 
 use crate::engine::tx::{Row, Step, Tx, Value};
@@ -28,6 +28,7 @@ pub(crate) fn read(row: &Row, workspace: WorkspaceId) -> Result<User, StoreError
         enabled: row.bool(4)?,
         admin: row.bool(5)?,
         claims: row.json(6)?,
+        roles: row.json(7)?,
     })
 }
 
@@ -35,7 +36,7 @@ impl Step for FindUser {
     type Out = Option<User>;
 
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<Self::Out, StoreError> {
-        let sql = "SELECT id, username, epoch, credentials, enabled, admin, claims FROM users
+        let sql = "SELECT id, username, epoch, credentials, enabled, admin, claims, roles FROM users
                    WHERE workspace = $1 AND id = $2";
         let row = tx.find(sql, &[self.workspace.as_bytes().into(), self.id.as_bytes().into()]).await?;
         row.map(|row| read(&row, self.workspace)).transpose()
@@ -64,11 +65,11 @@ impl Step for FindCredentials {
     type Out = Option<Credentials>;
 
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<Self::Out, StoreError> {
-        let sql = "SELECT id, username, epoch, credentials, enabled, admin, claims, password_hash FROM users
+        let sql = "SELECT id, username, epoch, credentials, enabled, admin, claims, roles, password_hash FROM users
                    WHERE workspace = $1 AND username_key = $2";
         let row = tx.find(sql, &[self.workspace.as_bytes().into(), self.username_key.as_str().into()]).await?;
         row.map(|row| {
-            let password_hash = row.opt(7, |row, at| row.text(at).map(str::to_owned))?;
+            let password_hash = row.opt(8, |row, at| row.text(at).map(str::to_owned))?;
             Ok(Credentials { user: read(&row, self.workspace)?, password_hash })
         })
         .transpose()
@@ -91,6 +92,8 @@ pub struct CreateUser {
     pub password_hash: Option<String>,
     /// What is known of the person.
     pub claims: StandardClaims,
+    /// The roles they hold.
+    pub roles: Vec<RoleId>,
 }
 
 impl Step for CreateUser {
@@ -98,10 +101,10 @@ impl Step for CreateUser {
 
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<bool, StoreError> {
         let sql = "INSERT INTO users (workspace, id, username, username_key, epoch, credentials, enabled, admin,
-                       password_hash, claims, created_at)
-                   VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $9, $10)
+                       password_hash, claims, roles, created_at)
+                   VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $9, $10, $11)
                    ON CONFLICT (workspace, username_key) DO NOTHING RETURNING id";
-        let values: [Value; 10] = [
+        let values: [Value; 11] = [
             self.stamp.workspace.as_bytes().into(),
             self.id.as_bytes().into(),
             self.username.as_str().into(),
@@ -111,6 +114,7 @@ impl Step for CreateUser {
             self.admin.into(),
             self.password_hash.clone().into(),
             to_json(&self.claims)?.into(),
+            to_json(&self.roles)?.into(),
             self.stamp.now.into(),
         ];
         let made = tx.find(sql, &values).await?.is_some();

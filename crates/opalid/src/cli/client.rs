@@ -121,6 +121,9 @@ pub(super) fn facts(detail: &ClientDetail, output: &Output) -> String {
         let end = end.map_or_else(|| "good for ever".into(), |end| format!("good until {}", output.time(end)));
         table.row(["secret".into(), end]);
     }
+    if !detail.roles.is_empty() {
+        table.row(["roles".into(), detail.roles.join(" ")]);
+    }
     table.settings(&detail.settings);
     table.text()
 }

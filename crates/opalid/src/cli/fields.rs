@@ -13,7 +13,7 @@ use crate::manage::apply::OneChange;
 use crate::manage::{Command, Handed};
 
 /// Fields whose own fields are set by a dot.
-const NESTED: [&str; 2] = ["access", "claims"];
+const NESTED: [&str; 3] = ["access", "claims", "permissions"];
 
 /// Any field, by its name in a document.
 #[derive(Debug, Default, Args)]
@@ -53,6 +53,9 @@ pub struct ClientFields {
     /// A resource it serves: it may introspect its tokens; repeated for several, which replace those it had
     #[arg(long, value_name = "RESOURCE")]
     serves: Vec<String>,
+    /// A role it holds for itself; repeated for several, which replace those it had
+    #[arg(long, value_name = "ROLE")]
+    role: Vec<String>,
     /// It belongs to the operator: people are not asked for consent
     #[arg(long)]
     first_party: bool,
@@ -69,6 +72,22 @@ pub struct ResourceFields {
     /// Its scopes, separated by blanks; they replace those it had
     #[arg(long)]
     scopes: Option<String>,
+    /// Whether a token may do there only what roles permit
+    #[arg(long, value_name = "BOOL")]
+    requires_roles: Option<bool>,
+    #[command(flatten)]
+    any: AnyFields,
+}
+
+/// What a role is.
+#[derive(Debug, Args)]
+pub struct RoleFields {
+    /// What it is for
+    #[arg(long)]
+    description: Option<String>,
+    /// A resource and the scopes it permits there, separated by blanks; added to those it had
+    #[arg(long, value_name = "RESOURCE=SCOPES")]
+    permit: Vec<String>,
     #[command(flatten)]
     any: AnyFields,
 }
@@ -85,6 +104,9 @@ pub struct UserFields {
     /// A claim about the person, such as email=alice@example.com; without a value it goes
     #[arg(long, value_name = "CLAIM=VALUE")]
     claim: Vec<String>,
+    /// A role they hold; repeated for several, which replace those they had
+    #[arg(long, value_name = "ROLE")]
+    role: Vec<String>,
     #[command(flatten)]
     any: AnyFields,
 }
@@ -120,6 +142,7 @@ impl ClientFields {
             ("redirect_uris", self.redirect_uri),
             ("post_logout_redirect_uris", self.post_logout_redirect_uri),
             ("serves", self.serves),
+            ("roles", self.role),
         ] {
             if !list.is_empty() {
                 fields.insert(field.to_owned(), list.into());
@@ -131,15 +154,7 @@ impl ClientFields {
         if self.first_party {
             fields.insert("first_party".into(), true.into());
         }
-        let mut access = Map::new();
-        for pair in &self.access {
-            // A URI may hold `=`, scopes do not often: the last one divides.
-            let (resource, scopes) = pair.rsplit_once('=').context("expected --access RESOURCE=SCOPES")?;
-            access.insert(resource.to_owned(), scopes.into());
-        }
-        if !access.is_empty() {
-            fields.insert("access".into(), access.into());
-        }
+        put_scopes(&mut fields, "access", (&self.access, "expected --access RESOURCE=SCOPES"))?;
         self.any.put(&mut fields)?;
         Ok(fields)
     }
@@ -152,6 +167,18 @@ impl ResourceFields {
         for (field, value) in [("name", self.name), ("scopes", self.scopes)] {
             fields.extend(value.map(|value| (field.to_owned(), value.into())));
         }
+        fields.extend(self.requires_roles.map(|requires| ("requires_roles".to_owned(), requires.into())));
+        self.any.put(&mut fields)?;
+        Ok(fields)
+    }
+}
+
+impl RoleFields {
+    /// The fields as they travel.
+    pub fn into_map(self) -> anyhow::Result<Map<String, Value>> {
+        let mut fields = Map::new();
+        fields.extend(self.description.map(|text| ("description".to_owned(), text.into())));
+        put_scopes(&mut fields, "permissions", (&self.permit, "expected --permit RESOURCE=SCOPES"))?;
         self.any.put(&mut fields)?;
         Ok(fields)
     }
@@ -163,6 +190,9 @@ impl UserFields {
         let mut fields = Map::new();
         fields.extend(self.rename.map(|username| ("username".to_owned(), username.into())));
         fields.extend(self.admin.map(|admin| ("admin".to_owned(), admin.into())));
+        fields.extend(
+            Some(("roles".to_owned(), self.role.into())).filter(|(_, roles)| *roles != Value::Array(Vec::new())),
+        );
         for pair in &self.claim {
             let (claim, value) = split(pair, "--claim CLAIM=VALUE")?;
             let known = match (claim, value) {
@@ -176,6 +206,24 @@ impl UserFields {
         self.any.put(&mut fields)?;
         Ok(fields)
     }
+}
+
+/// Resources, each with scopes.
+fn put_scopes(
+    fields: &mut Map<String, Value>,
+    field: &str,
+    (pairs, expected): (&[String], &'static str),
+) -> anyhow::Result<()> {
+    let mut all = Map::new();
+    for pair in pairs {
+        // A URI may hold `=`, scopes do not often: the last one divides.
+        let (resource, scopes) = pair.rsplit_once('=').context(expected)?;
+        all.insert(resource.to_owned(), scopes.into());
+    }
+    if !all.is_empty() {
+        fields.insert(field.to_owned(), all.into());
+    }
+    Ok(())
 }
 
 fn split<'p>(pair: &'p str, form: &str) -> anyhow::Result<(&'p str, &'p str)> {
@@ -281,6 +329,23 @@ mod tests {
             json(Flags::<UserFields>::parse_from(user).fields.into_map()),
             r#"{"admin":false,"claims":{"birthdate":"2000","email":"b@x.example","email_verified":true,"nickname":null},"username":"bob"}"#
         );
+        let role =
+            ["x", "--description", "Keeps the books", "--permit", "urn:a=read write", "--unset", "permissions.urn:b"];
+        assert_eq!(
+            json(Flags::<RoleFields>::parse_from(role).fields.into_map()),
+            r#"{"description":"Keeps the books","permissions":{"urn:a":"read write","urn:b":null}}"#
+        );
+        let holding = ["x", "--role", "accountant", "--role", "reader"];
+        assert_eq!(
+            json(Flags::<UserFields>::parse_from(holding).fields.into_map()),
+            r#"{"roles":["accountant","reader"]}"#
+        );
+        assert_eq!(
+            json(Flags::<ClientFields>::parse_from(holding).fields.into_map()),
+            r#"{"roles":["accountant","reader"]}"#
+        );
+        let asking = ["x", "--requires-roles", "true"];
+        assert_eq!(json(Flags::<ResourceFields>::parse_from(asking).fields.into_map()), r#"{"requires_roles":true}"#);
         let workspace = ["x", "--set", "code_lifetime=30", "--set", "display_name=Acme", "--unset", "require_pkce"];
         assert_eq!(
             json(Flags::<AnyFields>::parse_from(workspace).fields.into_map()),

@@ -7,7 +7,7 @@ use std::io::{Write, stdout};
 use clap::ValueEnum;
 use opalid_core::time::UnixTime;
 
-use super::{apply, client, consent, events, inspect, resource, session, user, words, workspace};
+use super::{apply, client, consent, events, inspect, resource, role, session, user, words, workspace};
 use crate::clock::Clock;
 use crate::manage::Reply;
 
@@ -53,6 +53,8 @@ impl Output {
             Reply::Client(detail) => client::facts(detail, self),
             Reply::Resources(page) => resource::table(page, self),
             Reply::Resource(detail) => resource::facts(detail),
+            Reply::Roles(page) => role::table(page, self),
+            Reply::Role(detail) => role::facts(detail),
             Reply::Users(page) => user::table(page, self),
             Reply::User(detail) => user::facts(detail),
             Reply::Link(link) => user::link(link, self),

@@ -117,6 +117,9 @@ pub(super) fn facts(detail: &UserDetail) -> String {
     table.row(["password".into(), if detail.has_password { "set" } else { "not set" }.into()]);
     table.row(["epoch".into(), detail.epoch.0.to_string()]);
     table.row(["credentials epoch".into(), detail.credentials.0.to_string()]);
+    if !detail.roles.is_empty() {
+        table.row(["roles".into(), detail.roles.join(" ")]);
+    }
     table.settings(&detail.claims);
     table.text()
 }

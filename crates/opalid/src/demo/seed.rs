@@ -24,7 +24,7 @@ use crate::config::Issuer;
 /// and its password into what is stored.
 pub async fn seed(app: &App, hash: impl AsyncFn(&str, &str) -> anyhow::Result<String>) -> anyhow::Result<()> {
     let scopes = Scopes::parse("read write")?;
-    let settings = ResourceSettings { name: "Demo API".into(), scopes: scopes.clone() };
+    let settings = ResourceSettings { name: "Demo API".into(), scopes: scopes.clone(), ..ResourceSettings::default() };
     let id = ResourceId::from_bytes(app.new_id());
     app.store.run(CreateResource { stamp: app.stamp(app.root, "demo"), id, uri: RESOURCE.into(), settings }).await?;
 
@@ -74,6 +74,7 @@ async fn create_client(
         id: ClientId::from_bytes(app.new_id()),
         client_id: client_id.into(),
         settings,
+        roles: Vec::new(),
         secret: secret.map(|secret| SecretDigest::of(secret.as_bytes())),
     };
     app.store.run(step).await?;
@@ -94,6 +95,7 @@ async fn bring_home(app: &App, client_id: &str) -> anyhow::Result<()> {
         stamp: app.stamp(app.root, "demo"),
         id: client.id,
         settings: Edit { from: client.settings, to: settings },
+        roles: Edit { from: client.roles.clone(), to: client.roles },
         changed: "redirect_uris, post_logout_redirect_uris".into(),
         secret: None,
     };
@@ -138,6 +140,7 @@ async fn create_user(app: &App, name: &str, password_hash: String) -> anyhow::Re
         admin: false,
         password_hash: Some(password_hash),
         claims,
+        roles: Vec::new(),
     };
     app.store.run(step).await?;
     Ok(())

@@ -75,7 +75,10 @@ async fn wish(call: &Call<'_>) -> Result<Result<Wish, Reply>, OAuthError> {
     let Some(client) = client.filter(|client| client.enabled) else {
         return Ok(Err(page::start_again(call, "This application is not known any more.")));
     };
-    let asked = entitle::for_person(call, &client, &pending.request.scope, &pending.request.resources).await;
+    let asked = match entitle::for_person(call, &client, &pending.request.scope, &pending.request.resources).await {
+        Ok(asked) => entitle::today(call, (&client, Some(session.user)), &asked).await,
+        Err(error) => Err(error),
+    };
     let entitlement = match asked {
         Ok(entitlement) => entitlement,
         Err(error) if error.code.status() >= 500 => return Err(error),

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::metrics::Revoked;
 
-use super::{ManageError, Operation, Page, Paging, Reply};
+use super::{ManageError, Operation, Page, Paging, Reply, roles};
 
 /// A client in a list.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -46,6 +46,9 @@ pub struct ClientDetail {
     pub secrets: Vec<Option<UnixTime>>,
     /// What it may do.
     pub settings: ClientSettings,
+    /// The roles it holds for itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<String>,
 }
 
 pub(super) async fn list(operation: &Operation<'_>, paging: &Paging) -> Result<Reply, ManageError> {
@@ -64,6 +67,7 @@ pub(super) async fn list(operation: &Operation<'_>, paging: &Paging) -> Result<R
 
 pub(super) async fn show(operation: &Operation<'_>, client_id: &str) -> Result<Reply, ManageError> {
     let client = load(operation, client_id).await?;
+    let roles = roles::names(&operation.app.store, operation.workspace(), &client.roles).await?;
     Ok(Reply::Client(Box::new(ClientDetail {
         id: client.id,
         enabled: client.enabled,
@@ -71,6 +75,7 @@ pub(super) async fn show(operation: &Operation<'_>, client_id: &str) -> Result<R
         secrets: client.secrets.iter().map(|secret| secret.expires_at).collect(),
         client_id: client.client_id,
         settings: client.settings,
+        roles,
     })))
 }
 

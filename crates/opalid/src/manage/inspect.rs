@@ -56,7 +56,7 @@ pub struct Permitted {
     pub resource: String,
     /// What the token was given.
     pub scopes: Scopes,
-    /// What of it is allowed today; nothing if the resource is gone, or not for this client any more.
+    /// What of it is allowed today; nothing if the resource is gone, or not for this client or person any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub today: Option<Scopes>,
 }
@@ -170,7 +170,12 @@ async fn access(operation: &Operation<'_>, token: &Handed) -> Result<Inspection,
         Verdict::Inactive(reason) => Err(reason),
         Verdict::Active(alive) => match app.store.find_client_by_id(workspace, alive.grant.grant.client()).await? {
             None => Err(Reason::AncestorGone(Ancestor::Client(alive.grant.grant.client()))),
-            Some(client) => app.store.effective(&client, &alive.entitlement).await?.map(drop).ok_or(Reason::Narrowed),
+            Some(client) => app
+                .store
+                .effective((&client, alive.grant.grant.user()), &alive.entitlement)
+                .await?
+                .map(drop)
+                .ok_or(Reason::Narrowed),
         },
     }))
 }
@@ -336,16 +341,16 @@ async fn permitted(
         all.push(Permitted { resource: issuer, today: Some(scopes.clone()), scopes });
     }
     let client = operation.app.store.find_client_by_id(operation.workspace(), listed.grant.client()).await?;
+    let effective = match &client {
+        Some(client) => operation.app.store.effective((client, listed.grant.user()), entitlement).await?,
+        None => None,
+    };
+    let today = effective.map(|effective| effective.entitlement.into_owned().resources).unwrap_or_default();
     for (id, scopes) in &entitlement.resources {
         let found = operation.app.store.find_resource_by_id(operation.workspace(), *id).await?;
-        let asked = found.as_ref().zip(client.as_ref());
-        let asked = asked.and_then(|(resource, client)| client.settings.access.get(&resource.uri));
         all.push(Permitted {
             resource: found.as_ref().map_or_else(|| id.to_string(), |resource| resource.uri.clone()),
-            today: found
-                .as_ref()
-                .zip(asked)
-                .map(|(found, asked)| scopes.intersect(&found.settings.scopes).intersect(asked)),
+            today: today.iter().find(|(of, _)| of == id).map(|(_, scopes)| scopes.clone()),
             scopes: scopes.clone(),
         });
     }

@@ -11,7 +11,7 @@ use opalid_store::steps::password::{CreatePasswordLink, SetPassword};
 use opalid_store::steps::user::{CreateUser, Credentials, FindCredentials, TouchUser, UserEvent};
 use serde::{Deserialize, Serialize};
 
-use super::{Handed, ManageError, Operation, Page, Paging, Reply};
+use super::{Handed, ManageError, Operation, Page, Paging, Reply, roles};
 use crate::metrics::Revoked;
 use crate::passwords::password::{ChosenPassword, Password};
 use crate::random;
@@ -57,6 +57,9 @@ pub struct UserDetail {
     pub credentials: Epoch,
     /// What is known of the person.
     pub claims: StandardClaims,
+    /// The roles they hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<String>,
 }
 
 /// A one-time link to set a password.
@@ -86,6 +89,7 @@ pub(super) async fn list(operation: &Operation<'_>, paging: &Paging) -> Result<R
 
 pub(super) async fn show(operation: &Operation<'_>, username: &str) -> Result<Reply, ManageError> {
     let Credentials { user, password_hash } = load_credentials(operation, username).await?;
+    let roles = roles::names(&operation.app.store, operation.workspace(), &user.roles).await?;
     Ok(Reply::User(Box::new(UserDetail {
         id: user.id,
         username: user.username,
@@ -95,6 +99,7 @@ pub(super) async fn show(operation: &Operation<'_>, username: &str) -> Result<Re
         epoch: user.epoch,
         credentials: user.credentials,
         claims: user.claims,
+        roles,
     })))
 }
 
@@ -133,6 +138,7 @@ pub(super) async fn create(
         admin,
         password_hash: None,
         claims: StandardClaims::default(),
+        roles: Vec::new(),
     };
     if !operation.app.store.run(step).await? {
         let workspace = &operation.record.workspace.name;

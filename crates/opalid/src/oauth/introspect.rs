@@ -86,7 +86,7 @@ async fn access_token(
     let Some(client) = client_of(call, caller, grant).await? else {
         return Ok(Verdict::Inactive(Reason::AncestorGone(Ancestor::Client(grant.client()))));
     };
-    let Some(effective) = store.effective(&client, &alive.entitlement).await? else {
+    let Some(effective) = store.effective((&client, grant.user()), &alive.entitlement).await? else {
         return Ok(Verdict::Inactive(Reason::Narrowed));
     };
     let Some(part) = part_of(call, caller, grant, &effective) else {
@@ -158,7 +158,7 @@ async fn refresh_token(
     }
     // What it may do can be given back, so it is active even while nothing is allowed.
     let nothing = || Effective { entitlement: Cow::Owned(Entitlement::default()), resources: Vec::new() };
-    let effective = store.effective(&client, entitlement).await?.unwrap_or_else(nothing);
+    let effective = store.effective((&client, grant.user()), entitlement).await?.unwrap_or_else(nothing);
     // It opens nothing but the token endpoint, whatever comes of it there (RFC 6749 §1.5).
     let part = (Cow::Owned(effective.entitlement.scope()), Audience::One(&call.issuer.url));
     let of = About {

@@ -122,6 +122,7 @@ mod tests {
             enabled: true,
             admin: false,
             claims: Default::default(),
+            roles: Vec::new(),
         }
     }
 

@@ -31,6 +31,7 @@ mod request_ids;
 mod resources;
 mod restart;
 mod revoke;
+mod roles;
 mod secrets;
 mod set_password;
 mod sign_in;

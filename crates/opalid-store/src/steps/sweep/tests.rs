@@ -53,7 +53,8 @@ fn forget(path: &std::path::Path) {
 async fn people(store: &Store) {
     let client = ClientId::from_bytes([9; 16]);
     let settings = ClientSettings::default();
-    let made = CreateClient { stamp: stamp(2), id: client, client_id: "c".into(), settings, secret: None };
+    let made =
+        CreateClient { stamp: stamp(2), id: client, client_id: "c".into(), settings, roles: vec![], secret: None };
     store.run(made).await.unwrap();
     for n in 1..=3_u8 {
         let username = format!("user{n}");
@@ -65,6 +66,7 @@ async fn people(store: &Store) {
             admin: false,
             password_hash: None,
             claims: StandardClaims::default(),
+            roles: Vec::new(),
         };
         assert!(store.run(user).await.unwrap());
         let given = Entitlement::new(Scopes::parse("openid").unwrap(), Vec::new());

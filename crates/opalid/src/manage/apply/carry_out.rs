@@ -2,10 +2,10 @@
 //!
 //! Holds: it is made to the entry that was found when it was planned, as that was, or not at all.
 
-use opalid_core::apply::{Kind, NewSecret, PlannedChange, Target, UserEntry, Verb};
-use opalid_core::client::ClientSettings;
-use opalid_core::ids::{ClientId, ResourceId, UserId, WorkspaceId};
+use opalid_core::apply::{ClientEntry, Kind, NewSecret, PlannedChange, Target, UserEntry, Verb};
+use opalid_core::ids::{ClientId, ResourceId, RoleId, UserId, WorkspaceId};
 use opalid_core::resource::ResourceSettings;
+use opalid_core::role::RoleSettings;
 use opalid_core::token::SecretDigest;
 use opalid_core::user::username_key;
 use opalid_core::workspace::WorkspaceSettings;
@@ -13,6 +13,7 @@ use opalid_store::steps::client::{ByClient, CreateClient, FindClient};
 use opalid_store::steps::client_secret::RotateSecret;
 use opalid_store::steps::delete::{DeleteClient, DeleteResource, DeleteUser, DeleteWorkspace};
 use opalid_store::steps::resource::{ByResource, CreateResource, FindResource};
+use opalid_store::steps::role::{ByRole, CreateRole, DeleteRole, FindRole, UpdateRole};
 use opalid_store::steps::settings::{
     Edit, Profile, UpdateClient, UpdateResource, UpdateUser, UpdateWorkspace, UpdatedClient, UpdatedUser,
 };
@@ -48,6 +49,10 @@ pub(super) async fn find(app: &App, change: &PlannedChange) -> Result<Option<Fou
             let found = app.store.read(FindResource { workspace, by: ByResource::Uri(name()) }).await?;
             found.map(|resource| *resource.id.as_bytes())
         }
+        Kind::Role => {
+            let found = app.store.read(FindRole { workspace, by: ByRole::Name(name()) }).await?;
+            found.map(|role| *role.id.as_bytes())
+        }
         Kind::Client => {
             let found = app.store.read(FindClient { workspace, by: ByClient::Name(name()) }).await?;
             found.map(|client| *client.id.as_bytes())
@@ -79,15 +84,17 @@ pub(super) async fn one(
         (Target::Workspace(to), Some(Target::Workspace(from))) => at.update_workspace(edit(&**from, &**to)).await,
         (Target::Resource(settings), None) => at.create_resource(settings).await,
         (Target::Resource(to), Some(Target::Resource(from))) => at.update_resource(edit(from, to)).await,
-        (Target::Client(settings, secret), was) => {
+        (Target::Role(settings), None) => at.create_role(settings).await,
+        (Target::Role(to), Some(Target::Role(from))) => at.update_role(edit(from, to)).await,
+        (Target::Client(client, secret), was) => {
             let secret = match secret {
                 NewSecret::Given(source) => Some(find_secret(secrets, source).map_err(ManageError::Refused)?),
                 NewSecret::Draw => drawn.map(Handed::expose),
                 NewSecret::Keep => None,
             };
             match was {
-                None => at.create_client(settings, secret).await,
-                Some(Target::Client(from, _)) => at.update_client(edit(&**from, &**settings), secret).await,
+                None => at.create_client(client, secret).await,
+                Some(Target::Client(from, _)) => at.update_client(edit(&**from, &**client), secret).await,
                 Some(_) => Err(moved(change)),
             }
         }
@@ -101,10 +108,6 @@ pub(super) async fn one(
 
 fn edit<S: Clone>(from: &S, to: &S) -> Edit<S> {
     Edit { from: from.clone(), to: to.clone() }
-}
-
-fn profile(user: UserEntry) -> Profile {
-    Profile { username: user.username, admin: user.admin, claims: user.claims }
 }
 
 /// What a change was planned for is not as it was.
@@ -171,18 +174,53 @@ impl Carrying<'_> {
         self.as_planned(self.app.store.run(step).await?)
     }
 
-    async fn create_client(&self, settings: &ClientSettings, secret: Option<&str>) -> Result<(), ManageError> {
+    async fn create_role(&self, settings: &RoleSettings) -> Result<(), ManageError> {
+        let id = RoleId::from_bytes(self.app.new_id());
+        let step = CreateRole { stamp: self.stamp(), id, name: self.change.name.clone(), settings: settings.clone() };
+        self.as_planned(self.app.store.run(step).await?)
+    }
+
+    async fn update_role(&self, settings: Edit<RoleSettings>) -> Result<(), ManageError> {
+        let id = RoleId::from_bytes(self.id);
+        let step = UpdateRole { stamp: self.stamp(), id, settings, changed: self.changed() };
+        self.as_planned(self.app.store.run(step).await?)
+    }
+
+    /// The roles that have these names now.
+    async fn roles(&self, names: &[String]) -> Result<Vec<RoleId>, ManageError> {
+        let mut roles = Vec::with_capacity(names.len());
+        for name in names {
+            let step = FindRole { workspace: self.workspace, by: ByRole::Name(name.clone()) };
+            let found = self.app.store.read(step).await?;
+            let gone = || ManageError::Refused(format!("role {name} has gone meanwhile; run it again"));
+            roles.push(found.ok_or_else(gone)?.id);
+        }
+        roles.sort_unstable();
+        roles.dedup();
+        Ok(roles)
+    }
+
+    async fn profile(&self, user: UserEntry) -> Result<Profile, ManageError> {
+        let roles = self.roles(&user.roles).await?;
+        Ok(Profile { username: user.username, admin: user.admin, claims: user.claims, roles })
+    }
+
+    async fn create_client(&self, client: &ClientEntry, secret: Option<&str>) -> Result<(), ManageError> {
         let step = CreateClient {
             stamp: self.stamp(),
             id: ClientId::from_bytes(self.app.new_id()),
             client_id: self.change.name.clone(),
-            settings: settings.clone(),
+            settings: client.settings.clone(),
+            roles: self.roles(&client.roles).await?,
             secret: secret.map(|secret| SecretDigest::of(secret.as_bytes())),
         };
         self.as_planned(self.app.store.run(step).await?)
     }
 
-    async fn update_client(&self, settings: Edit<ClientSettings>, secret: Option<&str>) -> Result<(), ManageError> {
+    async fn update_client(&self, client: Edit<ClientEntry>, secret: Option<&str>) -> Result<(), ManageError> {
+        let Edit { from, to } = client;
+        let roles = Edit { from: self.roles(&from.roles).await?, to: self.roles(&to.roles).await? };
+        let settings = Edit { from: from.settings, to: to.settings };
         let id = ClientId::from_bytes(self.id);
         let secret = secret.map(|secret| RotateSecret {
             stamp: self.stamp(),
@@ -190,7 +228,7 @@ impl Carrying<'_> {
             digest: SecretDigest::of(secret.as_bytes()),
             overlap: rotate::OVERLAP,
         });
-        let step = UpdateClient { stamp: self.stamp(), id, settings, changed: self.changed(), secret };
+        let step = UpdateClient { stamp: self.stamp(), id, settings, roles, changed: self.changed(), secret };
         match self.app.store.run(step).await? {
             UpdatedClient::Done => Ok(()),
             UpdatedClient::Moved => Err(moved(self.change)),
@@ -218,6 +256,7 @@ impl Carrying<'_> {
             admin: user.admin,
             password_hash,
             claims: user.claims.clone(),
+            roles: self.roles(&user.roles).await?,
         };
         self.as_planned(self.app.store.run(step).await?)
     }
@@ -225,7 +264,7 @@ impl Carrying<'_> {
     async fn update_user(&self, Edit { from, to }: Edit<UserEntry>) -> Result<(), ManageError> {
         let username_key = username_key(&to.username).map_err(|bad| ManageError::Refused(bad.to_string()))?;
         let taken = format!("there is another user called {}", to.username);
-        let profile = Edit { from: profile(from), to: profile(to) };
+        let profile = Edit { from: self.profile(from).await?, to: self.profile(to).await? };
         let id = UserId::from_bytes(self.id);
         let step = UpdateUser { stamp: self.stamp(), id, profile, username_key, changed: self.changed() };
         match self.app.store.run(step).await? {
@@ -244,6 +283,7 @@ impl Carrying<'_> {
             }
             Kind::Workspace => store.run(DeleteWorkspace { stamp }).await?,
             Kind::Resource => store.run(DeleteResource { stamp, id: ResourceId::from_bytes(self.id) }).await?,
+            Kind::Role => store.run(DeleteRole { stamp, id: RoleId::from_bytes(self.id) }).await?,
             Kind::Client => store.run(DeleteClient { stamp, id: ClientId::from_bytes(self.id) }).await?,
             Kind::User => store.run(DeleteUser { stamp, id: UserId::from_bytes(self.id) }).await?,
         };

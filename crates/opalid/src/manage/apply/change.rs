@@ -1,8 +1,8 @@
 //! Making, changing or deleting one entry: a plan of one change, with the same rules as for a document.
 
 use opalid_core::apply::{
-    ClientEntry, Difference, Document, Kind, Plan, PlanOptions, ResourceEntry, SecretSource, Target, UserEntry, Verb,
-    WorkspaceEntry, check_client_secret, deletion, plan,
+    ClientEntry, Difference, Document, Kind, Plan, PlanOptions, ResourceEntry, RoleEntry, SecretSource, Target,
+    UserEntry, Verb, WorkspaceEntry, check_client_secret, deletion, plan,
 };
 use opalid_core::user::username_key;
 use serde::de::DeserializeOwned;
@@ -80,6 +80,7 @@ fn exists(current: &WorkspaceEntry, asked: &OneChange) -> bool {
     match asked.kind {
         Kind::Workspace => current.name == asked.name,
         Kind::Resource => current.resources.iter().flatten().any(|resource| resource.uri == asked.name),
+        Kind::Role => current.roles.iter().flatten().any(|role| role.name == asked.name),
         Kind::Client => current.clients.iter().flatten().any(|client| client.client_id == asked.name),
         Kind::User => current.users.iter().flatten().next().is_some(),
     }
@@ -90,11 +91,16 @@ fn planned(current: &WorkspaceEntry, asked: &OneChange, workspace: &str) -> Resu
         WorkspaceEntry { name: workspace.to_owned(), settings: current.settings.clone(), ..WorkspaceEntry::default() };
     let mut renamed = None;
     let desired = match asked.kind {
-        Kind::Workspace => patched(Some(&bare), asked, ("name", &["resource", "client", "user"]))?,
+        Kind::Workspace => patched(Some(&bare), asked, ("name", &["resource", "role", "client", "user"]))?,
         Kind::Resource => {
             let found = current.resources.iter().flatten().find(|resource| resource.uri == asked.name);
             let resource: ResourceEntry = patched(found, asked, ("uri", &[]))?;
             WorkspaceEntry { resources: Some(vec![resource]), ..bare }
+        }
+        Kind::Role => {
+            let found = current.roles.iter().flatten().find(|role| role.name == asked.name);
+            let role: RoleEntry = patched(found, asked, ("name", &[]))?;
+            WorkspaceEntry { roles: Some(vec![role]), ..bare }
         }
         Kind::Client => {
             let found = current.clients.iter().flatten().next();

@@ -1,16 +1,17 @@
 //! What is, as a document.
 
-use opalid_core::apply::{ClientEntry, Document, ResourceEntry, UserEntry, WorkspaceEntry};
+use opalid_core::apply::{ClientEntry, Document, ResourceEntry, RoleEntry, UserEntry, WorkspaceEntry};
 use opalid_core::client::Client;
-use opalid_core::ids::WorkspaceId;
+use opalid_core::ids::{RoleId, WorkspaceId};
 use opalid_core::user::{User, username_key};
 use opalid_core::workspace::Workspace;
 use opalid_store::StoreError;
 use opalid_store::steps::client::{ByClient, FindClient};
-use opalid_store::steps::list::{ListClients, ListResources, ListUsers, Part};
+use opalid_store::steps::list::{ListClients, ListResources, ListRoles, ListUsers, Part};
 use opalid_store::steps::user::FindCredentials;
 use opalid_store::steps::workspace::ListWorkspaces;
 
+use std::collections::BTreeMap;
 use tokio::sync::watch;
 
 use crate::app::App;
@@ -82,7 +83,10 @@ fn bare(workspace: &Workspace) -> WorkspaceEntry {
     }
 }
 
-/// A workspace with all its resources, and the clients and users that are selected.
+/// The names of a workspace's roles.
+type RoleNames = BTreeMap<RoleId, String>;
+
+/// A workspace with all its resources and roles, and the clients and users that are selected.
 pub(super) async fn read(
     from: Reading<'_>,
     workspace: &Workspace,
@@ -92,14 +96,17 @@ pub(super) async fn read(
     let id = workspace.id;
     let mut entry = bare(workspace);
     entry.resources = Some(resources(from, id).await?);
+    let (roles, names) = roles(from, id).await?;
+    entry.roles = Some(roles);
+    let within = Within { from, workspace: id, names: &names };
     entry.clients = match clients {
-        Select::All => Some(all_clients(from, id).await?),
-        Select::Named(names) => Some(named_clients(from.app, id, names).await?),
+        Select::All => Some(all_clients(within).await?),
+        Select::Named(names) => Some(named_clients(within, names).await?),
         Select::Nothing => None,
     };
     entry.users = match users {
-        Select::All => Some(all_users(from, id).await?),
-        Select::Named(names) => Some(named_users(from.app, id, names).await?),
+        Select::All => Some(all_users(within).await?),
+        Select::Named(names) => Some(named_users(within, names).await?),
         Select::Nothing => None,
     };
     Ok(entry)
@@ -119,11 +126,51 @@ async fn resources(from: Reading<'_>, workspace: WorkspaceId) -> Result<Vec<Reso
     Ok(found)
 }
 
-fn client_entry(client: Client) -> ClientEntry {
-    ClientEntry { client_id: client.client_id, secret: None, settings: client.settings }
+async fn roles(from: Reading<'_>, workspace: WorkspaceId) -> Result<(Vec<RoleEntry>, RoleNames), StoreError> {
+    let (mut found, mut names, mut before) = (Vec::new(), RoleNames::new(), None);
+    loop {
+        let rows = from.app.store.read(ListRoles(Part { workspace, before, limit: BATCH })).await?;
+        let Some(last) = rows.last() else { break };
+        from.has_read(&rows).await;
+        before = Some(last.it.id);
+        for role in rows.into_iter().map(|row| row.it) {
+            names.insert(role.id, role.name.clone());
+            found.push(RoleEntry { name: role.name, settings: role.settings });
+        }
+    }
+    found.reverse();
+    Ok((found, names))
 }
 
-async fn all_clients(from: Reading<'_>, workspace: WorkspaceId) -> Result<Vec<ClientEntry>, StoreError> {
+/// Where clients and users are read, and what the roles there are called.
+#[derive(Clone, Copy)]
+struct Within<'a> {
+    from: Reading<'a>,
+    workspace: WorkspaceId,
+    names: &'a RoleNames,
+}
+
+impl Within<'_> {
+    /// The names of those of these roles that there are.
+    fn named(&self, held: &[RoleId]) -> Vec<String> {
+        let mut names: Vec<String> = held.iter().filter_map(|id| self.names.get(id).cloned()).collect();
+        names.sort_unstable();
+        names
+    }
+
+    fn client(&self, client: Client) -> ClientEntry {
+        let roles = self.named(&client.roles);
+        ClientEntry { client_id: client.client_id, secret: None, settings: client.settings, roles }
+    }
+
+    fn user(&self, user: User) -> UserEntry {
+        let roles = self.named(&user.roles);
+        UserEntry { username: user.username, password: None, admin: user.admin, claims: user.claims, roles }
+    }
+}
+
+async fn all_clients(within: Within<'_>) -> Result<Vec<ClientEntry>, StoreError> {
+    let Within { from, workspace, .. } = within;
     let mut found = Vec::new();
     let mut before = None;
     loop {
@@ -131,26 +178,24 @@ async fn all_clients(from: Reading<'_>, workspace: WorkspaceId) -> Result<Vec<Cl
         let Some(last) = rows.last() else { break };
         from.has_read(&rows).await;
         before = Some(last.it.id);
-        found.extend(rows.into_iter().map(|row| client_entry(row.it)));
+        found.extend(rows.into_iter().map(|row| within.client(row.it)));
     }
     found.reverse();
     Ok(found)
 }
 
-async fn named_clients(app: &App, workspace: WorkspaceId, names: Vec<String>) -> Result<Vec<ClientEntry>, StoreError> {
+async fn named_clients(within: Within<'_>, names: Vec<String>) -> Result<Vec<ClientEntry>, StoreError> {
+    let Within { from: Reading { app, .. }, workspace, .. } = within;
     let mut found = Vec::new();
     for name in names {
         let client = app.store.read(FindClient { workspace, by: ByClient::Name(name) }).await?;
-        found.extend(client.map(client_entry));
+        found.extend(client.map(|client| within.client(client)));
     }
     Ok(found)
 }
 
-fn user_entry(user: User) -> UserEntry {
-    UserEntry { username: user.username, password: None, admin: user.admin, claims: user.claims }
-}
-
-async fn all_users(from: Reading<'_>, workspace: WorkspaceId) -> Result<Vec<UserEntry>, StoreError> {
+async fn all_users(within: Within<'_>) -> Result<Vec<UserEntry>, StoreError> {
+    let Within { from, workspace, .. } = within;
     let mut found = Vec::new();
     let mut before = None;
     loop {
@@ -158,17 +203,18 @@ async fn all_users(from: Reading<'_>, workspace: WorkspaceId) -> Result<Vec<User
         let Some(last) = rows.last() else { break };
         from.has_read(&rows).await;
         before = Some(last.it.id);
-        found.extend(rows.into_iter().map(|row| user_entry(row.it)));
+        found.extend(rows.into_iter().map(|row| within.user(row.it)));
     }
     found.reverse();
     Ok(found)
 }
 
-async fn named_users(app: &App, workspace: WorkspaceId, names: Vec<String>) -> Result<Vec<UserEntry>, StoreError> {
+async fn named_users(within: Within<'_>, names: Vec<String>) -> Result<Vec<UserEntry>, StoreError> {
+    let Within { from: Reading { app, .. }, workspace, .. } = within;
     let mut found = Vec::new();
     for username_key in names.iter().filter_map(|name| username_key(name).ok()) {
         let credentials = app.store.read(FindCredentials { workspace, username_key }).await?;
-        found.extend(credentials.map(|credentials| user_entry(credentials.user)));
+        found.extend(credentials.map(|credentials| within.user(credentials.user)));
     }
     Ok(found)
 }

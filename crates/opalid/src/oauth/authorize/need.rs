@@ -34,7 +34,7 @@ pub(super) struct Situation {
     pub session: Option<SessionRow>,
     /// What they have agreed to before.
     pub consent: Option<ConsentRow>,
-    /// What the client would get.
+    /// What the client gets.
     pub entitlement: Entitlement,
 }
 
@@ -57,18 +57,23 @@ pub(super) async fn look(call: &Call<'_>, asked: &Asked, pending: &Pending) -> R
         situation.need = Some(Need::SelectAccount);
         return Ok(situation);
     }
+    // Nobody is asked about what their roles do not permit; what they were not asked about is not granted.
+    let shown = entitle::today(call, (&asked.client, Some(session.user)), &situation.entitlement).await?;
     let find = FindConsent { workspace: call.issuer.id(), user: session.user, client: asked.client.id };
     situation.consent = call.app.store.read(find).await.map_err(|error| reply::outage(&error))?;
     situation.need = match pending.decision_in(session.id) {
         Some(Decision::Deny) => Some(Need::Denied),
-        decision => needs_consent(asked, &situation, decision.is_some()).then_some(Need::Consent),
+        decision => needs_consent(asked, (&situation, &shown), decision.is_some()).then_some(Need::Consent),
     };
+    if let Some(consent) = situation.consent.as_ref().filter(|_| !asked.client.settings.first_party) {
+        situation.entitlement = situation.entitlement.intersect(&consent.given);
+    }
     situation.session = Some(session);
     Ok(situation)
 }
 
-fn needs_consent(asked: &Asked, situation: &Situation, allowed: bool) -> bool {
-    let remembered = situation.consent.as_ref().is_some_and(|consent| situation.entitlement.is_within(&consent.given));
+fn needs_consent(asked: &Asked, (situation, shown): (&Situation, &Entitlement), allowed: bool) -> bool {
+    let remembered = situation.consent.as_ref().is_some_and(|consent| shown.is_within(&consent.given));
     let unproved = !asked.client.is_proved_by(&asked.address);
     // Whoever just allowed it is remembered, unless it was withdrawn since.
     let asks_anyway = asked.request.prompt.contains(Prompt::Consent) && !allowed;

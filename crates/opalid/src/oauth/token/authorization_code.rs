@@ -38,7 +38,7 @@ pub async fn entitle(
     let remembered = remembered.ok_or_else(|| refused("what this code was given for has ended"))?;
     let id_token = IdTokenWish::new(&grant, &facts, binding.nonce);
     let refresh_token = first.map(|(_, secret)| refresh_token::seal(call, &secret, random::bytes()));
-    let entitlement = mint::today(call, client, &entitlement).await?;
+    let entitlement = mint::today(call, (client, grant.user()), &entitlement).await?;
     Ok(Minting { grant: remembered, number, entitlement, id_token, refresh_token })
 }
 

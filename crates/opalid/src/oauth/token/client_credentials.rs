@@ -29,7 +29,7 @@ pub async fn entitle(
         let description = "a public client cannot ask for itself: it proves nothing";
         return Err(OAuthError::new(ErrorCode::UnauthorizedClient, description));
     }
-    let entitlement = entitle::for_client_alone(call, client, &request).await?;
+    let entitle::OfClient { granted: entitlement, today } = entitle::for_client_alone(call, client, &request).await?;
     let epochs = (call.issuer.workspace().epoch, client.epoch);
     let key = StandingKey { client: client.id, epochs, entitlement };
     let known = call.app.store.find_standing(call.issuer.id(), &key, call.now).await;
@@ -37,7 +37,7 @@ pub async fn entitle(
         Some(known) => Some(known),
         None => Box::pin(make(call, client, &key)).await.map_err(|error| reply::outage(&error))?,
     };
-    let entitlement = key.entitlement;
+    let entitlement = today.unwrap_or(key.entitlement);
     let (grant, number) = standing.ok_or_else(|| {
         let description = "this client has asked for too many different combinations of scopes: ask for one it had before; \
                            whoever runs this server can clear them: opalid revoke client";

@@ -16,6 +16,7 @@ use opalid_core::time::Seconds;
 use opalid_core::token::{Access, Jti, Sealed};
 use opalid_store::memory::RememberedGrant;
 use opalid_store::steps::evidence::GrantFacts;
+use opalid_store::steps::role::Open;
 
 use crate::entitle;
 use crate::http::call::Call;
@@ -56,20 +57,25 @@ pub async fn hang_from(
 }
 
 /// What of a grant its client may have today. It had something left when the grant was looked at ([`open`]).
-pub async fn today(call: &Call<'_>, client: &Client, given: &Entitlement) -> Result<Entitlement, OAuthError> {
-    let effective = call.app.store.effective(client, given).await.map_err(|error| reply::outage(&error))?;
+pub async fn today(
+    call: &Call<'_>,
+    (client, user): (&Client, Option<UserId>),
+    given: &Entitlement,
+) -> Result<Entitlement, OAuthError> {
+    let effective = call.app.store.effective((client, user), given).await.map_err(|error| reply::outage(&error))?;
     effective.map(|effective| effective.entitlement.into_owned()).ok_or_else(nothing_left)
 }
 
-/// The resources that a client may ask for today: those that were named, which are known to be, or all of them.
-pub async fn open(call: &Call<'_>, client: &Client, named: &[ResourceId]) -> Result<Vec<ResourceId>, OAuthError> {
-    if !named.is_empty() {
-        return Ok(named.to_vec());
-    }
-    let mut open = Vec::with_capacity(client.settings.access.len());
+/// The resources that a client may ask for today: of those that were named, or of all.
+pub async fn open(call: &Call<'_>, client: &Client, named: &[ResourceId]) -> Result<Open, OAuthError> {
+    let mut open = Open::default();
     for uri in client.settings.access.keys() {
         let found = call.app.store.find_resource(call.issuer.id(), uri).await.map_err(|error| reply::outage(&error))?;
-        open.extend(found.map(|resource| resource.id));
+        match found.filter(|found| named.is_empty() || named.contains(&found.id)) {
+            Some(found) if found.settings.requires_roles => open.by_roles.push(found),
+            Some(found) => open.freely.push(found.id),
+            None => {}
+        }
     }
     Ok(open)
 }
@@ -77,7 +83,8 @@ pub async fn open(call: &Call<'_>, client: &Client, named: &[ResourceId]) -> Res
 /// `invalid_scope` where the client may have nothing today of what it was given. That can change, so nothing is used
 /// up.
 pub fn nothing_left() -> OAuthError {
-    let description = "this client may have nothing today of what was granted; it can ask again when it may";
+    let description = "this client, or whoever it is for, may have nothing today of what was granted; it can ask again when \
+                       that changes";
     OAuthError::new(ErrorCode::InvalidScope, description)
 }
 

@@ -57,7 +57,7 @@ pub async fn entitle(
     judged.map_err(|reason| refused(ENDED).because(reason))?;
     let id_token = IdTokenWish::new(&grant, &facts, None);
     let remembered = mint::hang_from(call, &grant, number).await?.ok_or_else(|| refused(ENDED))?;
-    let today = mint::today(call, client, &entitlement).await?;
+    let today = mint::today(call, (client, grant.user()), &entitlement).await?;
     let refresh_token = match goes_on_with {
         GoesOnWith::Same => request.refresh_token.to_owned(),
         GoesOnWith::Successor { key_number } => {

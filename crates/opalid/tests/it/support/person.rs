@@ -189,6 +189,7 @@ impl Server {
             admin: false,
             password_hash: Some(hash.to_text()),
             claims,
+            roles: Vec::new(),
         };
         let id = step.id;
         assert!(self.app.store.run(step).await.unwrap(), "user {name} is there already");

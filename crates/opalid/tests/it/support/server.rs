@@ -223,6 +223,7 @@ impl Server {
             id: ClientId::from_bytes(self.app.new_id()),
             client_id: client_id.into(),
             settings,
+            roles: Vec::new(),
             secret: secret.map(|secret| SecretDigest::of(secret.as_bytes())),
         };
         let id = step.id;
@@ -242,7 +243,8 @@ impl Server {
         let client = self.app.store.find_client(self.app.root, client_id).await.unwrap().unwrap();
         let stamp = self.app.stamp(self.app.root, "test");
         let settings = Edit { from: client.settings.clone(), to: settings };
-        let step = UpdateClient { stamp, id: client.id, settings, changed: "test".into(), secret: None };
+        let roles = Edit { from: client.roles.clone(), to: client.roles.clone() };
+        let step = UpdateClient { stamp, id: client.id, settings, roles, changed: "test".into(), secret: None };
         assert_eq!(self.app.store.run(step).await.unwrap(), UpdatedClient::Done);
     }
 
