@@ -329,6 +329,16 @@ mod tests {
             json(Flags::<UserFields>::parse_from(user).fields.into_map()),
             r#"{"admin":false,"claims":{"birthdate":"2000","email":"b@x.example","email_verified":true,"nickname":null},"username":"bob"}"#
         );
+        let workspace = ["x", "--set", "code_lifetime=30", "--set", "display_name=Acme", "--unset", "require_pkce"];
+        assert_eq!(
+            json(Flags::<AnyFields>::parse_from(workspace).fields.into_map()),
+            r#"{"code_lifetime":30,"display_name":"Acme","require_pkce":null}"#
+        );
+        assert!(Flags::<AnyFields>::parse_from(["x", "--set", "nothing"]).fields.into_map().is_err());
+    }
+
+    #[test]
+    fn so_do_the_flags_of_roles_and_of_who_holds_them() {
         let role =
             ["x", "--description", "Keeps the books", "--permit", "urn:a=read write", "--unset", "permissions.urn:b"];
         assert_eq!(
@@ -346,11 +356,5 @@ mod tests {
         );
         let asking = ["x", "--requires-roles", "true"];
         assert_eq!(json(Flags::<ResourceFields>::parse_from(asking).fields.into_map()), r#"{"requires_roles":true}"#);
-        let workspace = ["x", "--set", "code_lifetime=30", "--set", "display_name=Acme", "--unset", "require_pkce"];
-        assert_eq!(
-            json(Flags::<AnyFields>::parse_from(workspace).fields.into_map()),
-            r#"{"code_lifetime":30,"display_name":"Acme","require_pkce":null}"#
-        );
-        assert!(Flags::<AnyFields>::parse_from(["x", "--set", "nothing"]).fields.into_map().is_err());
     }
 }
