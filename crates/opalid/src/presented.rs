@@ -3,17 +3,20 @@
 //! Takes: what somebody presents as an access token.
 //! Gives: what it refers to, once every byte of it was authenticated; what it may do today, or why it is dead.
 //! Holds: a JWT of ours lives and dies as an opaque token does: its signature is verified, its `jti` opened, its grant
-//! judged; one that says more than it may today is dead while that lasts.
+//! judged; one that says more than it may today, or names a role that is gone, is dead while that lasts.
 //! Not here: what an answer says of it.
 
 use opalid_core::alive::{self, OpenToday, Reason, Verdict};
+use opalid_core::claims::{ClaimPlace, ClaimSource, DeclaredClaim};
 use opalid_core::client::Client;
+use opalid_core::ids::UserId;
 use opalid_core::jwt::{AccessTokenClaims, JwsRefused};
 use opalid_core::scope::Scopes;
 use opalid_core::time::UnixTime;
 use opalid_core::token::{Access, AccessJwt, Jti, PresentedToken, Reference, Sealed, Unopened};
 use opalid_store::check::{Alive, Effective};
 use opalid_store::{Outage, Store};
+use serde_json::Value;
 
 use crate::issuer::Issuer;
 
@@ -98,6 +101,9 @@ impl AccessToken {
         if !carries_no_more((&claims.scope, &audience), &issuer.url, &effective) {
             return Ok(Err(Reason::Narrowed));
         }
+        if names_a_role_too_many(store, issuer, who, claims).await? {
+            return Ok(Err(Reason::Narrowed));
+        }
         // What it may do beyond what it says nobody learns from it.
         let entitlement = effective.entitlement.to_mut();
         entitlement.openid = entitlement.openid.intersect(&claims.scope);
@@ -110,6 +116,25 @@ impl AccessToken {
         retain(&mut effective.resources, &kept);
         Ok(Ok(effective))
     }
+}
+
+/// Whether a JWT names a role that whoever it is for does not hold any more, where the workspace declares that it names
+/// roles at all.
+async fn names_a_role_too_many(
+    store: &Store,
+    issuer: &Issuer,
+    who: (&Client, Option<UserId>),
+    claims: &AccessTokenClaims,
+) -> Result<bool, Outage> {
+    let of_roles =
+        |claim: &DeclaredClaim| claim.source == ClaimSource::Roles && claim.show.contains(&ClaimPlace::AccessToken);
+    let declared = issuer.settings().claims.iter().filter(|(_, claim)| of_roles(claim));
+    let said: Vec<&Value> = declared.filter_map(|(name, _)| claims.declared.get(name)?.as_array()).flatten().collect();
+    if said.is_empty() {
+        return Ok(false);
+    }
+    let held = store.roles_of(who).await?;
+    Ok(said.iter().any(|name| held.iter().all(|role| name.as_str() != Some(&role.name))))
 }
 
 /// Keeps what stands where `kept` is true.

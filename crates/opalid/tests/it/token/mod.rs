@@ -5,6 +5,7 @@ mod client_authentication;
 mod client_credentials;
 pub mod id_token;
 mod jwt;
+mod jwt_rights;
 mod malformed;
 mod refresh_token;
 
