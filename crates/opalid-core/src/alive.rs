@@ -284,6 +284,9 @@ pub fn carries_no_more(
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::grant::{Descent, EntitlementNo, Guard};
