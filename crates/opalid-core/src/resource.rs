@@ -46,7 +46,8 @@ impl ResourceSettings {
     /// What it says of its tokens.
     pub fn terms(&self) -> ResourceTerms {
         let window = self.offline_window.unwrap_or(OFFLINE_WINDOW);
-        ResourceTerms { says: self.tokens, checks: OfflineChecks { introspects: self.introspects_jwts, window } }
+        let checks = OfflineChecks { introspects: self.introspects_jwts, window };
+        ResourceTerms { says: self.tokens, checks, encrypts: self.encryption().is_some() }
     }
 
     /// How its access tokens are encrypted.

@@ -202,6 +202,17 @@ pub struct ResourceTerms {
     pub says: TokenOverrides,
     /// How its server checks JWTs.
     pub checks: OfflineChecks,
+    /// Whether its JWTs are encrypted for it.
+    pub encrypts: bool,
+}
+
+/// Why an access token is opaque although it could be a JWT.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpaqueBecause {
+    /// The resources that it is for say different things.
+    Disagreement,
+    /// It is for several resources, and one of them wants it encrypted: there is no key that all of them have.
+    Encryption,
 }
 
 /// Everybody who has a say in a token.
@@ -229,6 +240,24 @@ impl Terms<'_> {
         let value = values.reduce(|one, other| together(one, other, workspace)).unwrap_or(workspace);
         let own = self.resources.iter().position(|resource| of(&resource.says) == Some(value));
         Chosen { value, origin: own.map_or(Origin::Workspace, Origin::Resource) }
+    }
+
+    /// The format of an access token after all, and why it is opaque where that is nobody's wish.
+    pub fn format(&self) -> (AccessTokenFormat, Option<OpaqueBecause>) {
+        let chosen = self.access_token_format();
+        let says =
+            |resource: &ResourceTerms| resource.says.access_token_format.unwrap_or(self.workspace.access_token_format);
+        if chosen.value == AccessTokenFormat::Jwt {
+            let encrypted = self.resources.len() > 1 && self.resources.iter().any(|resource| resource.encrypts);
+            return if encrypted {
+                (AccessTokenFormat::Opaque, Some(OpaqueBecause::Encryption))
+            } else {
+                (chosen.value, None)
+            };
+        }
+        let disagree =
+            chosen.origin != Origin::Client && self.resources.iter().any(|one| says(one) == AccessTokenFormat::Jwt);
+        (chosen.value, disagree.then_some(OpaqueBecause::Disagreement))
     }
 
     /// How long an access token of this format lives: a JWT whose resource server does not ask about it no longer than

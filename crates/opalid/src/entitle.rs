@@ -45,7 +45,9 @@ pub async fn today(
     granted: &Entitlement,
 ) -> Result<Effective<'static>, OAuthError> {
     let effective = call.app.store.effective((client, user), granted).await.map_err(|error| reply::outage(&error))?;
-    effective.map(Effective::into_owned).ok_or_else(|| {
+    // A resource that is left without a scope is something where none was asked for.
+    let something = |today: &Effective<'_>| granted.scope().is_empty() || !today.entitlement.scope().is_empty();
+    effective.filter(something).map(Effective::into_owned).ok_or_else(|| {
         let whose = if user.is_some() { "of this person" } else { "of this client" };
         let description = format!("none of the roles {whose} permits anything at what was asked for");
         OAuthError::new(ErrorCode::InvalidScope, description)

@@ -139,6 +139,13 @@ fn several(tokens: &str) -> Result<Vec<&str>, OAuthError> {
     if tokens.len() > TOKENS_AT_ONCE {
         return Err(bad(format!("more than {TOKENS_AT_ONCE} tokens at once")));
     }
+    // No token has another character (RFC 6750 §2.1): whoever separates them otherwise hears of it.
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
+    if tokens.iter().any(|token| !token.bytes().all(is_token)) {
+        return Err(bad(
+            "tokens are separated by one blank, and have no other characters than a bearer token has".into()
+        ));
+    }
     if tokens.contains(&"") {
         return Err(bad("tokens has one blank between two tokens and none at its ends".into()));
     }
@@ -243,6 +250,9 @@ mod tests {
         let many = |count| format!("tokens={}", vec!["a"; count].join("+"));
         assert_eq!(parse(&many(TOKENS_AT_ONCE)), Ok(TOKENS_AT_ONCE));
         assert_eq!(parse(&many(TOKENS_AT_ONCE + 1)), Err("more than 100 tokens at once".into()));
+        for bad in ["tokens=a,b", "tokens=a%0Ab"] {
+            assert!(parse(bad).is_err_and(|words| words.contains("one blank")), "{bad}");
+        }
         for bad in ["tokens=a++b", "tokens=+a", "tokens=a+"] {
             assert!(parse(bad).is_err_and(|words| words.contains("one blank")), "{bad}");
         }

@@ -13,7 +13,7 @@ fn overrides(format: Option<AccessTokenFormat>, lifetime: Option<u32>) -> TokenO
 }
 
 fn resource(says: TokenOverrides, introspects: bool, window: u32) -> ResourceTerms {
-    ResourceTerms { says, checks: OfflineChecks { introspects, window: Seconds(window) } }
+    ResourceTerms { says, checks: OfflineChecks { introspects, window: Seconds(window) }, encrypts: false }
 }
 
 fn any_format() -> impl Strategy<Value = AccessTokenFormat> {
@@ -124,6 +124,27 @@ fn algorithms_that_disagree_give_the_workspaces() {
     assert_eq!(terms.access_token_signing_alg(), chosen);
     let of = |resources| Terms { resources, ..terms }.access_token_signing_alg().value;
     assert_eq!(of(&[resources[0], resources[0]]), SigningAlgorithm::Es256);
+}
+
+#[test]
+fn an_opaque_token_that_nobody_wished_for_has_a_reason() {
+    let (workspace, client) = (TokenSettings::default(), TokenOverrides::default());
+    let jwt = overrides(Some(AccessTokenFormat::Jwt), None);
+    let of = |client: &TokenOverrides, resources: &[ResourceTerms]| {
+        Terms { workspace: &workspace, client, resources }.format()
+    };
+    let (wants, not) = (resource(jwt, true, 1), resource(client, true, 1));
+    let encrypts = ResourceTerms { encrypts: true, ..wants };
+    assert_eq!(of(&client, &[wants, wants]), (AccessTokenFormat::Jwt, None));
+    assert_eq!(of(&client, &[not, not]), (AccessTokenFormat::Opaque, None));
+    assert_eq!(of(&client, &[wants, not]), (AccessTokenFormat::Opaque, Some(OpaqueBecause::Disagreement)));
+    assert_eq!(of(&jwt, &[wants, not]), (AccessTokenFormat::Jwt, None));
+    assert_eq!(
+        of(&overrides(Some(AccessTokenFormat::Opaque), None), &[wants, wants]),
+        (AccessTokenFormat::Opaque, None)
+    );
+    assert_eq!(of(&client, &[encrypts]), (AccessTokenFormat::Jwt, None));
+    assert_eq!(of(&client, &[encrypts, wants]), (AccessTokenFormat::Opaque, Some(OpaqueBecause::Encryption)));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use opalid_core::client::Client;
 use opalid_core::resource::Resource;
-use opalid_core::token_settings::{AccessTokenFormat, Chosen, Origin, ResourceTerms, Terms};
+use opalid_core::token_settings::{AccessTokenFormat, Chosen, OpaqueBecause, Origin, ResourceTerms, Terms};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -53,6 +53,7 @@ pub(super) async fn explain(
     let mut settings: Vec<Explained> =
         terms.each().into_iter().map(|(name, chosen)| explaining.setting(name, chosen)).collect();
     settings.push(explaining.id_token_alg(operation));
+    settings.extend(explaining.encryption());
     let resources = resources.iter().map(|resource| resource.uri.clone()).collect();
     Ok(Reply::Explained(Box::new(Explanation { client_id: client.client_id.clone(), resources, settings })))
 }
@@ -87,7 +88,7 @@ impl Explaining<'_> {
     fn setting(&self, name: &'static str, chosen: Chosen<Value>) -> Explained {
         let plain = self.said(name, &chosen);
         match name {
-            "access_token_format" => Explained { why: self.format(plain.why.clone()), ..plain },
+            "access_token_format" => self.format(plain),
             "access_token_lifetime" => self.lifetime(plain),
             "rotate_refresh_tokens" if self.client.is_public() => {
                 let why = "refresh tokens of a public client are rotated, whatever is set (RFC 9700 §4.14.2)";
@@ -123,33 +124,60 @@ impl Explaining<'_> {
         }
     }
 
-    fn format(&self, why: String) -> String {
-        let says =
-            |terms: &ResourceTerms| terms.says.access_token_format.unwrap_or(self.terms.workspace.access_token_format);
-        let mut formats = self.terms.resources.iter().map(says);
-        let first = formats.next();
-        if self.terms.client.access_token_format.is_none() && formats.any(|format| Some(format) != first) {
-            return "the resources disagree: then it is opaque".into();
+    fn format(&self, plain: Explained) -> Explained {
+        let (format, because) = self.terms.format();
+        let why = match because {
+            Some(OpaqueBecause::Disagreement) => "the resources disagree: then it is opaque".into(),
+            Some(OpaqueBecause::Encryption) => {
+                "several resources, of which one wants it encrypted: there is no key that all of them have, so it is opaque".into()
+            }
+            None if format == AccessTokenFormat::Jwt && self.resources.len() > 1 => format!(
+                "{}; opaque all the same where one list of scopes would say too much of one of the resources",
+                self.agreed(&plain)
+            ),
+            None => plain.why,
+        };
+        let value = if format == AccessTokenFormat::Jwt { "jwt" } else { "opaque" };
+        Explained { value: value.into(), why, ..plain }
+    }
+
+    /// Of several formats there is no strictest.
+    fn agreed(&self, plain: &Explained) -> String {
+        match self.terms.access_token_format().origin {
+            Origin::Client => plain.why.clone(),
+            _ => "the client sets nothing, and the resources agree".into(),
         }
-        let jwt = self.terms.access_token_format().value == AccessTokenFormat::Jwt;
-        if jwt && self.resources.len() > 1 {
-            return format!("{why}; opaque all the same where one list of scopes would say too much of one resource");
-        }
-        why
     }
 
     fn lifetime(&self, plain: Explained) -> Explained {
-        let format = self.terms.access_token_format().value;
-        let (own, capped) = (self.terms.access_token_lifetime(), self.terms.valid_for(format));
+        let (own, capped) = (self.terms.access_token_lifetime(), self.terms.valid_for(self.terms.format().0));
         if own == capped {
             return plain;
         }
-        let why = format!(
+        let mut why = format!(
             "{} of {} is too long for a JWT there: its server does not introspect JWTs (introspects_jwts), and accepts \
              a revoked one for so long (offline_window)",
             own.value.0, plain.from
         );
+        if self.resources.len() > 1 {
+            why = format!("{why}; one that is opaque all the same lives {}", own.value.0);
+        }
         Explained { value: capped.value.0.into(), from: self.of(capped.origin), why, ..plain }
+    }
+
+    /// For whom JWTs of one resource are encrypted.
+    fn encryption(&self) -> Option<Explained> {
+        let [only] = self.resources else { return None };
+        let how = only.settings.encryption()?;
+        let opaque = self.terms.format().0 == AccessTokenFormat::Opaque;
+        let why = if opaque {
+            "without effect: its tokens are opaque"
+        } else {
+            "the resource's JWTs are encrypted for its key"
+        };
+        let value = format!("{} with {}", how.alg.wire_name(), how.enc.wire_name());
+        let (setting, from) = ("access_token_encryption_alg".to_owned(), format!("resource {}", only.uri));
+        Some(Explained { setting, value: value.into(), from, why: why.into() })
     }
 
     /// A session belongs to its workspace: others can only want a fresher one.

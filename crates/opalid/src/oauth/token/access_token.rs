@@ -42,7 +42,7 @@ pub async fn make(
     wish: &AccessTokenWish<'_>,
     terms: &Terms<'_>,
 ) -> Result<(String, Seconds), OAuthError> {
-    let jwt = (terms.access_token_format().value == AccessTokenFormat::Jwt).then(|| said(call, wish)).flatten();
+    let jwt = (terms.format().0 == AccessTokenFormat::Jwt).then(|| said(call, wish)).flatten();
     let format = if jwt.is_some() { AccessTokenFormat::Jwt } else { AccessTokenFormat::Opaque };
     let valid_for = terms.valid_for(format).value;
     let sealed = Sealed {
@@ -55,7 +55,7 @@ pub async fn make(
         confirmation: None,
     };
     let nonce = Jti(random::bytes());
-    call.app.metrics.minted.count(Minted::Access);
+    call.app.metrics.minted.count(if jwt.is_some() { Minted::AccessJwt } else { Minted::Access });
     let Some(audience) = jwt else { return Ok((call.issuer.sealer.seal::<Access>(&sealed, nonce), valid_for)) };
     let scope = wish.today.entitlement.scope();
     let about = About { client, user: wish.grant.user(), authentication: wish.authentication };
@@ -88,16 +88,10 @@ pub async fn make(
     Ok((encrypted, valid_for))
 }
 
-/// The audience of a JWT that can say what it may do; `None` where it would say more, or to more than it may.
+/// The audience of a JWT that can say what it may do; `None` where it would say more.
 fn said(call: &Call<'_>, wish: &AccessTokenWish<'_>) -> Option<Audience> {
     let uris: Vec<&str> = wish.today.resources.iter().map(|resource| resource.uri.as_str()).collect();
     let scope = wish.today.entitlement.scope();
-    // One reader can be encrypted for: where there are more, nobody reads it but us.
-    if wish.today.resources.len() > 1
-        && wish.today.resources.iter().any(|resource| resource.settings.encryption().is_some())
-    {
-        return None;
-    }
     let exact = presented::carries_no_more((&scope, &uris), &call.issuer.url, wish.today);
     exact.then(|| Audience::new(uris.into_iter().map(str::to_owned).collect(), &call.issuer.url))
 }

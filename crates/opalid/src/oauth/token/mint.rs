@@ -165,7 +165,9 @@ pub async fn tokens(call: &Call<'_>, client: &Client, minting: Minting) -> Resul
     };
     let mut tokens = JsonObject::begin();
     tokens.text("access_token", &access_token).text("token_type", "Bearer").number("expires_in", valid_for.0.into());
-    tokens.text("scope", today.entitlement.scope().as_str());
+    // Absent if there is none: a scope has at least one name (RFC 6749 §3.3).
+    let scope = today.entitlement.scope();
+    tokens.text_if("scope", Some(scope.as_str()).filter(|scope| !scope.is_empty()));
     tokens.text_if("id_token", id_token.as_deref()).text_if("refresh_token", refresh_token.as_deref());
     Ok(tokens)
 }
