@@ -16,8 +16,8 @@ use std::collections::BTreeSet;
 use std::vec;
 
 use opalid_core::apply::{
-    Document, NewSecret, Plan, PlanOptions, PlannedChange, Problem, SecretSource, Target, Verb, check_client_secret,
-    plan,
+    Document, Kind, NewSecret, Plan, PlanOptions, PlannedChange, Problem, SecretSource, Target, Verb,
+    check_client_secret, plan,
 };
 use opalid_core::token::SecretDigest;
 use opalid_store::steps::client::{ByClient, FindClient};
@@ -99,6 +99,10 @@ pub(super) struct Applying {
 impl Applying {
     /// Finds what the changes are made to: what is made anew under its name meanwhile is another.
     async fn begin(app: &App, plan: Plan, secrets: FoundSecrets) -> Result<Self, ManageError> {
+        let problems: Vec<Problem> = plan.changes.iter().filter_map(|change| like_its_issuer(app, change)).collect();
+        if !problems.is_empty() {
+            return Err(refused(&problems));
+        }
         let mut ahead = Vec::with_capacity(plan.changes.len());
         for change in plan.changes {
             let found = carry_out::find(app, &change).await?;
@@ -163,6 +167,7 @@ async fn prepare(app: &App, declared: &Declared) -> Result<Plan, ManageError> {
         Plan::default()
     });
     problems.extend(plan.changes.iter().filter_map(|change| bad_password(change, secrets)));
+    problems.extend(plan.changes.iter().filter_map(|change| like_its_issuer(app, change)));
     if problems.is_empty() { Ok(plan) } else { Err(refused(&problems)) }
 }
 
@@ -224,6 +229,16 @@ fn bad_password(change: &PlannedChange, secrets: &FoundSecrets) -> Option<Proble
     });
     let place = format!("workspace {}, user {}", change.workspace, user.username);
     wrong.err().map(|what| Problem { place, what })
+}
+
+/// A resource with the URI of its issuer: that is the audience of tokens that open no resource.
+fn like_its_issuer(app: &App, change: &PlannedChange) -> Option<Problem> {
+    let (root, PlannedChange { workspace, name, .. }) = (&app.base_url, change);
+    let is_like = *name == *root || *name == format!("{root}/{workspace}");
+    (change.kind == Kind::Resource && change.verb == Verb::Create && is_like).then(|| Problem {
+        place: format!("workspace {workspace}, resource {name}"),
+        what: "this is the issuer's own URI, the audience of tokens that open no resource; choose another".into(),
+    })
 }
 
 #[cfg(test)]

@@ -185,7 +185,9 @@ async fn refresh_token(
     };
     // A gateway that looks at `active` alone must not take one for an access token: it says what it looks for.
     let is_asked_for = caller.settings.introspect_tokens && wanted.hint == Some(TokenTypeHint::RefreshToken);
-    if row.client != caller.id && !is_asked_for {
+    // Without `token_type` and `aud` nobody could tell it from an access token.
+    let is_minimal = wanted.minimal && wanted.hint != Some(TokenTypeHint::RefreshToken);
+    if is_minimal || (row.client != caller.id && !is_asked_for) {
         return Ok(Verdict::Inactive(Reason::NotForCaller));
     }
     let limits = call.issuer.refresh_limits();

@@ -42,8 +42,8 @@ async fn answer(call: &Call<'_>) -> Result<(), OAuthError> {
         return refresh_token(call, &client, ChainId::from_bytes(secret.row)).await;
     }
     if is_encrypted(request.token) {
-        let description =
-            "an encrypted access token cannot be revoked: revoke the signed one inside it, or its refresh token";
+        let description = "an encrypted access token cannot be revoked, for its resource server alone can open it: revoke the refresh token, or \
+                           have whoever runs this server cut its grant";
         return Err(OAuthError::new(ErrorCode::UnsupportedTokenType, description));
     }
     Ok(())

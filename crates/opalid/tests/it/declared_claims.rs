@@ -103,13 +103,44 @@ async fn a_change_of_what_is_known_shows_in_the_next_answer() {
 }
 
 #[tokio::test]
-async fn a_token_that_would_be_too_long_is_refused_rather_than_made() {
+async fn claims_that_make_a_jwt_too_long_cost_nobody_a_sign_in() {
     let server = Server::with_people().await;
     let many: String = (0..20)
-        .map(|n| format!("[workspace.claims.c{n}]\nvalue = \"{}\"\nshow = [\"access_token\"]\n", "x".repeat(900)))
+        .map(|n| {
+            let value = "x".repeat(900);
+            format!("[workspace.claims.c{n}]\nvalue = \"{value}\"\nshow = [\"access_token\", \"id_token\"]\n")
+        })
         .collect();
     server.apply(&format!("[[workspace]]\nname = \"default\"\naccess_token_format = \"jwt\"\n{many}"), &[]).await;
-    server.client("machine", Some("ocs_machine"), machine(&[(API, "read")])).await;
-    let answer = server.form_post_as(("machine", "ocs_machine"), "/token", &[CLIENT_CREDENTIALS]).await;
-    assert_eq!((answer.status, answer.field("error").as_str()), (500, "server_error"));
+    let answer = tokens(&server, "openid read").await;
+    let token = answer.field("access_token");
+    assert!(token.starts_with("oat_") && server.is_active(API_SERVER, &token).await, "opaque: {token}");
+    let (_, id_token) = verified(&answer.field("id_token"), &server.get("/jwks").await.json());
+    assert!(id_token.get("c1").is_none() && id_token["sub"].is_string());
+    let hint = Ask::new().with("prompt", "none").with("id_token_hint", &answer.field("id_token"));
+    assert_eq!(Browser::new().error(&server, &hint).await, "login_required", "it can be read back");
+    let fields = [("grant_type", "refresh_token"), ("refresh_token", &*answer.field("refresh_token"))];
+    assert_eq!(server.form_post_as(APP, "/token", &fields).await.status, 200);
+}
+
+#[tokio::test]
+async fn userinfo_shows_a_claim_no_longer_than_its_scope_is_allowed() {
+    let server = server().await;
+    server
+        .apply(
+            &DOCUMENT.replace("show = [\"introspection\"]\nscope", "show = [\"introspection\", \"userinfo\"]\nscope"),
+            &[],
+        )
+        .await;
+    let token = tokens(&server, "openid read").await.field("access_token");
+    assert_eq!(server.userinfo(&token).await.json()["mail"], "alice@mail.example");
+    let app = web_app("The App", &[CALLBACK]);
+    let less = ClientSettings {
+        access: [(API.to_owned(), opalid_core::scope::Scopes::parse("write").unwrap())].into(),
+        ..app.clone()
+    };
+    server.update_client(APP.0, less).await;
+    assert_eq!(server.userinfo(&token).await.json().get("mail"), None);
+    server.update_client(APP.0, app).await;
+    assert_eq!(server.userinfo(&token).await.json()["mail"], "alice@mail.example");
 }

@@ -4,7 +4,9 @@ use opalid_core::client::ClientSettings;
 use opalid_core::jwt::SigningAlgorithm;
 use serde_json::json;
 
+use crate::support::browser::Browser;
 use crate::support::http::{Answer, basic, encode};
+use crate::support::person::{APP, Ask};
 use crate::support::server::START;
 use crate::support::{FORM, Server, machine, serving};
 use crate::token::id_token::verified;
@@ -61,6 +63,21 @@ async fn a_minimal_answer_says_whether_and_nothing_else() {
     assert_eq!(stranger.seen(), r#"200 {"active":false}"#);
     let whole = ask(&server, &[("token", &token), ("minimal", "false")]).await.json();
     assert_eq!(whole["scope"], "read");
+}
+
+#[tokio::test]
+async fn a_minimal_answer_takes_no_refresh_token_for_an_access_token() {
+    let server = Server::with_people().await;
+    let code = Browser::new().code(&server, &Ask::new(), "alice").await;
+    let token = server.tokens(&code).await.field("refresh_token");
+    let ask = async |more: &[(&str, &str)]| {
+        let fields = [&[("token", token.as_str()), ("minimal", "true")], more].concat();
+        server.form_post_as(APP, "/introspect", &fields).await.seen()
+    };
+    assert_eq!(ask(&[]).await, r#"200 {"active":false}"#);
+    assert_eq!(ask(&[("token_type_hint", "access_token")]).await, r#"200 {"active":false}"#);
+    assert_eq!(ask(&[("token_type_hint", "refresh_token")]).await, r#"200 {"active":true}"#);
+    assert!(server.is_active(APP, &token).await, "whole, it says that it is no access token");
 }
 
 #[tokio::test]

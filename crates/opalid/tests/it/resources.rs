@@ -38,6 +38,23 @@ async fn server() -> Server {
     server
 }
 
+#[tokio::test]
+async fn no_resource_has_the_uri_of_its_issuer() {
+    let server = Server::empty().await;
+    let acme = format!("{}/acme", server.issuer);
+    for (name, uri) in
+        [("default", &server.issuer), ("default", &format!("{}/default", server.issuer)), ("acme", &acme)]
+    {
+        let document = json!({"workspace": [{"name": name, "resource": [{"uri": uri}]}]}).to_string();
+        let refused = server.try_apply(&document, &[]).await.unwrap_err();
+        assert!(refused.contains("the issuer's own URI"), "{refused}");
+    }
+    let asked = json!({"do": "change", "kind": "resource", "verb": "create", "name": server.issuer, "fields": {}});
+    let request = opalid::manage::Request { workspace: None, command: serde_json::from_value(asked).unwrap() };
+    let refused = opalid::manage::handle(&server.app, request).await.unwrap_err().to_string();
+    assert!(refused.contains("the issuer's own URI"), "{refused}");
+}
+
 /// `aud` and `scope` as the caller sees them.
 async fn seen(server: &Server, caller: (&str, &str), token: &str) -> (Value, Value) {
     let mut facts = server.introspect(caller, token).await.json();

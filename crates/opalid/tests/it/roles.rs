@@ -269,6 +269,17 @@ async fn who_holds_no_role_there_is_refused_and_signs_in_with_openid_all_the_sam
 }
 
 #[tokio::test]
+async fn a_client_that_a_person_never_agreed_to_does_not_learn_of_their_roles_in_silence() {
+    let (server, mut browser) = (server().await, Browser::new());
+    let openid = Ask::new().with("client_id", crate::support::person::OTHER_APP.0);
+    browser.code(&server, &openid, "bob").await;
+    let silent = asking().with("prompt", "none");
+    assert_eq!(browser.error(&server, &silent).await, "consent_required", "bob holds none");
+    hold(&server, "user", "bob", &["reader"]).await;
+    assert_eq!(browser.error(&server, &silent).await, "consent_required");
+}
+
+#[tokio::test]
 async fn a_code_whose_person_lost_their_roles_is_refused_and_good_again_when_they_have_them() {
     let (server, mut browser) = (server().await, Browser::new());
     let code = browser.code(&server, &asking(), "alice").await;

@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{EncryptionKey, KeyManagement, KeyRefused};
 
@@ -32,6 +32,9 @@ pub enum KeysRefused {
     /// More than `MAX_KEYS`.
     #[error("the key set has more than 16 keys")]
     TooMany,
+    /// A private key in another form than a JWK's.
+    #[error("the key set holds a private key in PEM; only public keys belong here")]
+    Private,
     /// One of the keys is at fault.
     #[error("{0}")]
     Key(Passed),
@@ -95,6 +98,9 @@ impl TryFrom<Value> for ClientKeys {
         if document.to_string().len() > MAX_KEYS_LENGTH {
             return Err(KeysRefused::TooLong);
         }
+        if document.to_string().contains("PRIVATE KEY") {
+            return Err(KeysRefused::Private);
+        }
         let listed = document.get("keys").and_then(Value::as_array).ok_or(KeysRefused::NotASet)?;
         if listed.len() > MAX_KEYS {
             return Err(KeysRefused::TooMany);
@@ -108,6 +114,8 @@ impl TryFrom<Value> for ClientKeys {
                 Err(why) => return Err(KeysRefused::Key(Passed { number, kid: kid(), why })),
             }
         }
+        // What stands beside the keys is nobody's, and not kept.
+        let document = json!({ "keys": listed });
         Ok(Self { keys: keys.into(), passed: passed.into(), document })
     }
 }
@@ -159,6 +167,15 @@ mod tests {
         assert_eq!(found(KeyManagement::RsaOaep256), Some("rsa"));
         assert_eq!(found(KeyManagement::EcdhEs), Some("any"));
         assert_eq!(found(KeyManagement::EcdhEsA256Kw), Some("wraps"));
+    }
+
+    #[test]
+    fn what_stands_beside_the_keys_is_not_kept_and_a_private_key_in_pem_is_refused() {
+        let set = json!({ "keys": [jwk(0, json!({}))], "d": "x", "note": "mine" });
+        let keys = ClientKeys::try_from(set.clone()).unwrap();
+        assert_eq!(Value::from(keys), json!({ "keys": set["keys"] }));
+        let pem = json!({ "keys": [jwk(0, json!({ "pem": "-----BEGIN PRIVATE KEY-----" }))] });
+        assert_eq!(ClientKeys::try_from(pem), Err(KeysRefused::Private));
     }
 
     #[test]
@@ -214,7 +231,7 @@ mod tests {
 
     #[test]
     fn it_is_written_as_it_was_declared() {
-        let document = json!({ "keys": [jwk(0, json!({ "x5t": "kept" })), { "kty": "unknown" }], "more": 1 });
+        let document = json!({ "keys": [jwk(0, json!({ "x5t": "kept" })), { "kty": "unknown" }] });
         let keys: ClientKeys = serde_json::from_value(document.clone()).unwrap();
         assert_eq!(serde_json::to_value(&keys).unwrap(), document);
         assert_eq!(keys, keys.clone());

@@ -65,9 +65,16 @@ pub(super) async fn look(call: &Call<'_>, asked: &Asked, pending: &Pending) -> R
         return Ok(situation);
     }
     // Nobody is asked about what their roles do not permit; what they were not asked about is not granted.
-    let shown = entitle::today(call, (&asked.client, Some(session.user)), &situation.entitlement).await?;
+    let shown = entitle::today(call, (&asked.client, Some(session.user)), &situation.entitlement).await;
     let find = FindConsent { workspace: call.issuer.id(), user: session.user, client: asked.client.id };
     situation.consent = call.app.store.read(find).await.map_err(|error| reply::outage(&error))?;
+    // A client that this person never agreed to does not learn without them what their roles are.
+    let is_strange = situation.consent.is_none() && !asked.client.settings.first_party && request.prompt.is_none();
+    if shown.as_ref().is_err_and(|error| error.code == ErrorCode::InvalidScope) && is_strange {
+        situation.need = Some(Need::Consent);
+        return Ok(situation);
+    }
+    let shown = shown?;
     situation.need = match pending.decision_in(session.id) {
         Some(Decision::Deny) => Some(Need::Denied),
         decision => needs_consent(asked, (&situation, &shown.entitlement), decision.is_some()).then_some(Need::Consent),

@@ -9,7 +9,7 @@ use opalid_core::client::Client;
 use opalid_core::error::{ErrorCode, OAuthError};
 use opalid_core::grant::{Authentication, Entitlement, EntitlementNo, Grant};
 use opalid_core::ids::{ResourceId, SessionId, UserId};
-use opalid_core::jwt::{IdTokenClaims, TYP_JWT, at_hash};
+use opalid_core::jwt::{IdTokenClaims, MAX_JWS_LENGTH, TYP_JWT, at_hash};
 use opalid_core::refresh::NotGranted;
 use opalid_core::resource_uri::ResourceUri;
 use opalid_core::scope::OpenIdScope;
@@ -203,6 +203,11 @@ fn sign_id_token(
         declared: beside.declared,
     };
     call.app.metrics.minted.count(Minted::Id);
-    let jwt = signing::sign(call.issuer, algorithm, TYP_JWT, &claims)?;
+    let mut jwt = signing::sign(call.issuer, algorithm, TYP_JWT, &claims)?;
+    if jwt.len() > MAX_JWS_LENGTH {
+        // As a hint it could not be read back.
+        tracing::warn!(client = %client.client_id, bytes = jwt.len(), "an ID token goes without declared claims: with them it would be longer than 8 KiB");
+        jwt = signing::sign(call.issuer, algorithm, TYP_JWT, &IdTokenClaims { declared: Map::new(), ..claims })?;
+    }
     signing::encrypted_if(client.settings.jwks.as_ref(), client.settings.id_token_encryption(), jwt)
 }

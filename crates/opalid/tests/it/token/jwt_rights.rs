@@ -99,6 +99,21 @@ async fn a_jwt_for_two_resources_dies_when_one_of_them_goes() {
     assert!(server.is_active(BOOKS_SERVER, &token).await && server.is_active(MAIL_SERVER, &token).await);
 }
 
+#[tokio::test]
+async fn a_claim_that_goes_with_a_scope_is_not_shown_to_an_audience_that_has_it_not() {
+    let server = two().await;
+    let show = json!(["access_token", "introspection"]);
+    let claims_of = json!({"claims": {
+        "of_send": {"value": "s", "show": show, "scope": "send"}, "of_read": {"value": "r", "show": show, "scope": "read"},
+    }});
+    change(&server, "workspace", "update", "default", claims_of).await;
+    let token = for_both(&server, "read send").await;
+    let claims = claims(&server, &token).await;
+    assert_eq!((claims.get("of_send"), claims.get("of_read")), (None, Some(&json!("r"))), "both read all of it");
+    assert_eq!(server.introspect(MAIL_SERVER, &token).await.json()["of_send"], "s");
+    assert_eq!(server.introspect(BOOKS_SERVER, &token).await.json().get("of_send"), None);
+}
+
 /// An API that asks for roles and takes JWTs; alice reads and writes.
 async fn with_roles() -> Server {
     let server = Server::with_people().await;

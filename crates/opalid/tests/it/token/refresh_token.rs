@@ -421,7 +421,7 @@ async fn with_nothing_left_a_refresh_is_refused_and_its_token_is_good_when_acces
         assert_eq!((refused.status, refused.field("error").as_str()), (400, "invalid_scope"), "{more:?}");
     }
     let refused = refresh(&server, SPA, &first, &[]).await;
-    insta::assert_snapshot!(refused.seen(), @r#"400 {"error":"invalid_scope","error_description":"this client may have nothing today of what was granted; it can ask again when it may"}"#);
+    insta::assert_snapshot!(refused.seen(), @r#"400 {"error":"invalid_scope","error_description":"this client, or whoever it is for, may have nothing today of what was granted; it can ask again when that changes"}"#);
     server.update_client(SPA.0, all).await;
     // Later than any grace.
     server.clock.advance(100);
