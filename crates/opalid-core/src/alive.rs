@@ -284,6 +284,8 @@ pub fn carries_no_more(
 }
 
 #[cfg(test)]
+mod narrowing;
+#[cfg(test)]
 mod properties;
 
 #[cfg(test)]
