@@ -284,6 +284,11 @@ pub fn carries_no_more(
 }
 
 #[cfg(test)]
+mod narrowing;
+#[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::grant::{Descent, EntitlementNo, Guard};
