@@ -10,11 +10,13 @@ pub mod test_jwt;
 use std::sync::Arc;
 
 use http::StatusCode;
+use opalid_core::error::{ErrorCode, OAuthError};
 use opalid_core::user::User;
 use opalid_store::Outage;
 use opalid_store::steps::session::SessionRow;
 
 use crate::browser;
+use crate::browser::csrf::Forged;
 use crate::http::call::Call;
 use crate::http::page;
 use crate::http::reply::{self, Reply};
@@ -74,6 +76,12 @@ fn refused(call: &Call<'_>, user: &User) -> Reply {
         sign_in_url: &url(call, Endpoint::ConsoleSignIn),
     };
     page::page_with(call, StatusCode::FORBIDDEN, &page, Forms::StayHere)
+}
+
+/// For a form that is not of its own page, browser and session.
+fn forged(call: &Call<'_>, forged: Forged) -> Reply {
+    let error = OAuthError::new(ErrorCode::InvalidRequest, forged.to_string());
+    page::error_page(call, &error, "Nothing was done. Open the page again and repeat it there.")
 }
 
 fn url(call: &Call<'_>, endpoint: Endpoint) -> String {

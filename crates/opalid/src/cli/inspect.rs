@@ -24,10 +24,10 @@ pub struct InspectCommand {
     #[arg(long)]
     make: bool,
     /// Claims of the test JWT, beside and instead of those that it has by itself; null takes one away
-    #[arg(long, value_name = "JSON", requires = "make")]
+    #[arg(long, value_name = "JSON", conflicts_with = "token")]
     claims: Option<String>,
     /// What to sign the test JWT with
-    #[arg(long, value_name = "ALG", requires = "make", default_value = "ES256")]
+    #[arg(long, value_name = "ALG", conflicts_with = "token", default_value = "ES256")]
     alg: String,
 }
 

@@ -8,7 +8,7 @@ use opalid_core::error::OAuthError;
 use opalid_core::form::Form;
 use opalid_core::token::SecretDigest;
 
-use super::{ADVICE, Administrator, Visitor, url, visitor};
+use super::{ADVICE, Administrator, Visitor, forged, url, visitor};
 use crate::browser;
 use crate::browser::csrf::FormPurpose;
 use crate::http::call::Call;
@@ -38,8 +38,8 @@ pub async fn submit(call: &Call<'_>) -> HttpReply {
         Ok(read) => read,
         Err(error) => return page::error_page(call, &error, ADVICE),
     };
-    if let Err(forged) = browser::check_form(call, &form, FormPurpose::Inspect, &administrator.form()) {
-        return page::start_again(call, forged.to_string());
+    if let Err(error) = browser::check_form(call, &form, FormPurpose::Inspect, &administrator.form()) {
+        return forged(call, error);
     }
     inspected(call, &administrator, &token, Shown::default()).await
 }
@@ -54,8 +54,8 @@ pub async fn cut(call: &Call<'_>) -> HttpReply {
         Ok(read) => read,
         Err(error) => return page::error_page(call, &error, ADVICE),
     };
-    if let Err(forged) = browser::check_form(call, &form, FormPurpose::Cut, &shown_to(&administrator, &token)) {
-        return page::start_again(call, forged.to_string());
+    if let Err(error) = browser::check_form(call, &form, FormPurpose::Cut, &shown_to(&administrator, &token)) {
+        return forged(call, error);
     }
     let shown = match cut_as_asked(call, &administrator, (&token, form.one("decision"))).await {
         Ok(done) => Shown { done: Some(done), problem: None },

@@ -6,7 +6,7 @@
 use opalid_core::error::OAuthError;
 use opalid_core::form::Form;
 
-use super::{ADVICE, url};
+use super::{ADVICE, forged, url};
 use crate::browser;
 use crate::browser::csrf::FormPurpose;
 use crate::http::call::Call;
@@ -31,8 +31,8 @@ pub async fn submit(call: &Call<'_>) -> Reply {
         Ok(form) => form,
         Err(error) => return page::error_page(call, &error, ADVICE),
     };
-    if let Err(forged) = browser::check_form(call, &form, FormPurpose::ConsoleSignIn, FORM) {
-        return page::start_again(call, forged.to_string());
+    if let Err(error) = browser::check_form(call, &form, FormPurpose::ConsoleSignIn, FORM) {
+        return forged(call, error);
     }
     match sign_in(call, &form).await {
         Ok(Ok(reply)) => reply,

@@ -5,7 +5,7 @@
 
 use opalid_core::error::{ErrorCode, OAuthError};
 
-use super::{ADVICE, Administrator, Visitor, url, visitor};
+use super::{ADVICE, Administrator, Visitor, forged, url, visitor};
 use crate::browser;
 use crate::browser::csrf::FormPurpose;
 use crate::http::call::Call;
@@ -34,8 +34,8 @@ pub async fn submit(call: &Call<'_>) -> Reply {
         Ok(form) => form,
         Err(error) => return page::error_page(call, &error, ADVICE),
     };
-    if let Err(forged) = browser::check_form(call, &form, FormPurpose::TestJwt, &administrator.form()) {
-        return page::start_again(call, forged.to_string());
+    if let Err(error) = browser::check_form(call, &form, FormPurpose::TestJwt, &administrator.form()) {
+        return forged(call, error);
     }
     let asked = (form.one("alg").unwrap_or("ES256"), form.one("claims").unwrap_or("{}"));
     let (alg, claims, now) = (asked.0.to_owned(), asked.1.to_owned(), call.now);

@@ -257,7 +257,9 @@ async fn access_opened(
     inspection.cut_with(operation, "this token alone", "revoke token -");
     let verdict = token.judge(store, issuer, now).await?;
     hang(operation, &mut inspection, (sealed.grant, sealed.epoch, sealed.entitlement)).await?;
-    if let AccessToken::Jwt(_, claims) = token {
+    if let AccessToken::Jwt(_, claims) = token
+        && inspection.grant.is_some()
+    {
         jwt::says_too_much(&mut inspection, claims, issuer);
     }
     Ok(inspection.judged(match verdict {
