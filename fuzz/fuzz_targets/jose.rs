@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use opalid_core::jwt::jwe::{ClientKeys, ContentEncryption, KeyManagement, encrypt};
-use opalid_core::jwt::{Jwk, PublicKey, PublicKeys, SigningAlgorithm, SigningKey, TYP_JWT};
+use opalid_core::jwt::{DecodedJwt, Jwk, PublicKey, PublicKeys, Signature, SigningAlgorithm, SigningKey, TYP_JWT};
+use opalid_core::time::UnixTime;
 use serde_json::Value;
 
 /// New ones in each run: no input can be signed with them.
@@ -22,6 +23,8 @@ static PUBLIC: LazyLock<PublicKeys> =
 fuzz_target!(|data: &[u8]| {
     let Ok(text) = std::str::from_utf8(data) else { return };
     assert!(PUBLIC.verify::<Value>(text, TYP_JWT).is_err());
+    drop(DecodedJwt::of(text, UnixTime(1_800_000_000)));
+    assert!(!matches!(PUBLIC.judge_signature(text), Signature::Good(_)));
     // `KID` in an input stands for the name of a key, so that more than the header is reached.
     for key in KEYS.iter() {
         let text = text.replace("KID", key.kid());

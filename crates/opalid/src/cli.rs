@@ -22,7 +22,6 @@ mod session;
 mod token;
 mod user;
 mod way;
-mod words;
 mod workspace;
 
 use std::process::ExitCode;

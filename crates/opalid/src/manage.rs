@@ -2,7 +2,8 @@
 //!
 //! Takes: a [`Request`], from whoever has been let in: over the command socket file permissions decide that.
 //! Gives: a typed [`Reply`] or a [`ManageError`] that says what to do.
-//! Holds: an unknown field is refused; every change is a step of the store and is audited as `operator`'s.
+//! Holds: an unknown field is refused; every change is a step of the store and is audited as `operator`'s, or as that of the
+//! administrator who was signed in.
 //! Not here: how requests travel (`socket`) and how replies look to a person (`cli`).
 
 pub mod apply;
@@ -15,23 +16,16 @@ pub mod explain;
 mod handed;
 pub mod inspect;
 pub mod keys;
+mod operation;
 pub mod resources;
-mod revoke;
+pub(crate) mod revoke;
 pub mod roles;
 pub mod sessions;
 pub mod socket;
 pub mod users;
 pub mod workspaces;
 
-use std::fmt;
-use std::str::FromStr;
-use std::sync::Arc;
-
-use opalid_core::ids::WorkspaceId;
-use opalid_store::keys::WorkspaceRecord;
-use opalid_store::steps::Stamp;
 use opalid_store::steps::client::ClientEvent;
-use opalid_store::steps::list::Part;
 use opalid_store::steps::user::UserEvent;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -40,6 +34,7 @@ use crate::app::{App, IssuerError};
 
 pub use exchange::{Command, Reply, Request};
 pub use handed::Handed;
+pub use operation::Operation;
 
 /// Who the audit log says it was.
 pub const INITIATOR: &str = "operator";
@@ -113,59 +108,6 @@ impl From<IssuerError> for ManageError {
     }
 }
 
-/// A request on its way: the workspace it is about, as it was read.
-pub struct Operation<'a> {
-    /// What every request shares.
-    pub app: &'a App,
-    /// The workspace.
-    pub record: Arc<WorkspaceRecord>,
-}
-
-impl<'a> Operation<'a> {
-    async fn begin(app: &'a App, workspace: Option<&str>) -> Result<Self, ManageError> {
-        let found = match workspace {
-            None => app.store.find_workspace_by_id(app.root).await?,
-            Some(name) => app.store.find_workspace(name).await?,
-        };
-        let record = found.ok_or_else(|| no_workspace(workspace.unwrap_or("the root")))?;
-        Ok(Self { app, record })
-    }
-
-    /// The row of its workspace.
-    pub fn workspace(&self) -> WorkspaceId {
-        self.record.workspace.id
-    }
-
-    /// The stamp of a step that an operator takes now.
-    pub fn stamp(&self) -> Stamp {
-        self.app.stamp(self.workspace(), INITIATOR)
-    }
-
-    /// The part of a list that is asked for, and one row more.
-    fn part<Id: FromStr>(&self, paging: &Paging) -> Result<Part<Id>, ManageError> {
-        let parse = |text: &String| text.parse::<Id>().ok();
-        let before = paging.after.as_ref().map(parse);
-        if matches!(before, Some(None)) {
-            return Err(ManageError::Refused("--after takes what the list before named for the next ones".into()));
-        }
-        let limit = u32::try_from(paging.limit()).unwrap_or(50) + 1;
-        Ok(Part { workspace: self.workspace(), before: before.flatten(), limit })
-    }
-
-    /// What is named does not exist here.
-    fn unknown(&self, what: &str, name: impl fmt::Display) -> ManageError {
-        let (workspace, list) = (&self.record.workspace.name, self.command(&format!("{what} list")));
-        ManageError::Unknown(format!("workspace {workspace} has no {what} {name}; see: {list}"))
-    }
-
-    /// A command as a person would type it for this workspace.
-    fn command(&self, words: &str) -> String {
-        let workspace = &self.record.workspace;
-        let elsewhere = if workspace.id == self.app.root { String::new() } else { format!(" -w {}", workspace.name) };
-        format!("opalid {words}{elsewhere}")
-    }
-}
-
 fn no_workspace(name: &str) -> ManageError {
     ManageError::Unknown(format!("there is no workspace {name:?}; see: opalid workspace list"))
 }
@@ -205,7 +147,7 @@ pub async fn handle(app: &App, request: Request) -> Result<Reply, ManageError> {
         Command::RevokeSession { id } => revoke::session(at, &id).await,
         Command::RevokeGrant { id } => revoke::grant(at, &id).await,
         Command::RevokeToken { token } => revoke::token(at, &token).await,
-        Command::Inspect { token } => inspect::inspect(at, &token).await,
+        Command::Inspect { token } => Ok(Reply::Inspected(Box::new(inspect::inspect(at, &token).await?))),
         Command::Explain { client_id, resources } => explain::explain(at, &client_id, &resources).await,
         Command::Compare(declared) => apply::compare(app, &declared).await,
         Command::Apply(declared) => Ok(apply::apply(app, declared).await?.finish(app).await),

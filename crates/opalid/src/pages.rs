@@ -7,6 +7,7 @@
 
 pub mod assets;
 mod consent;
+mod console;
 mod home;
 mod notice;
 mod password;
@@ -19,6 +20,7 @@ mod tests;
 
 pub use askama::Template;
 pub use consent::{Consent, ScopeGroup};
+pub use console::{CutForm, Fact, Inspect, Inspected, NotAdministrator, TestJwtPage};
 pub use home::{CurlLine, Decoded, Demo, DemoNext, DemoStep, DemoUser, FormMethod, Home, HomeDemo, MetadataLink};
 pub use notice::{ErrorPage, FormPost, Over};
 pub use password::{PasswordSet, SetPassword, SetPasswordProblem};

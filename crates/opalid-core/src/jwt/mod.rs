@@ -3,11 +3,13 @@
 //! Takes: a PKCS#8 key, claims; later a compact JWS (RFC 7515 §3.1) that may be ours.
 //! Gives: a compact JWS; the JWK Set that clients check it with; the claims, once the signature holds.
 //! Holds: an algorithm belongs to a key, never to a token: a key signs and verifies with its own and no other.
-//! Not here: tokens of foreign issuers, what was encrypted for us, and whether what a token stands for is still alive.
+//! Not here: tokens of foreign issuers (but decoded for people), what was encrypted for us, and whether what a token stands for is still alive.
 
 mod access_token;
 #[cfg(test)]
 mod attacks;
+mod decode;
+mod explain;
 mod id_token;
 mod import;
 pub mod jwe;
@@ -22,6 +24,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 pub use access_token::{AccessTokenClaims, Audience, TYP_ACCESS_TOKEN};
+pub use decode::{DecodedJwt, MAX_DECODED, Member, Signature, Undecodable};
 pub use id_token::{IdTokenClaims, at_hash};
 pub use import::{ImportRefused, import};
 pub use jwk::{Curve, Jwk, KeyParameters, KeyUse};

@@ -90,7 +90,7 @@ impl PublicKey {
         self.jwk.alg
     }
 
-    fn verify(&self, message: &str, signature: &[u8]) -> Result<(), JwsRefused> {
+    pub(super) fn verify(&self, message: &str, signature: &[u8]) -> Result<(), JwsRefused> {
         self.parsed.verify_sig(message.as_bytes(), signature).map_err(|_| JwsRefused::BadSignature)
     }
 }
@@ -138,6 +138,11 @@ impl PublicKeys {
         Self { keys }
     }
 
+    /// The key of this name.
+    pub(super) fn find(&self, kid: &str) -> Option<&PublicKey> {
+        self.keys.iter().find(|key| key.kid() == kid)
+    }
+
     /// The claims of a JWS that one of these keys signed and that has this `typ`. One without `typ` counts as `JWT`.
     pub fn verify<C: DeserializeOwned>(&self, jws: &str, typ: &str) -> Result<C, JwsRefused> {
         if jws.len() > MAX_JWS_LENGTH {
@@ -149,8 +154,7 @@ impl PublicKeys {
         let payload = decode(payload).ok_or(JwsRefused::Malformed)?;
         let signature = decode(signature).ok_or(JwsRefused::Malformed)?;
 
-        let key = self.keys.iter().find(|key| Some(key.kid()) == header.kid.as_deref());
-        let key = key.ok_or(JwsRefused::UnknownKey)?;
+        let key = header.kid.as_deref().and_then(|kid| self.find(kid)).ok_or(JwsRefused::UnknownKey)?;
         if header.alg != key.algorithm().wire_name() {
             return Err(JwsRefused::WrongAlgorithm);
         }

@@ -30,6 +30,14 @@ pub enum FormPurpose {
     SetPassword,
     /// Takes a step in the demo.
     Demo,
+    /// Signs in to the console.
+    ConsoleSignIn,
+    /// Inspects a token.
+    Inspect,
+    /// Cuts the token that is shown.
+    Cut,
+    /// Makes a test JWT.
+    TestJwt,
 }
 
 impl FormPurpose {
@@ -41,6 +49,10 @@ impl FormPurpose {
             Self::SignOut => b"sign-out",
             Self::SetPassword => b"set-password",
             Self::Demo => b"demo",
+            Self::ConsoleSignIn => b"console-sign-in",
+            Self::Inspect => b"inspect",
+            Self::Cut => b"cut",
+            Self::TestJwt => b"test-jwt",
         }
     }
 }
@@ -150,8 +162,10 @@ mod tests {
 
     #[test]
     fn every_purpose_has_a_token_of_its_own() {
-        use FormPurpose::{Consent, Demo, SelectAccount, SetPassword, SignIn, SignOut};
-        let all = [SignIn, SelectAccount, Consent, SignOut, SetPassword, Demo];
+        use FormPurpose::{
+            Consent, ConsoleSignIn, Cut, Demo, Inspect, SelectAccount, SetPassword, SignIn, SignOut, TestJwt,
+        };
+        let all = [SignIn, SelectAccount, Consent, SignOut, SetPassword, Demo, ConsoleSignIn, Inspect, Cut, TestJwt];
         let tokens: std::collections::HashSet<_> = all.map(|purpose| tokens().token("b", purpose, "r")).into();
         assert_eq!(tokens.len(), all.len());
     }

@@ -4,9 +4,9 @@ use clap::Args;
 
 use super::output::{Format, Output, Table, json, write};
 use super::reach::{Reaching, Server};
-use super::words;
 use crate::manage::events::Event;
 use crate::manage::{Command, Page, Paging, Reply};
+use crate::words;
 
 /// Shows what happened in one workspace, the newest last.
 #[derive(Debug, Args)]

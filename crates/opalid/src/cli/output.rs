@@ -7,9 +7,10 @@ use std::io::{Write, stdout};
 use clap::ValueEnum;
 use opalid_core::time::UnixTime;
 
-use super::{apply, client, consent, events, explain, inspect, key, resource, role, session, user, words, workspace};
+use super::{apply, client, consent, events, explain, inspect, key, resource, role, session, user, workspace};
 use crate::clock::Clock;
 use crate::manage::Reply;
+use crate::words;
 
 /// How to print.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]

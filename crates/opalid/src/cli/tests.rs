@@ -313,6 +313,13 @@ async fn the_inspector_shows_why_the_token_of_a_suspended_user_is_dead() {
     credentials alice 1 1 in service
     client demo-app 1 1 in service
     session <id> 1 1 in service, ends 2026-11-23 21:36:43Z (in 16 minutes)
+
+    TO CUT COMMAND
+    this token alone opalid revoke token -
+    its grant, with all its tokens opalid revoke grant <id>
+    everything of this user opalid revoke user alice
+    everything of this client opalid revoke client demo-app
+    everything of this session opalid revoke session <id>
     ");
     server.ask(Ask::SuspendUser { username: "alice".into() }).await.unwrap();
     insta::assert_snapshot!(seen(&server, inspect(&token)).await, @r"
@@ -337,6 +344,13 @@ async fn the_inspector_shows_why_the_token_of_a_suspended_user_is_dead() {
     credentials alice 1 1 out of service
     client demo-app 1 1 in service
     session <id> 1 1 in service, ends 2026-11-23 21:36:43Z (in 16 minutes)
+
+    TO CUT COMMAND
+    this token alone opalid revoke token -
+    its grant, with all its tokens opalid revoke grant <id>
+    everything of this user opalid revoke user alice
+    everything of this client opalid revoke client demo-app
+    everything of this session opalid revoke session <id>
     ");
 }
 
@@ -366,6 +380,12 @@ async fn the_inspector_knows_codes_and_what_does_not_open() {
     credentials alice 1 1 out of service
     client demo-app 1 1 in service
     session <id> 1 1 in service, ends 2026-11-23 21:36:43Z (in 16 minutes)
+
+    TO CUT COMMAND
+    its grant, with all its tokens opalid revoke grant <id>
+    everything of this user opalid revoke user alice
+    everything of this client opalid revoke client demo-app
+    everything of this session opalid revoke session <id>
     ");
     insta::assert_snapshot!(seen(&server, inspect(&token[..20])).await, @r"
     This access token is dead: not a token of this workspace, or changed on the way.

@@ -25,7 +25,7 @@ use crate::issuer::Issuer;
 use crate::metrics::StoreFailure;
 use crate::readiness;
 use crate::telemetry::RequestId;
-use crate::{browser, demo, home, login, oauth, pages, telemetry};
+use crate::{browser, console, demo, home, login, oauth, pages, telemetry};
 
 macro_rules! endpoints {
     ($($(#[$doc:meta])* $name:ident => $path:literal, $methods:literal, $cors:expr;)*) => {
@@ -119,6 +119,14 @@ endpoints! {
     SetPassword => "/set-password", "GET, HEAD, POST", None;
     /// After setting it.
     PasswordSet => "/set-password/done", "GET, HEAD", None;
+    /// Name and password, of an administrator.
+    ConsoleSignIn => "/console/sign-in", "GET, HEAD, POST", None;
+    /// What a token is, for administrators.
+    Inspect => "/console/inspect", "GET, HEAD, POST", None;
+    /// Cuts a token that was inspected.
+    InspectCut => "/console/inspect/cut", "POST", None;
+    /// Makes a JWT for tests.
+    TestJwt => "/console/test-jwt", "GET, HEAD, POST", None;
     /// The walk through the demo; only with `--demo`.
     Demo => "/demo", "GET, HEAD, POST", None;
     /// Where the demo's application takes its codes.
@@ -283,6 +291,13 @@ async fn others(call: &Call<'_>, endpoint: Endpoint) -> Reply {
         Endpoint::SetPassword if is_post => login::set_password::submit(call).await,
         Endpoint::SetPassword => login::set_password::show(call).await,
         Endpoint::PasswordSet => login::set_password::done(call),
+        Endpoint::ConsoleSignIn if is_post => console::sign_in::submit(call).await,
+        Endpoint::ConsoleSignIn => console::sign_in::show(call),
+        Endpoint::Inspect if is_post => console::inspect::submit(call).await,
+        Endpoint::Inspect => console::inspect::show(call).await,
+        Endpoint::InspectCut => console::inspect::cut(call).await,
+        Endpoint::TestJwt if is_post => console::test_jwt::submit(call).await,
+        Endpoint::TestJwt => console::test_jwt::show(call).await,
         Endpoint::Introspect | Endpoint::Token | Endpoint::Userinfo | Endpoint::Healthz | Endpoint::Readyz => {
             reply::empty(StatusCode::NOT_FOUND)
         }

@@ -2,24 +2,30 @@
 //!
 //! Holds: whether it lives is `core::alive`'s to say, as for every other caller; here it is only put in words.
 
+mod hang;
+mod jwt;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use opalid_core::alive::{Reason, Standing, Verdict};
-use opalid_core::grant::{Ancestor, EntitlementNo, Epoch, Grant};
-use opalid_core::ids::{CodeId, GrantId};
+use opalid_core::alive::{Reason, Verdict};
+use opalid_core::grant::{Ancestor, Epoch, Grant};
+use opalid_core::ids::CodeId;
+use opalid_core::jwt::DecodedJwt;
 use opalid_core::refresh::{Presentation, Presented};
 use opalid_core::request::GrantType;
 use opalid_core::scope::Scopes;
 use opalid_core::time::UnixTime;
 use opalid_core::token::{Access, Code, Kind, PresentedToken, Refresh, RowSecret, Unopened};
-use opalid_store::steps::evidence::LoadStandings;
 use opalid_store::steps::inspect::InspectCode;
-use opalid_store::steps::list::{FindGrant, ListedGrant};
 use opalid_store::steps::refresh::FindChain;
 use serde::{Deserialize, Serialize};
 
-use super::sessions::{GrantEntry, entry, username};
-use super::{Handed, ManageError, Operation, Reply};
+use super::sessions::GrantEntry;
+use super::{Handed, ManageError, Operation};
+use crate::issuer::Issuer;
+use crate::presented::{AccessToken, NotOurs};
+use crate::words;
+use hang::hang;
 
 /// What there is to say of a token.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -47,6 +53,40 @@ pub struct Inspection {
     /// Everything it hangs from, its grant first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ancestors: Vec<AncestorState>,
+    /// Whose it is.
+    #[serde(default)]
+    pub whose: Whose,
+    /// What stands in it, if it is a JWT.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwt: Option<DecodedJwt>,
+    /// What its signature is worth, if it is a JWT.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
+    /// How to cut it, and what dies with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cut: Vec<Cut>,
+}
+
+/// Whose a token is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Whose {
+    /// Of the workspace that was asked, and it lives or is dead.
+    #[default]
+    Ours,
+    /// Signed there, and stands for nothing that lives or dies.
+    Word,
+    /// Of somebody else, or made up.
+    Foreign,
+}
+
+/// A command that cuts a token.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Cut {
+    /// What dies by it.
+    pub what: String,
+    /// As a person would type it.
+    pub command: String,
 }
 
 /// Scopes of one resource.
@@ -80,6 +120,26 @@ pub struct AncestorState {
     pub ends_at: Option<UnixTime>,
 }
 
+impl AncestorState {
+    /// How it stands, in words.
+    pub fn words(&self, now: UnixTime) -> String {
+        let is_session = self.kind == "session";
+        let expired = self.ends_at.filter(|end| *end <= now);
+        match (self.today, expired) {
+            (None, _) => return "gone".into(),
+            (Some(_), _) if is_session && !self.enabled => return "ended".into(),
+            (Some(_), Some(end)) => return format!("expired {}", words::time(end, now)),
+            (Some(_), None) => {}
+        }
+        let mut state = vec![if self.enabled { "in service" } else { "out of service" }.to_owned()];
+        if self.today.is_some_and(|today| today != self.born_under) {
+            state.push("cut since".into());
+        }
+        state.extend(self.ends_at.map(|end| format!("ends {}", words::time(end, now))));
+        state.join(", ")
+    }
+}
+
 impl Inspection {
     fn of(kind: &str) -> Self {
         Self {
@@ -92,13 +152,32 @@ impl Inspection {
             grant: None,
             may: Vec::new(),
             ancestors: Vec::new(),
+            whose: Whose::Ours,
+            jwt: None,
+            signature: None,
+            cut: Vec::new(),
         }
     }
 
     /// It opened, so its first byte is the number of its key.
-    fn opened<K: Kind>(&mut self, token: &Handed) {
-        let head = token.expose().strip_prefix(K::PREFIX).and_then(|rest| rest.get(..4));
+    fn opened<K: Kind>(&mut self, token: &str) {
+        let head = token.strip_prefix(K::PREFIX).and_then(|rest| rest.get(..4));
         self.key = head.and_then(|head| URL_SAFE_NO_PAD.decode(head).ok()?.first().copied());
+    }
+
+    /// What this workspace has to say of it, in a sentence.
+    pub fn headline(&self) -> String {
+        let (kind, why) = (&self.kind, self.why.as_deref().unwrap_or_default());
+        match self.whose {
+            Whose::Foreign => format!("This {kind} is not ours: {why}."),
+            Whose::Word => format!("This {kind} is ours: {why}."),
+            Whose::Ours if self.active => format!("This {kind} is alive."),
+            Whose::Ours => format!("This {kind} is dead: {why}."),
+        }
+    }
+
+    fn cut_with(&mut self, operation: &Operation<'_>, what: &str, words: &str) {
+        self.cut.push(Cut { what: what.into(), command: operation.command(words) });
     }
 
     fn fact(&mut self, name: &str, value: impl std::fmt::Display) {
@@ -134,48 +213,60 @@ impl Inspection {
 }
 
 /// Inspects a token of any kind.
-pub(super) async fn inspect(operation: &Operation<'_>, token: &Handed) -> Result<Reply, ManageError> {
+pub(crate) async fn inspect(operation: &Operation<'_>, token: &Handed) -> Result<Inspection, ManageError> {
     let presented = PresentedToken::new(token.expose());
-    let inspection = if presented.looks_like::<Access>() {
-        access(operation, token).await?
+    if presented.looks_like::<Access>() {
+        access(operation, token).await
     } else if presented.looks_like::<Refresh>() {
-        refresh(operation, token).await?
+        refresh(operation, token).await
     } else if presented.looks_like::<Code>() {
-        code(operation, token).await?
+        code(operation, token).await
+    } else if token.expose().contains('.') {
+        jwt::inspect(operation, token).await
     } else {
-        let why = "this is no token of an Opalid server: expected one that starts with oat_, ort_ or oac_";
-        return Err(ManageError::Refused(why.into()));
-    };
-    Ok(Reply::Inspected(Box::new(inspection)))
+        let why = "this is no token of an Opalid server: expected one that starts with oat_, ort_ or oac_, or a JWT";
+        Err(ManageError::Refused(why.into()))
+    }
 }
 
 async fn access(operation: &Operation<'_>, token: &Handed) -> Result<Inspection, ManageError> {
-    let (app, workspace) = (operation.app, operation.workspace());
-    let issuer = app.issuer_of(&operation.record)?;
-    let presented = PresentedToken::new(token.expose());
+    let issuer = operation.app.issuer_of(&operation.record)?;
     let mut inspection = Inspection::of("access token");
-    let reference = match issuer.sealer.open::<Access>(presented) {
-        Ok(reference) => reference,
-        Err(unopened) => return Ok(inspection.unopened(unopened, &operation.record.workspace.name)),
-    };
-    inspection.opened::<Access>(token);
-    let sealed = &reference.sealed;
-    inspection.fact("jti", reference.jti);
+    match AccessToken::open(&issuer, token.expose()) {
+        Ok(opened) => {
+            inspection.opened::<Access>(token.expose());
+            access_opened(operation, inspection, (&issuer, &opened)).await
+        }
+        Err(NotOurs::Envelope(unopened)) => Ok(inspection.unopened(unopened, &operation.record.workspace.name)),
+        Err(NotOurs::Jws(_)) => Ok(inspection.judged(Err(Reason::NotOurs))),
+    }
+}
+
+/// What there is to say of an access token that was opened, in either form.
+async fn access_opened(
+    operation: &Operation<'_>,
+    mut inspection: Inspection,
+    (issuer, token): (&Issuer, &AccessToken),
+) -> Result<Inspection, ManageError> {
+    let (store, workspace, now) = (&operation.app.store, operation.workspace(), operation.app.now());
+    let sealed = token.sealed();
+    inspection.fact("jti", token.jti());
     inspection.fact("bound to a key", if sealed.confirmation.is_some() { "yes" } else { "no" });
     inspection.time("issued", sealed.issued_at);
     inspection.time("expires", sealed.expires_at);
-    let verdict = app.store.judge(workspace, &reference, app.now()).await?;
+    inspection.cut_with(operation, "this token alone", "revoke token -");
+    let verdict = token.judge(store, issuer, now).await?;
     hang(operation, &mut inspection, (sealed.grant, sealed.epoch, sealed.entitlement)).await?;
+    if let AccessToken::Jwt(_, claims) = token
+        && inspection.grant.is_some()
+    {
+        jwt::says_too_much(&mut inspection, claims, issuer);
+    }
     Ok(inspection.judged(match verdict {
         Verdict::Inactive(reason) => Err(reason),
-        Verdict::Active(alive) => match app.store.find_client_by_id(workspace, alive.grant.grant.client()).await? {
+        Verdict::Active(alive) => match store.find_client_by_id(workspace, alive.grant.grant.client()).await? {
             None => Err(Reason::AncestorGone(Ancestor::Client(alive.grant.grant.client()))),
-            Some(client) => app
-                .store
-                .effective((&client, alive.grant.grant.user()), &alive.entitlement)
-                .await?
-                .map(drop)
-                .ok_or(Reason::Narrowed),
+            Some(client) => token.today(store, issuer, (&client, &alive)).await?.map(drop),
         },
     }))
 }
@@ -250,7 +341,7 @@ fn open_row<K: Kind>(operation: &Operation<'_>, kind: &str, token: &Handed) -> R
     let mut inspection = Inspection::of(kind);
     Ok(match issuer.row_sealer.open_row::<K>(presented) {
         Ok(secret) => {
-            inspection.opened::<K>(token);
+            inspection.opened::<K>(token.expose());
             Ok((inspection, secret))
         }
         Err(unopened) => Err(inspection.unopened(unopened, &operation.record.workspace.name)),
@@ -271,88 +362,4 @@ async fn judge_row(
 ) -> Result<Result<(), Reason>, ManageError> {
     let Some(grant) = grant else { return Ok(Err(Reason::GrantUnknown)) };
     Ok(operation.app.store.judge_grant(operation.workspace(), (grant, epoch), operation.app.now()).await?)
-}
-
-/// Adds the grant, what of it the token carries, and everything the grant hangs from.
-async fn hang(
-    operation: &Operation<'_>,
-    inspection: &mut Inspection,
-    (id, epoch, number): (GrantId, Epoch, EntitlementNo),
-) -> Result<Option<Grant>, ManageError> {
-    let (store, workspace) = (&operation.app.store, operation.workspace());
-    let Some(listed) = store.read(FindGrant { workspace, id }).await? else {
-        inspection.fact("grant", id);
-        return Ok(None);
-    };
-    inspection.grant = Some(entry(operation, &listed).await?);
-    inspection.may = permitted(operation, &listed, number).await?;
-    let grant = &listed.grant;
-    inspection.ancestors.push(AncestorState {
-        kind: Ancestor::Grant(id).kind().into(),
-        name: id.to_string(),
-        born_under: epoch,
-        today: Some(grant.epoch),
-        enabled: true,
-        ends_at: None,
-    });
-    let standings = store.read(LoadStandings { workspace, lineage: grant.descent.lineage() }).await?;
-    for (birth, (ancestor, standing)) in grant.descent.births().zip(standings) {
-        let name = name_of(operation, ancestor).await?;
-        inspection.ancestors.push(state(ancestor, name, birth.epoch, standing));
-    }
-    Ok(Some(listed.grant))
-}
-
-fn state(ancestor: Ancestor, name: String, born_under: Epoch, standing: Option<Standing>) -> AncestorState {
-    AncestorState {
-        kind: ancestor.kind().into(),
-        name,
-        born_under,
-        today: standing.map(|standing| standing.epoch),
-        enabled: standing.is_some_and(|standing| standing.enabled),
-        ends_at: standing.and_then(|standing| standing.ends_at),
-    }
-}
-
-async fn name_of(operation: &Operation<'_>, ancestor: Ancestor) -> Result<String, ManageError> {
-    let (store, workspace) = (&operation.app.store, operation.workspace());
-    Ok(match ancestor {
-        Ancestor::Workspace(_) => operation.record.workspace.name.clone(),
-        Ancestor::Client(id) => {
-            store.find_client_by_id(workspace, id).await?.map_or_else(|| id.to_string(), |it| it.client_id.clone())
-        }
-        Ancestor::User(id) | Ancestor::Credentials(id) => username(operation, id).await?,
-        Ancestor::Session(id) => id.to_string(),
-        Ancestor::Consent(id) => id.to_string(),
-        Ancestor::Grant(id) => id.to_string(),
-    })
-}
-
-async fn permitted(
-    operation: &Operation<'_>,
-    listed: &ListedGrant,
-    number: EntitlementNo,
-) -> Result<Vec<Permitted>, ManageError> {
-    let Some(entitlement) = listed.grant.entitlement(number) else { return Ok(Vec::new()) };
-    let mut all = Vec::new();
-    if !entitlement.openid.is_empty() {
-        let issuer = operation.app.issuer_of(&operation.record)?.url.clone();
-        let scopes = entitlement.openid.clone();
-        all.push(Permitted { resource: issuer, today: Some(scopes.clone()), scopes });
-    }
-    let client = operation.app.store.find_client_by_id(operation.workspace(), listed.grant.client()).await?;
-    let effective = match &client {
-        Some(client) => operation.app.store.effective((client, listed.grant.user()), entitlement).await?,
-        None => None,
-    };
-    let today = effective.map(|effective| effective.entitlement.into_owned().resources).unwrap_or_default();
-    for (id, scopes) in &entitlement.resources {
-        let found = operation.app.store.find_resource_by_id(operation.workspace(), *id).await?;
-        all.push(Permitted {
-            resource: found.as_ref().map_or_else(|| id.to_string(), |resource| resource.uri.clone()),
-            today: today.iter().find(|(of, _)| of == id).map(|(_, scopes)| scopes.clone()),
-            scopes: scopes.clone(),
-        });
-    }
-    Ok(all)
 }

@@ -1,4 +1,4 @@
-//! Revocation by an operator: everything below a workspace, user, client, session or grant; one token.
+//! Revocation by an operator or an administrator: everything below a workspace, user, client, session or grant; one token.
 
 use std::str::FromStr;
 
@@ -40,14 +40,14 @@ pub(super) async fn session(operation: &Operation<'_>, id: &str) -> Result<Reply
     }))
 }
 
-pub(super) async fn grant(operation: &Operation<'_>, id: &str) -> Result<Reply, ManageError> {
+pub(crate) async fn grant(operation: &Operation<'_>, id: &str) -> Result<Reply, ManageError> {
     let id: GrantId = parse(operation, "grant", id)?;
-    cut(operation, id, "revoked by an operator").await?;
+    cut(operation, id, "revoked by an administrator").await?;
     Ok(Reply::done(format!("Grant {id} is cut; all its tokens are dead.")))
 }
 
 /// An access token dies alone; a refresh token or code takes its grant with it (RFC 7009 §2.1).
-pub(super) async fn token(operation: &Operation<'_>, token: &Handed) -> Result<Reply, ManageError> {
+pub(crate) async fn token(operation: &Operation<'_>, token: &Handed) -> Result<Reply, ManageError> {
     let issuer = operation.app.issuer_of(&operation.record)?;
     let presented = PresentedToken::new(token.expose());
     if let Ok(token) = AccessToken::open(&issuer, token.expose()) {
@@ -69,7 +69,7 @@ pub(super) async fn token(operation: &Operation<'_>, token: &Handed) -> Result<R
         ManageError::Unknown(format!("workspace {name} knows no such token; {hint}"))
     };
     let grant = grant.ok_or_else(unknown)?;
-    cut(operation, grant, "revoked by an operator, by one of its tokens").await?;
+    cut(operation, grant, "revoked by an administrator, by one of its tokens").await?;
     Ok(Reply::done(format!("Grant {grant} is cut; all its tokens are dead.")))
 }
 

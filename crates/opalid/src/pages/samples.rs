@@ -15,6 +15,7 @@ pub fn all() -> Vec<(&'static str, String)> {
     pages.extend(notices());
     pages.extend(homes());
     pages.extend(walk());
+    pages.extend(console());
     pages
 }
 
@@ -246,5 +247,77 @@ fn walk() -> Vec<(&'static str, String)> {
         ("demo-start", page(vec![], Some(first), all.collect()).render().unwrap()),
         ("demo-middle", page(done(), Some(third), ahead).render().unwrap()),
         ("demo-end", page(done(), None, vec![]).render().unwrap()),
+    ]
+}
+
+fn inspected() -> Inspected {
+    let fact =
+        |name: &str, value: &str, means: &str| Fact { name: name.into(), value: value.into(), means: means.into() };
+    let id = "0192f5a0-7c1e-7b3a-9d2e-5f6a7b8c9d0e";
+    Inspected {
+        headline: "This access token (JWT) is dead: everything below its user was cut.".into(),
+        active: false,
+        facts: vec![
+            fact(
+                "signature",
+                "good, by signing key 2 of workspace demo (ES256, current, kid kPrK_qmxVWaYVA9wwBF6Iuo3v)",
+                "",
+            ),
+            fact("jti", &format!("oaj_{}", "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyAhIiMkJSYnKCkqKywtLi8w"), ""),
+            fact("expires", "2026-11-23 22:20:03Z (in 60 minutes)", ""),
+            fact("grant", id, ""),
+        ],
+        may: vec![fact("https://api.demo.example/", "read write", "today: read")],
+        ancestors: vec![
+            fact("user", LONG, "out of service, cut since; epoch 1 then, 2 today"),
+            fact("session", id, "ended; epoch 1 then, 2 today"),
+        ],
+        header: vec![fact("typ", "at+jwt", "which kind of token it is (RFC 7515 §4.1.9, RFC 8725 §3.11)")],
+        claims: vec![
+            fact("iss", "https://id.example/", "who issued it (RFC 7519 §4.1.1)"),
+            fact("department", "{\"id\":7}", ""),
+        ],
+        odd: vec!["exp is 115 days away".into(), "it has no kid, so its reader has to guess the key".into()],
+        commands: vec![fact("this token alone", "opalid revoke token -", "")],
+    }
+}
+
+fn console() -> Vec<(&'static str, String)> {
+    let page = |inspected, cut, problem| Inspect {
+        workspace: WORKSPACE,
+        user: "alice",
+        action: "/-/inspect",
+        csrf: CSRF,
+        test_jwt_url: "/-/test-jwt",
+        sign_out_url: "/-/sign-out",
+        done: None,
+        problem,
+        inspected,
+        cut,
+    };
+    let cut = CutForm { action: "/-/inspect/cut".into(), csrf: CSRF.into(), token: "oat_AQID".into(), alone: true };
+    let done = Inspect { done: Some("The token is dead."), ..page(Some(inspected()), Some(cut), None) };
+    let test = |made, problem| TestJwtPage {
+        workspace: WORKSPACE,
+        user: "alice",
+        action: "/-/test-jwt",
+        csrf: CSRF,
+        inspect_url: "/-/inspect",
+        sign_out_url: "/-/sign-out",
+        note: crate::test_jwt::FOR_TESTS,
+        alg: "EdDSA",
+        claims: "{\"scope\": \"read\"}",
+        problem,
+        made,
+    };
+    let jwks = "{\n  \"keys\": [\n    {\n      \"kty\": \"OKP\"\n    }\n  ]\n}".to_owned();
+    let nobody = NotAdministrator { workspace: WORKSPACE, user: "bob", sign_in_url: "/-/sign-in" };
+    vec![
+        ("inspect", page(None, None, None).render().unwrap()),
+        ("inspect-nothing", page(None, None, Some("this is no token of an Opalid server")).render().unwrap()),
+        ("inspect-token", done.render().unwrap()),
+        ("test-jwt", test(None, Some("claims are one JSON object")).render().unwrap()),
+        ("test-jwt-made", test(Some(("eyJhbGciOi".repeat(30), jwks)), None).render().unwrap()),
+        ("not-administrator", nobody.render().unwrap()),
     ]
 }

@@ -94,6 +94,50 @@ fn select_account(words: &str) -> SelectAccount<'_> {
     SelectAccount { workspace: words, client: Some(words), action: words, csrf: words, user: words }
 }
 
+fn inspect(words: &str) -> Inspect<'_> {
+    let facts = || vec![Fact { name: words.into(), value: words.into(), means: words.into() }];
+    let inspected = Inspected {
+        headline: words.into(),
+        active: true,
+        facts: facts(),
+        may: facts(),
+        ancestors: facts(),
+        header: facts(),
+        claims: facts(),
+        odd: vec![words.into()],
+        commands: facts(),
+    };
+    let cut = CutForm { action: words.into(), csrf: words.into(), token: words.into(), alone: true };
+    Inspect {
+        workspace: words,
+        user: words,
+        action: words,
+        csrf: words,
+        test_jwt_url: words,
+        sign_out_url: words,
+        done: Some(words),
+        problem: Some(words),
+        inspected: Some(inspected),
+        cut: Some(cut),
+    }
+}
+
+fn test_jwt(words: &str) -> TestJwtPage<'_> {
+    TestJwtPage {
+        workspace: words,
+        user: words,
+        action: words,
+        csrf: words,
+        inspect_url: words,
+        sign_out_url: words,
+        note: words,
+        alg: words,
+        claims: words,
+        problem: Some(words),
+        made: Some((words.into(), words.into())),
+    }
+}
+
 /// Every page, with the same words in every field.
 fn every_page(words: &str) -> Vec<(&'static str, String)> {
     let links = vec![MetadataLink { label: words, url: words }];
@@ -121,6 +165,9 @@ fn every_page(words: &str) -> Vec<(&'static str, String)> {
         ("home", home.render().unwrap()),
         ("demo", demo(Some(next(words))).render().unwrap()),
         ("demo-end", demo(None).render().unwrap()),
+        ("inspect", inspect(words).render().unwrap()),
+        ("test-jwt", test_jwt(words).render().unwrap()),
+        ("not-administrator", NotAdministrator { workspace: words, user: words, sign_in_url: words }.render().unwrap()),
     ]
 }
 
@@ -193,13 +240,16 @@ fn titles_are_as_documented_and_tell_the_pages_apart() {
         "Acme · Opalid",
         "Demo walk-through · Acme",
         "Demo walk-through · Acme",
+        "Inspect a token · Acme",
+        "Make a test JWT · Acme",
+        "Not for this account · Acme",
     ];
     assert_eq!(titles, documented);
 }
 
 #[test]
 fn element_ids_are_as_documented_and_unique_on_their_page() {
-    let documented: [(&str, &[&str]); 13] = [
+    let documented: [(&str, &[&str]); 16] = [
         ("sign-in", &["login", "password", "sign-in", "problem"]),
         ("select-account", &["continue", "use-another"]),
         ("consent", &["allow", "deny"]),
@@ -213,6 +263,12 @@ fn element_ids_are_as_documented_and_unique_on_their_page() {
         ("home", &["demo"]),
         ("demo", &["step-1", "step-2", "next", "restart"]),
         ("demo-end", &["step-1", "step-2", "restart"]),
+        (
+            "inspect",
+            &["token", "inspect", "verdict", "odd", "cut-token", "cut-grant", "facts", "claims", "problem", "done"],
+        ),
+        ("test-jwt", &["alg", "claims", "make", "made", "jwks", "problem"]),
+        ("not-administrator", &["sign-in"]),
     ];
     for ((name, page), (same, ids)) in every_page("word").iter().zip(documented) {
         assert_eq!(*name, same);
@@ -225,11 +281,12 @@ fn element_ids_are_as_documented_and_unique_on_their_page() {
 #[test]
 fn forms_that_do_something_are_plain_posts_with_the_csrf_token() {
     for (name, page) in every_page("word") {
-        let own = ["sign-in", "select-account", "consent", "set-password", "confirm-sign-out"];
+        let own = ["sign-in", "select-account", "consent", "set-password", "confirm-sign-out", "test-jwt"];
         let csrf = count(&page, "<input type=\"hidden\" name=\"csrf\" value=\"word\">");
-        assert_eq!(csrf, usize::from(own.contains(&name)), "on {name}");
-        assert!(csrf == 0 || page.contains("<form method=\"post\" action=\"word\">"), "on {name}");
-        assert!(count(&page, "<form") <= 1, "on {name}");
+        let expected = if name == "inspect" { 2 } else { usize::from(own.contains(&name)) };
+        assert_eq!(csrf, expected, "on {name}");
+        assert!(csrf == 0 || count(&page, "<form method=\"post\" action=\"word\">") == csrf, "on {name}");
+        assert!(count(&page, "<form") <= csrf.max(1), "on {name}");
     }
 }
 

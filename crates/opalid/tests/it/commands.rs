@@ -129,3 +129,56 @@ fn diff_ends_with_0_if_nothing_would_change_1_if_something_would_and_2_if_that_c
     assert!(daemon.stop().success());
     assert_eq!(diff(data.path(), &document), Some(2), "nobody is there to say it");
 }
+
+#[test]
+fn inspect_names_commands_that_cut_as_they_are_typed_for_this_server_and_workspace() {
+    let data = Folder::new();
+    let _daemon = Daemon::start(data.path(), &[]);
+    let data = data.path();
+    done(data, "workspace create acme");
+    done(data, "-w acme resource create https://a.example/ --scopes read");
+    let access = "--access https://a.example/=read --default-resource https://a.example/";
+    let made = done(data, &format!("-w acme client create job --grant-type client_credentials {access}"));
+    let secret = made.split_whitespace().find(|word| word.starts_with("ocs_")).unwrap();
+    let (_, token) = opalid(data, "-w acme token --client job --scope read", secret);
+    let (inspected, said) = opalid(data, "-w acme inspect -", &token);
+    assert!(inspected && said.starts_with("This access token is alive.\n"), "{said}");
+    let begins = format!("opalid --data {} revoke ", data.display());
+    for cut in ["token - -w acme", "client job -w acme"] {
+        assert!(said.contains(&format!("{begins}{cut}\n")), "{cut}: {said}");
+    }
+    let grant = said.lines().find_map(|line| line.split_once("revoke grant ")).unwrap().1;
+    done(data, &format!("revoke grant {grant}"));
+    assert!(opalid(data, "-w acme inspect -", &token).1.starts_with("This access token is dead: "));
+    assert!(opalid(data, "inspect -", &token).1.contains("of another workspace"), "it is none of the root's");
+}
+
+#[test]
+fn inspect_makes_a_test_jwt_without_a_server_and_explains_it_with_one() {
+    let data = Folder::new();
+    let (made, said) = opalid(data.path(), r#"inspect --make --alg EdDSA --claims {"scope":"admin"} -o json"#, "");
+    let json: serde_json::Value = serde_json::from_str(&said).unwrap_or_else(|_| panic!("{said}"));
+    assert!(made && json["jwks"]["keys"][0]["crv"] == "Ed25519" && json["jwks"]["keys"][0]["d"].is_null(), "{said}");
+    let (made, said) = opalid(data.path(), "inspect --make", "");
+    assert!(made && said.starts_with("For tests: ") && said.contains("The JWK Set that verifies it:\n{"), "{said}");
+    for (words, why) in [
+        ("inspect --make --alg none", "unknown signature algorithm"),
+        ("inspect --make --claims []", "claims are one JSON object"),
+        ("inspect --make x", "cannot be used with"),
+        ("inspect x --claims {}", "cannot be used with"),
+    ] {
+        let (made, said) = opalid(data.path(), words, "");
+        assert!(!made && said.contains(why), "{words}: {said}");
+    }
+    let _daemon = Daemon::start(data.path(), &[]);
+    let (_, said) = opalid(data.path(), "inspect -", json["token"].as_str().unwrap());
+    for words in [
+        "This access token is not ours: it is not signed by a key of workspace demo.\n",
+        "https://test.invalid",
+        "RFC 7519 §4.1.1",
+        "from then on nobody may take it",
+        "admin",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+}

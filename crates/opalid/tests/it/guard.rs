@@ -47,6 +47,10 @@ const TABLE: &[(&str, &[(&str, Expected)])] = &[
     ("/signed-out", &[("GET", Public("says so")), ("HEAD", Public("says so"))]),
     ("/set-password", PAGES),
     ("/set-password/done", &[("GET", Public("says so")), ("HEAD", Public("says so"))]),
+    ("/console/sign-in", &[("GET", Public("asks who it is")), ("HEAD", Public("asks who it is")), ("POST", Page(400))]),
+    ("/console/inspect", CONSOLE),
+    ("/console/inspect/cut", &[("POST", TO_CONSOLE)]),
+    ("/console/test-jwt", CONSOLE),
     ("/healthz", &[("GET", Public("for probes")), ("HEAD", Public("for probes"))]),
     ("/readyz", &[("GET", Public("for probes")), ("HEAD", Public("for probes"))]),
     ("/.well-known/openid-configuration", METADATA),
@@ -54,6 +58,8 @@ const TABLE: &[(&str, &[(&str, Expected)])] = &[
 ];
 const NO_TOKEN: Expected = Expected::Refused("401");
 const PAGES: &[(&str, Expected)] = &[("GET", Page(400)), ("HEAD", Page(400)), ("POST", Page(400))];
+const TO_CONSOLE: Expected = Goes("/console/sign-in");
+const CONSOLE: &[(&str, Expected)] = &[("GET", TO_CONSOLE), ("HEAD", TO_CONSOLE), ("POST", TO_CONSOLE)];
 const ROOT_ALONE: [&str; 4] = ["/healthz", "/readyz", "/demo", "/demo/callback"];
 const METADATA: &[(&str, Expected)] =
     &[("GET", Public("what a client reads before it has anything")), ("HEAD", Public("the same"))];
@@ -108,8 +114,9 @@ async fn every_route_was_called_without_credentials() {
                     }
                     Some(Public(why)) => assert_eq!(answer.status, 200, "{method} {at}{path} is open to all: {why}"),
                 }
-                let is_demo = *path == "/demo";
-                assert!(is_demo || answer.all("set-cookie").is_empty(), "{method} {at}{path}");
+                // What its form belongs to.
+                let has_a_form = ["/demo", "/console/sign-in"].contains(path);
+                assert!(has_a_form || answer.all("set-cookie").is_empty(), "{method} {at}{path}");
             }
         }
     }

@@ -13,6 +13,7 @@ mod backup;
 mod commands;
 mod conformance;
 mod consent;
+mod console;
 mod declared_claims;
 mod encrypted;
 mod events;

@@ -9,7 +9,8 @@ use crate::support::http::Answer;
 use crate::support::person::{Ask, password_of};
 
 /// The pages whose forms lead to no client, not even by a redirect.
-const STAY_HERE: [&str; 6] = ["error", "home", "not found", "set-password", "password set", "signed out"];
+const STAY_HERE: [&str; 8] =
+    ["console sign-in", "no administrator", "error", "home", "not found", "set-password", "password set", "signed out"];
 
 #[tokio::test]
 async fn every_page_carries_the_security_headers() {
@@ -44,11 +45,18 @@ async fn every_page_carries_the_security_headers() {
     assert_eq!(signed_out.path(), "/signed-out");
     pages.push(("signed out", signed_out.answer()));
     pages.push(("error", browser.open(&server, "/authorize").await.answer()));
+    let mut visitor = Browser::new();
+    let sign_in = visitor.get(&server, "/console/sign-in").await;
+    let form = Page::parse(sign_in.text()).form("sign-in").with("login", "alice");
+    pages.push(("console sign-in", sign_in));
+    visitor.submit(&server, &form.with("password", &password_of("alice"))).await;
+    pages.push(("no administrator", visitor.get(&server, "/console/inspect").await));
     for (name, answer) in &pages {
         let status = match *name {
             "error" => 400,
             "not found" => 404,
             "too many" => 429,
+            "no administrator" => 403,
             _ => 200,
         };
         assert_eq!(answer.status, status, "{name}");

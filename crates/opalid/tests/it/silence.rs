@@ -167,7 +167,7 @@ fn prepare(witness: &mut Witness, run: impl Fn(&str, &str) -> String) -> String 
 }
 
 /// A code and its tokens through all that a client does with them, and what goes wrong on the way.
-fn walk(witness: &mut Witness, run: impl Fn(&str, &str) -> String, secret: &str) {
+fn walk(witness: &mut Witness, run: impl Fn(&str, &str) -> String, secret: &str) -> (String, String) {
     let code = witness.code();
     assert_eq!(witness.redeem(WRONG_SECRET, &code, VERIFIER).status, 401);
     assert_eq!(witness.redeem(secret, &code, WRONG_VERIFIER).status, 400);
@@ -209,6 +209,33 @@ fn walk(witness: &mut Witness, run: impl Fn(&str, &str) -> String, secret: &str)
         let form = witness.form(&page, "sign-out");
         witness.send(&form);
     }
+    (renewed, id)
+}
+
+/// An administrator inspects tokens, ours and made up, revokes one, and makes a test JWT.
+fn administer(witness: &mut Witness, run: impl Fn(&str, &str) -> String, (secret, id_token): (&str, &str)) {
+    run("user create --admin margarete", "");
+    run("user set-password margarete", &format!("{TERMINAL}\n"));
+    let page = witness.browse("GET", "/console/sign-in", "");
+    let form = witness.form(&page, "sign-in").with("login", "margarete");
+    witness.send(&form.clone().with("password", WRONG));
+    assert_eq!(witness.send(&form.with("password", TERMINAL)).status, 303);
+    let code = witness.code();
+    let tokens = witness.redeem(secret, &code, VERIFIER);
+    let access = tokens.field("access_token");
+    let page = witness.browse("GET", "/console/inspect", "");
+    let inspect = witness.form(&page, "inspect");
+    for token in [&*tokens.field("refresh_token"), &code, id_token, &id_token[..id_token.len() - 9]] {
+        assert_eq!(witness.send(&inspect.clone().with("token", token)).status, 200);
+    }
+    let page = witness.send(&inspect.with("token", &access));
+    let cut = witness.form(&page, "cut-token");
+    assert!(witness.send(&cut).body.contains("is dead"));
+    assert_eq!(witness.send(&cut.without("csrf")).status, 400);
+    let page = witness.browse("GET", "/console/test-jwt", "");
+    let form = witness.form(&page, "make");
+    let made = witness.send(&form).body;
+    witness.saw("test JWT", made.split_once("<pre id=\"made\"><code>").unwrap().1.split_once('<').unwrap().0);
 }
 
 #[tokio::test]
@@ -225,7 +252,8 @@ async fn nothing_that_is_logged_at_the_most_verbose_level_holds_a_secret() {
     };
     let mut witness = Witness { line: daemon.line(), cookies: Vec::new(), secrets: Vec::new() };
     let secret = prepare(&mut witness, run);
-    walk(&mut witness, run, &secret);
+    let (secret, id_token) = walk(&mut witness, run, &secret);
+    administer(&mut witness, run, (&secret, &id_token));
     assert!(daemon.stop().success());
 
     let typed = [TERMINAL, CHOSEN, WRONG, WRONG_SECRET, DEMO_API.1, VERIFIER, WRONG_VERIFIER];

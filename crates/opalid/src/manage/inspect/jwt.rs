@@ -1,0 +1,126 @@
+//! The inspector, of JWTs: decoded whoever made them, and judged where they are ours.
+//!
+//! Holds: whose a JWT is and whether it lives is said by what verifies tokens everywhere else; what stands in it is
+//! shown beside that and decides nothing.
+
+use opalid_core::ids::{SessionId, UserId};
+use opalid_core::jwt::{AccessTokenClaims, DecodedJwt, IdTokenClaims, Signature};
+use opalid_core::scope::Scopes;
+use opalid_core::token::AccessJwt;
+use opalid_store::steps::evidence::LoadStandings;
+use opalid_store::steps::session::FindSession;
+
+use super::super::sessions::username;
+use super::super::{Handed, ManageError, Operation};
+use super::hang::{name_of, state};
+use super::{Inspection, Whose, access_opened};
+use crate::browser;
+use crate::issuer::Issuer;
+use crate::presented::AccessToken;
+
+/// Inspects a JWT, ours or not.
+pub(super) async fn inspect(operation: &Operation<'_>, token: &Handed) -> Result<Inspection, ManageError> {
+    let issuer = operation.app.issuer_of(&operation.record)?;
+    let decoded = DecodedJwt::of(token.expose(), operation.app.now());
+    let decoded = decoded.map_err(|error| ManageError::Refused(format!("this is no token: {error}")))?;
+    let signature = issuer.public.judge_signature(token.expose());
+    let said = words(operation, &issuer, signature, decoded.encrypted);
+    let mut inspection = if let Ok(opened) = AccessToken::open(&issuer, token.expose()) {
+        let mut inspection = Inspection::of("access token (JWT)");
+        inspection.opened::<AccessJwt>(&opened.jti());
+        access_opened(operation, inspection, (&issuer, &opened)).await?
+    } else if let Ok(claims) = issuer.public.verify_id_token_hint(token.expose(), &issuer.url) {
+        id_token(operation, &claims).await?
+    } else {
+        let mut inspection = Inspection::of(&decoded.kind);
+        (inspection.whose, inspection.why) = match signature {
+            Signature::Good(_) => (Whose::Word, Some("it stands for nothing that lives or dies".into())),
+            _ => (Whose::Foreign, Some(said.clone())),
+        };
+        inspection
+    };
+    inspection.signature = Some(said);
+    inspection.jwt = Some(decoded);
+    Ok(inspection)
+}
+
+/// What a signature is worth, and whose key made it or should have.
+fn words(operation: &Operation<'_>, issuer: &Issuer, signature: Signature<'_>, encrypted: bool) -> String {
+    let name = &operation.record.workspace.name;
+    let key = |kid: &str| {
+        let own = issuer.signing.iter().find(|own| own.key.kid() == kid);
+        own.map_or_else(String::new, |own| {
+            let (number, state, alg) = (own.number, own.state.name(), own.key.algorithm().wire_name());
+            format!("signing key {number} of workspace {name} ({alg}, {state}, kid {kid})")
+        })
+    };
+    match signature {
+        Signature::Good(kid) => format!("good, by {}", key(kid)),
+        Signature::Bad(kid) => format!("it was changed on the way, or never signed by {}", key(kid)),
+        Signature::WrongAlgorithm(kid) => format!("its alg is another than that of {}", key(kid)),
+        Signature::UnknownKey => format!("it is not signed by a key of workspace {name}"),
+        Signature::Unsigned => "it is not signed".into(),
+        Signature::Unreadable if encrypted => "it is encrypted, so that its reader alone sees who signed it".into(),
+        Signature::Unreadable => "its signature cannot be read".into(),
+    }
+}
+
+/// Adds what a JWT says that its client may not today; while that is so, it is dead.
+pub(super) fn says_too_much(inspection: &mut Inspection, claims: &AccessTokenClaims, issuer: &Issuer) {
+    let open = |uri: &str| inspection.may.iter().any(|part| part.resource == uri && part.today.is_some());
+    let too_many: Vec<&str> = claims.aud.iter().filter(|uri| *uri != issuer.url && !open(uri)).collect();
+    let today = inspection.may.iter().filter_map(|part| part.today.as_ref());
+    let today = today.fold(Scopes::default(), |all, part| all.union(part));
+    let excess = claims.scope.filter(|scope| !today.contains(scope));
+    let mut said = Vec::new();
+    if !excess.is_empty() {
+        said.push(format!("scope {excess}"));
+    }
+    if !too_many.is_empty() {
+        said.push(format!("aud {}", too_many.join(" ")));
+    }
+    if !said.is_empty() {
+        inspection.fact("says more than it may", said.join(", "));
+    }
+}
+
+/// An ID token lives as long as the session that it came of, and until it expires.
+async fn id_token(operation: &Operation<'_>, claims: &IdTokenClaims) -> Result<Inspection, ManageError> {
+    let (store, workspace, now) = (&operation.app.store, operation.workspace(), operation.app.now());
+    let mut inspection = Inspection::of("ID token");
+    inspection.time("issued", claims.iat);
+    inspection.time("expires", claims.exp);
+    if let Ok(user) = claims.sub.parse::<UserId>() {
+        inspection.fact("user", username(operation, user).await?);
+    }
+    let mut why = (now >= claims.exp).then(|| "it has expired".to_owned());
+    let session = match claims.sid.as_deref().and_then(|sid| sid.parse::<SessionId>().ok()) {
+        Some(id) => {
+            inspection.fact("session", id);
+            let found = store.read(FindSession { workspace, id }).await?;
+            if found.is_none() {
+                why = why.or_else(|| Some("its session is gone".into()));
+            }
+            found
+        }
+        None => None,
+    };
+    if let Some(session) = session {
+        let lineage = browser::lineage(&session);
+        let standings = store.read(LoadStandings { workspace, lineage: lineage.clone() }).await?;
+        for (birth, (ancestor, standing)) in lineage.births().zip(standings) {
+            let name = name_of(operation, ancestor).await?;
+            inspection.ancestors.push(state(ancestor, name, birth.epoch, standing));
+        }
+        let judged = store.judge_lineage(workspace, &lineage, now).await?;
+        why = why.or_else(|| judged.err().map(|reason| reason.to_string()));
+        inspection.cut_with(
+            operation,
+            "its session, with everything bound to it",
+            &format!("revoke session {}", session.id),
+        );
+    }
+    inspection.active = why.is_none();
+    inspection.why = why;
+    Ok(inspection)
+}
