@@ -2,6 +2,7 @@
 
 pub mod making;
 mod place;
+mod unique;
 
 use std::collections::HashMap;
 use std::fs;
@@ -22,6 +23,7 @@ use super::reach::{Reaching, Server};
 use crate::config::process_environment;
 use crate::manage::apply::{Applied, Declared, FoundSecrets, RotatedClientSecret};
 use crate::manage::{Command, Handed, Reply};
+use unique::Unique;
 
 /// The longest document.
 const LONGEST: u64 = 12 * 1024 * 1024;
@@ -123,7 +125,8 @@ fn read(file: &Path) -> anyhow::Result<String> {
 pub(super) fn parse(text: &str) -> anyhow::Result<Document> {
     let is_json = text.trim_start().starts_with('{');
     let read = if is_json {
-        serde_json::from_str(text).map_err(|error| place::without_value(&error.to_string()))
+        let unique = serde_json::from_str::<Unique>(text);
+        unique.and_then(|_| serde_json::from_str(text)).map_err(|error| place::without_value(&error.to_string()))
     } else {
         toml::from_str(text).map_err(|error: toml::de::Error| place::in_toml(text, error.span(), error.message()))
     };
