@@ -32,7 +32,7 @@ macro_rules! standard_claims {
             #[serde(skip_serializing_if = "std::ops::Not::not")]
             pub email_verified: bool,
             /// What an operator knows beyond that; shown to nobody unless a claim is declared for it.
-            #[serde(skip_serializing_if = "Attributes::is_empty")]
+            #[serde(deserialize_with = "attributes::named", skip_serializing_if = "Attributes::is_empty")]
             pub attributes: Attributes,
         }
 

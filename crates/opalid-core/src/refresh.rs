@@ -212,6 +212,8 @@ pub struct Wish {
 pub enum NotGranted {
     /// This scope.
     Scope(String),
+    /// This scope was, but for none of the resources that are wished for.
+    ScopeElsewhere(String),
     /// A resource; these were granted.
     Resource(Vec<ResourceId>),
 }
@@ -239,7 +241,9 @@ impl Wish {
         let wrong = self.scope.iter().find(|name| !is_good(name) && !is_left_out(name));
         let nothing_left = || self.scope.iter().next().filter(|_| self.scope.iter().all(is_left_out));
         if let Some(wrong) = wrong.or_else(nothing_left) {
-            return Err(NotGranted::Scope(wrong.to_owned()));
+            let elsewhere = all.contains(wrong) && !left.contains(wrong) && !self.unknown.contains(wrong);
+            let not_granted = if elsewhere { NotGranted::ScopeElsewhere } else { NotGranted::Scope };
+            return Err(not_granted(wrong.to_owned()));
         }
         narrowed.openid = narrowed.openid.intersect(&self.scope);
         for (_, scopes) in &mut narrowed.resources {
@@ -381,7 +385,8 @@ mod tests {
         let bare = Entitlement::new(scopes("openid"), vec![(two, Scopes::default())]);
         assert_eq!(wish("openid", &[two]).unwrap(), bare);
         assert_eq!(wish("read delete", &[]), Err(NotGranted::Scope("delete".into())));
-        assert_eq!(wish("write", &[two]), Err(NotGranted::Scope("write".into())));
+        assert_eq!(wish("write", &[two]), Err(NotGranted::ScopeElsewhere("write".into())));
+        assert_eq!(wish("delete", &[two]), Err(NotGranted::Scope("delete".into())));
         for wrong in [vec![three], vec![one, three]] {
             assert_eq!(wish("", &wrong), Err(NotGranted::Resource(vec![one, two])));
         }

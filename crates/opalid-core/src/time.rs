@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A point in time: seconds since 1970-01-01T00:00:00Z, as in JWT's NumericDate (RFC 7519 §2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -10,9 +11,36 @@ use serde::{Deserialize, Serialize};
 pub struct UnixTime(pub i64);
 
 /// A length of time in whole seconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Seconds(pub u32);
+
+/// What a length of time is read from; what else stands there is told in words, not as a type of ours.
+struct WholeSeconds;
+
+impl Visitor<'_> for WholeSeconds {
+    type Value = Seconds;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a whole number of seconds below 4294967296")
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Seconds, E> {
+        let fits = u32::try_from(number).map(Seconds);
+        fits.map_err(|_| E::invalid_value(de::Unexpected::Unsigned(number), &self))
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Seconds, E> {
+        let fits = u32::try_from(number).map(Seconds);
+        fits.map_err(|_| E::invalid_value(de::Unexpected::Signed(number), &self))
+    }
+}
+
+impl<'de> Deserialize<'de> for Seconds {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_u32(WholeSeconds)
+    }
+}
 
 impl UnixTime {
     /// The point `length` later; the end of time instead of an overflow.
@@ -49,5 +77,23 @@ impl From<u32> for UnixTime {
 impl fmt::Display for Seconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}s", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_of_time_is_a_whole_number_and_what_is_none_is_told_so() {
+        for length in [0, 60, u32::MAX] {
+            let json = serde_json::to_string(&Seconds(length)).unwrap();
+            assert_eq!(json, length.to_string());
+            assert_eq!(serde_json::from_str::<Seconds>(&json).unwrap(), Seconds(length));
+        }
+        for other in ["4294967296", "99999999999", "-1", "1.5", "\"60\"", "null", "[60]"] {
+            let refused = serde_json::from_str::<Seconds>(other).unwrap_err().to_string();
+            assert!(refused.contains("expected a whole number of seconds below 4294967296"), "{other}: {refused}");
+        }
     }
 }

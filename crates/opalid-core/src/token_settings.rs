@@ -167,15 +167,15 @@ impl TokenSettings {
             return Some("code_lifetime is at most 60");
         }
         let lifetimes = [
-            self.access_token_lifetime,
-            self.id_token_lifetime,
-            self.code_lifetime,
-            self.session_idle,
-            self.session_absolute,
-            self.refresh_idle,
-            self.refresh_absolute,
+            (self.access_token_lifetime, "access_token_lifetime is at least 1 second"),
+            (self.id_token_lifetime, "id_token_lifetime is at least 1 second"),
+            (self.code_lifetime, "code_lifetime is at least 1 second"),
+            (self.session_idle, "session_idle is at least 1 second"),
+            (self.session_absolute, "session_absolute is at least 1 second"),
+            (self.refresh_idle, "refresh_idle is at least 1 second"),
+            (self.refresh_absolute, "refresh_absolute is at least 1 second"),
         ];
-        lifetimes.contains(&Seconds(0)).then_some("a lifetime is at least 1 second")
+        lifetimes.into_iter().find_map(|(length, wrong)| (length == Seconds(0)).then_some(wrong))
     }
 }
 

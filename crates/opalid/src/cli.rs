@@ -54,13 +54,14 @@ enum Command {
     /// Shows or checks the configuration.
     #[command(subcommand)]
     Config(serve::ConfigCommand),
-    /// Makes what a document declares be so: workspaces, resources, clients, users.
+    /// Makes what a document declares be so: workspaces, resources, roles, clients, users.
     #[command(mut_arg("workspace", |arg| arg.hide(true)))]
     Apply(Alone<apply::ApplyCommand>),
-    /// Shows what apply would change; exits with 0 if nothing, 1 if something, 2 if that cannot be said.
+    /// Shows what apply would change of workspaces, resources, roles, clients and users; exits with 0 if nothing, 1 if something, 2 if that cannot be said.
     #[command(mut_arg("workspace", |arg| arg.hide(true)))]
     Diff(Alone<apply::DiffCommand>),
-    /// Writes what there is as a document that apply reads: all workspaces, or that of -w. No secrets are in it.
+    /// Writes what there is as a document that apply reads: all workspaces, or that of -w, with their resources, roles,
+    /// clients and users. No secrets are in it.
     Export(Alone<apply::ExportCommand>),
     /// Copies the store of a running server to a file (SQLite); the master key is not in it.
     #[command(mut_arg("workspace", |arg| arg.hide(true)))]

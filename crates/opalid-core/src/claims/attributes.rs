@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 /// One attribute.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a text, a whole number, yes or no, or a list of texts")]
 pub enum Attribute {
     /// Yes or no.
     Truth(bool),
@@ -27,6 +29,16 @@ const MOST: usize = 64;
 const LONGEST: usize = 1024;
 /// The longest name, in bytes.
 const LONGEST_NAME: usize = 64;
+
+/// Reads them, and says of which one is wrong what it can be.
+pub(super) fn named<'de, D: Deserializer<'de>>(from: D) -> Result<Attributes, D::Error> {
+    let all = BTreeMap::<String, Value>::deserialize(from)?;
+    let read = |(name, value): (String, Value)| match Attribute::deserialize(value) {
+        Ok(attribute) => Ok((name, attribute)),
+        Err(wrong) => Err(D::Error::custom(format!("{name}: {wrong}"))),
+    };
+    all.into_iter().map(read).collect()
+}
 
 /// What is wrong with them, in words; `None` if nothing.
 pub fn wrong_attributes(attributes: &Attributes) -> Option<String> {
@@ -68,8 +80,11 @@ mod tests {
         let all = r#"{"a":"x","b":7,"c":true,"d":["x","y"]}"#;
         assert_eq!(serde_json::to_string(&read(all)).unwrap(), all);
         assert_eq!(wrong_attributes(&read(all)), None);
-        for other in [r#"{"a":null}"#, r#"{"a":{"b":1}}"#, r#"{"a":[1]}"#, r#"{"a":1.5}"#] {
-            assert!(serde_json::from_str::<Attributes>(other).is_err(), "{other}");
+        for other in ["null", r#"{"b":1}"#, "[1]", "1.5"] {
+            let json = format!(r#"{{"a":"x","b":{other}}}"#);
+            let refused = named(&mut serde_json::Deserializer::from_str(&json)).unwrap_err().to_string();
+            let words = "b: a text, a whole number, yes or no, or a list of texts";
+            assert!(refused.starts_with(words), "{other}: {refused}");
         }
     }
 

@@ -73,7 +73,7 @@ pub type DeclaredClaims = BTreeMap<String, DeclaredClaim>;
 
 /// A declaration as it stands in a document.
 #[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a claim: a table with from or value, and with show and scope")]
 struct Written {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     from: Option<String>,
@@ -215,7 +215,10 @@ pub fn wrong_claims(claims: &DeclaredClaims) -> Option<String> {
         return Some(format!("claims: at most {MOST}"));
     }
     let visible = |name: &str| name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\');
-    claims.keys().find_map(|name| {
+    claims.iter().find_map(|(name, claim)| {
+        if matches!(&claim.source, ClaimSource::Constant(value) if holds_date(value)) {
+            return Some(format!("claims: {name}: a value is JSON, which has no dates and times: put it in quotes"));
+        }
         // Some readers of JSON do not tell capitals apart.
         if RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(name)) {
             return Some(format!("claims: {name} has a meaning of its own; choose another name"));
@@ -225,6 +228,18 @@ pub fn wrong_claims(claims: &DeclaredClaims) -> Option<String> {
             format!("claims: {name:?} is no name: 1 to {LONGEST_NAME} visible ASCII characters, no \" and no \\")
         })
     })
+}
+
+/// What the keys begin with under which the `toml` library hands over what JSON has not.
+const OF_TOML: &str = "$__toml_private";
+
+/// Whether a TOML date or time is anywhere in it.
+fn holds_date(value: &Value) -> bool {
+    match value {
+        Value::Object(fields) => fields.iter().any(|(name, value)| name.starts_with(OF_TOML) || holds_date(value)),
+        Value::Array(values) => values.iter().any(holds_date),
+        _ => false,
+    }
 }
 
 /// What is known where claims are to show.
@@ -380,10 +395,22 @@ mod tests {
             (json!({"from": "roles", "show": ["everywhere"]}), "unknown variant"),
             (json!({"from": "roles", "colour": 1}), "unknown field"),
             (json!({"from": "roles", "scope": "a b"}), "not allowed"),
+            (json!("roles"), "expected a claim: a table with from or value, and with show and scope"),
         ] {
             let refused = read(json!({ "x": bad.clone() })).unwrap_err();
             assert!(refused.contains(words), "{bad}: {refused}");
         }
+    }
+
+    #[test]
+    fn a_date_of_toml_is_no_constant_wherever_it_stands() {
+        let date = json!({"$__toml_private_datetime": "1979-05-27"});
+        for value in [date.clone(), json!([1, date]), json!({"born": {"on": date}})] {
+            let wrong = wrong_claims(&read(json!({"a": {"value": 1}, "x": {"value": value}})).unwrap());
+            let words = "claims: x: a value is JSON, which has no dates and times: put it in quotes";
+            assert_eq!(wrong.as_deref(), Some(words), "{value}");
+        }
+        assert_eq!(wrong_claims(&read(json!({"x": {"value": {"born": "1979-05-27"}}})).unwrap()), None);
     }
 
     #[test]

@@ -25,11 +25,14 @@ pub enum ImportRefused {
     )]
     NotPkcs8,
     /// Of no kind that signs here, or too weak.
-    #[error("not a key that can sign here: expected RSA with 2048 to 8192 bits, a curve of one of {0}, or Ed25519")]
-    NoKey(String),
+    #[error("not a key that can sign here: expected RSA with 2048 to 8192 bits, P-256 or P-384, or Ed25519")]
+    NoKey,
     /// Of several algorithms; which one is meant?
     #[error("this key can sign with {0}; say which one: --alg")]
     Which(String),
+    /// Of other algorithms than the one that is meant.
+    #[error("this key is for {0}, not for {1}")]
+    NotFor(String, &'static str),
     /// It does not do what a key should.
     #[error("what this key signs does not verify; it is damaged")]
     Damaged,
@@ -44,11 +47,11 @@ pub fn import(
     let fits = |algorithm: &SigningAlgorithm| SigningKey::from_pkcs8(*algorithm, &pkcs8).is_ok();
     let able: Vec<_> = SigningAlgorithm::ALL.iter().copied().filter(fits).collect();
     let names =
-        |algorithms: &[SigningAlgorithm]| algorithms.iter().map(|a| a.wire_name()).collect::<Vec<_>>().join(", ");
+        |algorithms: &[SigningAlgorithm]| algorithms.iter().map(|a| a.wire_name()).collect::<Vec<_>>().join(" or ");
     let algorithm = match (asked, able.as_slice()) {
-        (_, []) => return Err(ImportRefused::NoKey(names(SigningAlgorithm::ALL))),
+        (_, []) => return Err(ImportRefused::NoKey),
         (Some(asked), able) if able.contains(&asked) => asked,
-        (Some(_), able) => return Err(ImportRefused::Which(names(able))),
+        (Some(asked), able) => return Err(ImportRefused::NotFor(names(able), asked.wire_name())),
         (None, [only]) => *only,
         (None, several) => return Err(ImportRefused::Which(names(several))),
     };
@@ -56,7 +59,7 @@ pub fn import(
     if let KeyParameters::Rsa { n, .. } = key.public_jwk().parameters
         && decode(&n).is_none_or(|modulus| modulus.len() < RSA_BYTES_MIN)
     {
-        return Err(ImportRefused::NoKey(names(SigningAlgorithm::ALL)));
+        return Err(ImportRefused::NoKey);
     }
     verifies(&key).then_some((algorithm, pkcs8)).ok_or(ImportRefused::Damaged)
 }
@@ -80,6 +83,9 @@ fn decode_pem(pem: &str) -> Option<Zeroizing<Vec<u8>>> {
 
 #[cfg(test)]
 mod tests {
+    use aws_lc_rs::rand::SystemRandom;
+    use aws_lc_rs::signature::{ECDSA_P521_SHA512_FIXED_SIGNING, EcdsaKeyPair};
+
     use super::super::vectors;
     use super::*;
 
@@ -104,7 +110,16 @@ mod tests {
     #[test]
     fn a_key_is_refused_for_an_algorithm_that_is_not_its_own() {
         let refused = import(&pem(&vectors::rfc8037_pkcs8()), Some(SigningAlgorithm::Es256)).unwrap_err();
-        assert_eq!(refused, ImportRefused::Which("EdDSA".into()));
+        assert_eq!(refused, ImportRefused::NotFor("EdDSA".into(), "ES256"));
+        let refused = import(&pem(&vectors::rfc7515_a3_pkcs8()), Some(SigningAlgorithm::Es384)).unwrap_err();
+        assert_eq!(refused.to_string(), "this key is for ES256, not for ES384");
+        let rsa = pem(&SigningKey::generate(SigningAlgorithm::Rs256).unwrap());
+        let refused = import(&rsa, Some(SigningAlgorithm::Es256)).unwrap_err();
+        assert_eq!(refused.to_string(), "this key is for RS256 or PS256, not for ES256");
+        assert_eq!(
+            import(&rsa, None).unwrap_err().to_string(),
+            "this key can sign with RS256 or PS256; say which one: --alg"
+        );
     }
 
     #[test]
@@ -113,7 +128,10 @@ mod tests {
         for text in ["", "key", &good.replace("PRIVATE", "EC PRIVATE"), &good[..60], &format!("{good}{good}")] {
             assert_eq!(import(text, None), Err(ImportRefused::NotPkcs8), "{text}");
         }
+        let other = EcdsaKeyPair::generate_pkcs8(&ECDSA_P521_SHA512_FIXED_SIGNING, &SystemRandom::new()).unwrap();
+        let refused = import(&pem(other.as_ref()), None).unwrap_err();
+        assert!(refused.to_string().contains("RSA with 2048 to 8192 bits, P-256 or P-384, or Ed25519"), "{refused}");
         let cut = &vectors::rfc8037_pkcs8()[1..];
-        assert!(matches!(import(&pem(cut), None), Err(ImportRefused::NoKey(_))));
+        assert!(matches!(import(&pem(cut), None), Err(ImportRefused::NoKey)));
     }
 }

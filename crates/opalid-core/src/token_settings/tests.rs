@@ -185,7 +185,7 @@ fn the_defaults_are_right_and_each_bound_is_kept_by_workspace_and_overrides() {
     assert!(good_for(2_592_001).is_some() && good_for(2_592_000).is_none());
     let grace = |seconds| TokenOverrides { refresh_grace: Some(Seconds(seconds)), ..TokenOverrides::default() }.wrong();
     assert!(grace(86_401).is_some() && grace(86_400).is_none());
-    assert!(overrides(None, Some(0)).wrong().is_some());
+    assert_eq!(overrides(None, Some(0)).wrong(), Some("access_token_lifetime is at least 1 second"));
     assert!(overrides(None, Some(SEALED_LIFETIME_MAX.0 + 1)).wrong().is_some());
     assert!(TokenSettings { session_idle: Seconds(0), ..TokenSettings::default() }.wrong().is_some());
 }

@@ -29,7 +29,7 @@ use unique::Unique;
 const LONGEST: u64 = 12 * 1024 * 1024;
 const WHICH: &str = "a document says itself which workspaces it is about";
 
-/// Makes what a document declares be so: workspaces, resources, clients, users. Running it again changes
+/// Makes what a document declares be so: workspaces, resources, roles, clients, users. Running it again changes
 /// nothing; nothing is deleted without --prune.
 #[derive(Debug, Args)]
 pub struct ApplyCommand {
@@ -41,7 +41,7 @@ pub struct ApplyCommand {
     prune: bool,
 }
 
-/// Shows what apply would change; exits with 0 if nothing, 1 if something, 2 if that cannot be said.
+/// Shows what apply would change of workspaces, resources, roles, clients and users; exits with 0 if nothing, 1 if something, 2 if that cannot be said.
 #[derive(Debug, Args)]
 pub struct DiffCommand {
     /// The document, TOML or JSON; - reads standard input
@@ -52,7 +52,8 @@ pub struct DiffCommand {
     prune: bool,
 }
 
-/// Writes what is as a document that apply reads: all workspaces, or that of -w. No secrets are in it.
+/// Writes what there is as a document that apply reads: all workspaces, or that of -w, with their resources, roles,
+/// clients and users. No secrets are in it.
 #[derive(Debug, Args)]
 pub struct ExportCommand {
     /// Leave users out

@@ -9,11 +9,8 @@ use serde_json::{Map, Value};
 
 use super::apply::{making, secret_file};
 use super::reach::Server;
-use crate::manage::apply::OneChange;
+use crate::manage::apply::{NESTED, OneChange};
 use crate::manage::{Command, Handed};
-
-/// Fields whose own fields are set by a dot.
-const NESTED: [&str; 3] = ["access", "claims", "permissions"];
 
 /// Any field, by its name in a document.
 #[derive(Debug, Default, Args)]
@@ -44,7 +41,8 @@ pub struct ClientFields {
     /// Where a sign-out may end; repeated for several, which replace those it had
     #[arg(long, value_name = "URI")]
     post_logout_redirect_uri: Vec<String>,
-    /// A resource and the scopes it may ask for there, separated by blanks; added to those it had
+    /// A resource and the scopes it may ask for there, separated by blanks: they replace those it had there; its other
+    /// resources stay
     #[arg(long, value_name = "RESOURCE=SCOPES")]
     access: Vec<String>,
     /// A resource it gets when it names none; repeated for several, which replace those it had
@@ -85,7 +83,8 @@ pub struct RoleFields {
     /// What it is for
     #[arg(long)]
     description: Option<String>,
-    /// A resource and the scopes it permits there, separated by blanks; added to those it had
+    /// A resource and the scopes it permits there, separated by blanks: they replace those it had there; its other
+    /// resources stay
     #[arg(long, value_name = "RESOURCE=SCOPES")]
     permit: Vec<String>,
     #[command(flatten)]

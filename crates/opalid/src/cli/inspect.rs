@@ -79,10 +79,10 @@ pub(super) fn text(inspection: &Inspection, output: &Output) -> String {
     if !inspection.may.is_empty() {
         let mut table = Table::new(["RESOURCE", "SCOPES", "ALLOWED TODAY"]);
         for part in &inspection.may {
-            let today = part
-                .today
-                .as_ref()
-                .map_or_else(|| "nothing: it is gone, or not for this client".into(), ToString::to_string);
+            let today = part.today.as_ref().map_or_else(
+                || "nothing: it is gone, not for this client, or no role permits it".into(),
+                ToString::to_string,
+            );
             table.row([part.resource.clone(), part.scopes.to_string(), today]);
         }
         _ = write!(text, "\n{}", table.text());

@@ -1,6 +1,8 @@
 //! `opalid key`.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{Read, stdin};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
@@ -34,15 +36,16 @@ pub enum KeyCommand {
     },
     /// Takes a key away that is not to be trusted any more, and with it what it made.
     Revoke {
-        /// Its name, from: opalid key list
+        /// Its name, from: opalid key list; after -- where it begins like an option
+        #[arg(allow_hyphen_values = true)]
         key: String,
-        /// Kill what the key sealed
+        /// Kill what the key sealed or signed
         #[arg(long)]
         yes: bool,
     },
     /// Takes a signing key from a file, to follow the one in use.
     Import {
-        /// An unencrypted PKCS#8 key in PEM
+        /// An unencrypted PKCS#8 key in PEM; - reads standard input
         file: PathBuf,
         /// What it signs with, where the key does not tell
         #[arg(long, value_name = "ALGORITHM")]
@@ -56,13 +59,14 @@ pub enum KeyCommand {
 #[derive(Debug, Args)]
 #[group(multiple = false)]
 pub struct NewMasterKey {
-    /// In this file
+    /// The new key is in this file; - reads standard input
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
-    /// In this variable
+    /// The new key is in this variable
     #[arg(long, value_name = "NAME")]
     env: Option<String>,
-    /// On the standard output of this program, which is run without a shell; all that follows are its arguments
+    /// The new key is what this program writes to its standard output; it is run without a shell, and all that follow
+    /// are its arguments
     #[arg(long, value_name = "PROGRAM", num_args = 1.., allow_hyphen_values = true)]
     command: Option<Vec<String>>,
 }
@@ -84,11 +88,15 @@ impl NewMasterKey {
     }
 }
 
-fn read(path: &std::path::Path) -> anyhow::Result<Handed> {
+/// What a file holds, or standard input.
+fn read(path: &Path) -> anyhow::Result<Handed> {
     let cannot = || format!("cannot read {}", path.display());
-    let file = std::fs::File::open(path).with_context(cannot)?;
     let mut text = Zeroizing::new(String::new());
-    let length = std::io::Read::read_to_string(&mut std::io::Read::take(file, LONGEST), &mut text);
+    let length = if path == Path::new("-") {
+        stdin().lock().take(LONGEST).read_to_string(&mut text)
+    } else {
+        File::open(path).and_then(|file| file.take(LONGEST).read_to_string(&mut text))
+    };
     if length.with_context(cannot)? as u64 == LONGEST {
         bail!("{} is too long to hold a key", path.display());
     }

@@ -1,10 +1,12 @@
 //! Every command, as it is typed and as its reply looks.
 
 use clap::CommandFactory;
+use opalid_core::apply::{Kind, Verb};
 use opalid_core::time::UnixTime;
 
 use super::output::{Format, Output};
 use super::*;
+use crate::manage::apply::OneChange;
 use crate::manage::tests::{SignedIn, TestServer, server};
 use crate::manage::{Command as Ask, Handed, Paging};
 
@@ -112,6 +114,10 @@ const WRITTEN: &[&str] = &[
     "inspect -",
     "explain --client app --resource https://api.example/",
     "events --follow",
+    "key revoke -Zb3_x --yes -w acme",
+    "key revoke --Zb3x --yes",
+    "key revoke --yes -- -wZb3",
+    "key import - --alg RS256",
     "token --client X --resource R --scope S",
 ];
 
@@ -352,6 +358,38 @@ async fn the_inspector_shows_why_the_token_of_a_suspended_user_is_dead() {
     everything of this client opalid revoke client demo-app
     everything of this session opalid revoke session <id>
     ");
+}
+
+#[tokio::test]
+async fn the_inspector_says_what_can_be_the_reason_where_a_token_may_do_nothing_at_a_resource() {
+    let server = server(true).await;
+    let SignedIn { token, .. } = server.sign_in().await;
+    let change = OneChange {
+        kind: Kind::Resource,
+        verb: Verb::Update,
+        name: "https://api.demo.example/".into(),
+        fields: serde_json::Map::from_iter([("requires_roles".into(), true.into())]),
+        secret: None,
+    };
+    server.ask(Ask::Change(change)).await.unwrap();
+    let said = seen(&server, Ask::Inspect { token: Handed::new(token) }).await;
+    assert!(said.contains(" nothing: it is gone, not for this client, or no role permits it"), "{said}");
+}
+
+#[test]
+fn help_says_what_is_in_documents_what_a_permission_replaces_and_where_a_new_master_key_is() {
+    let help = |path: &[&str]| {
+        let mut command = Cli::command();
+        let found = path.iter().try_fold(&mut command, |command, name| command.find_subcommand_mut(name)).unwrap();
+        found.render_long_help().to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    for command in ["apply", "diff", "export"] {
+        assert!(help(&[command]).contains("roles"), "{command}");
+    }
+    for command in [&["role", "create"][..], &["role", "update"], &["client", "update"]] {
+        assert!(help(command).contains("they replace those it had there"), "{command:?}");
+    }
+    assert!(help(&["key", "rotate-master"]).contains("The new key is in this file"));
 }
 
 #[tokio::test]

@@ -28,8 +28,8 @@ use crate::app::App;
 use crate::passwords::password::{ChosenPassword, Password};
 
 use carry_out::Found;
-pub use change::OneChange;
 pub(super) use change::one;
+pub use change::{NESTED, OneChange};
 pub(super) use export::export;
 pub use rotate::RotatedClientSecret;
 pub(super) use rotate::rotate;

@@ -185,7 +185,7 @@ impl Explaining<'_> {
         if plain.value.as_u64().is_none_or(|value| value <= u64::from(workspace)) {
             return plain;
         }
-        let why = format!("{} is more than the workspace's sessions last", plain.value);
+        let why = format!("{} of {} is more than the workspace's sessions last", plain.value, plain.from);
         Explained { value: workspace.into(), from: self.of(Origin::Workspace), why, ..plain }
     }
 

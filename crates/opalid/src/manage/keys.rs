@@ -150,11 +150,11 @@ pub(super) async fn rotate(
 ) -> Result<Reply, ManageError> {
     let rings = rings(which)?;
     let (record, _) = load(at).await?;
-    let early: Vec<String> = rings.iter().filter_map(|ring| too_early(*ring, &record, at.app.now())).collect();
+    let early: Vec<_> = rings.iter().filter_map(|ring| too_early(*ring, &record, at.app.now())).collect();
     if !now && !early.is_empty() {
         return Err(ManageError::Refused(format!(
-            "{}; --now uses it nevertheless: clients that keep the key set refuse its signatures until they look again",
-            early.join("; ")
+            "{}; --now rotates nevertheless: clients that keep the key set refuse what is signed then until they look again",
+            early_words(&early)
         )));
     }
     for ring in &rings {
@@ -174,15 +174,31 @@ pub(super) async fn rotate(
     )))
 }
 
-/// Why the next signing key should not be used yet.
-fn too_early(ring: Ring, record: &WorkspaceRecord, now: UnixTime) -> Option<String> {
+/// Why the next signing key of an algorithm should not be used yet.
+struct TooEarly {
+    algorithm: &'static str,
+    /// How many seconds it has to be published for yet; nothing where there is none.
+    left: Option<u32>,
+}
+
+fn too_early(ring: Ring, record: &WorkspaceRecord, now: UnixTime) -> Option<TooEarly> {
     let Ring::Signing(algorithm) = ring else { return None };
-    let algorithm = algorithm.wire_name();
-    let Some(next) = ring.next(&record.keys) else {
-        return Some(format!("no next {algorithm} key is published yet (the server makes one within minutes)"));
+    let left = ring.next(&record.keys).map(|next| next.created_at.plus(PUBLISHED_AT_LEAST).since(now).0);
+    (left != Some(0)).then_some(TooEarly { algorithm: algorithm.wire_name(), left })
+}
+
+/// Once for all algorithms that it is the same for.
+fn early_words(early: &[TooEarly]) -> String {
+    let names = |is_of: fn(&TooEarly) -> bool| {
+        let names: Vec<_> = early.iter().filter(|early| is_of(early)).map(|early| early.algorithm).collect();
+        (!names.is_empty()).then(|| names.join(", "))
     };
-    let left = next.created_at.plus(PUBLISHED_AT_LEAST).since(now).0;
-    (left > 0).then(|| format!("clients may not know the next {algorithm} key yet; wait {left} seconds"))
+    let missing = names(|early| early.left.is_none())
+        .map(|names| format!("no next key is published yet for {names} (the server makes them within minutes)"));
+    let longest = early.iter().filter_map(|early| early.left).max().unwrap_or_default();
+    let young = names(|early| early.left.is_some())
+        .map(|names| format!("clients may not know the next keys yet for {names}; wait {longest} seconds"));
+    missing.into_iter().chain(young).collect::<Vec<_>>().join("; ")
 }
 
 pub(super) async fn revoke(at: &Operation<'_>, which: &str, yes: bool) -> Result<Reply, ManageError> {
@@ -191,14 +207,17 @@ pub(super) async fn revoke(at: &Operation<'_>, which: &str, yes: bool) -> Result
     let key = found.ok_or_else(|| at.unknown("key", which))?;
     let (rotating, now) = (at.command("key rotate"), at.app.now());
     let dies = dies(at, &record, &key).await?;
-    if key.purpose != KeyPurpose::Signing && !yes {
+    let ring = Ring::holding(&key);
+    if !yes {
+        let which = match ring {
+            Ring::Signing(algorithm) => format!("--alg {}", algorithm.wire_name()),
+            Ring::Symmetric(purpose) => format!("--purpose {}", purpose.name()),
+        };
         return Err(ManageError::Refused(format!(
             "by this, at once and for good: {dies}. If that is meant: --yes. To use another key and let these live, instead: \
-             {rotating} --purpose {}",
-            key.purpose.name()
+             {rotating} {which}"
         )));
     }
-    let ring = Ring::holding(&key);
     let early = key.state.is_current().then(|| too_early(ring, &record, now)).flatten();
     let changing = changing(at, record);
     if key.state.is_current() {
@@ -217,8 +236,9 @@ pub(super) async fn revoke(at: &Operation<'_>, which: &str, yes: bool) -> Result
 async fn dies(at: &Operation<'_>, record: &WorkspaceRecord, key: &WorkspaceKey) -> Result<String, ManageError> {
     Ok(match key.purpose {
         KeyPurpose::Signing => {
-            "it is out of the key set, and what it signed verifies here no more; clients that keep the \
-                                key set (300 seconds, as they are told) believe it until they look again"
+            "it is out of the key set; every JWT access token that it signed is inactive here, and ID tokens that it \
+             signed verify here no more; libraries that cached the key set (300 seconds, as they are told, or longer) go on \
+             taking all of these until their cache is over"
                 .into()
         }
         KeyPurpose::Sealing => "every access token that it sealed is dead".into(),

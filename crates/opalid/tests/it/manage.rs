@@ -98,6 +98,8 @@ fn a_token_is_got_inspected_and_revoked_from_the_shell() {
     assert_eq!((done, said), (false, format!("opalid: workspace demo has no user nobody; see: {list}\n")));
     let (done, said) = run("user set-password alice", "a horse of course\n");
     assert!(done && said.starts_with("The password of user alice is set"), "{said}");
+    let (done, said) = run("key import -", crate::keys::ED25519);
+    assert!(done && said.contains("is published as the next EdDSA key"), "{said}");
     let (done, said) = run("user list -o json --limit 1", "");
     assert!(done && serde_json::from_str::<serde_json::Value>(&said).unwrap()["next"].is_string(), "{said}");
     drop(running);

@@ -230,6 +230,9 @@ async fn a_code_redeemed_for_one_resource_gives_a_token_for_that_and_a_refresh_t
         assert_eq!((again.status, again.field("scope").as_str()), (200, scope), "{resources:?}");
         assert_eq!(seen(&server, APP, &again.field("access_token")).await.0, aud, "{resources:?}");
     }
+    let fields = [("grant_type", "refresh_token"), ("refresh_token", &chain), ("resource", MAIL), ("scope", "lend")];
+    let refused = server.form_post_as(APP, "/token", &fields).await;
+    insta::assert_snapshot!(refused.seen(), @r#"400 {"error":"invalid_scope","error_description":"scope lend was not granted for the resources asked for, only for others; name one of those, or ask without resource"}"#);
     // The same code again: what came of it is dead, at whichever resource.
     assert_eq!(refusal(&server.redeem(APP, &code, &[]).await), (400, "invalid_grant".into()));
     assert!(!server.is_active(MAIL_SERVER, &token).await);

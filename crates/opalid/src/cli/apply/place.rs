@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use toml::de::{DeTable, DeValue};
 
 /// The kinds of entries in a workspace, each with the field that names one.
-const KINDS: [(&str, &str); 3] = [("resource", "uri"), ("client", "client_id"), ("user", "username")];
+const KINDS: [(&str, &str); 4] = [("resource", "uri"), ("role", "name"), ("client", "client_id"), ("user", "username")];
 
 /// A line for each entry that cannot be read: where it stands, if the text is TOML, whose it is, which field, what is
 /// wrong. None where it is not an entry.

@@ -14,6 +14,9 @@ use super::carry_out::root_stays;
 use super::state::{Reading, Select, read};
 use super::{Applying, refused};
 
+/// Fields whose own fields change one by one.
+pub const NESTED: [&str; 3] = ["access", "claims", "permissions"];
+
 /// One entry to make, change or delete.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -158,6 +161,9 @@ fn patched<E: Serialize + DeserializeOwned>(
         _ => Map::new(),
     };
     fields.insert(name.to_owned(), asked.name.as_str().into());
+    if let Some(unknown) = unknown::<E>(&fields, asked) {
+        return Err(refused(unknown));
+    }
     with(&fields, &asked.fields).map_err(|error| refused(named(&error, asked, |one| with::<E>(&fields, one).err())))
 }
 
@@ -174,22 +180,59 @@ fn with<E: DeserializeOwned>(fields: &Map<String, Value>, change: &Map<String, V
     serde_json::from_value(Value::Object(changed))
 }
 
+/// What the parser says of a field that no entry of this kind has: where a field is only taken away it never sees it.
+fn unknown<E: DeserializeOwned>(fields: &Map<String, Value>, asked: &OneChange) -> Option<String> {
+    alone(&asked.fields).into_iter().find_map(|(_, one)| {
+        let mut changed = fields.clone();
+        put(&mut changed, &one);
+        let error = serde_json::from_value::<E>(Value::Object(changed)).err()?.to_string();
+        error.starts_with(UNKNOWN_FIELD).then_some(error)
+    })
+}
+
+/// How the parser begins to say that.
+const UNKNOWN_FIELD: &str = "unknown field";
+
+/// Every field of a change by itself, with its name.
+fn alone(change: &Map<String, Value>) -> Vec<(String, Map<String, Value>)> {
+    let one = |field: &str, value: Value| Map::from_iter([(field.to_owned(), value)]);
+    let mut all = Vec::new();
+    for (field, value) in change {
+        match value {
+            Value::Object(inner) if NESTED.contains(&field.as_str()) => {
+                all.extend(inner.iter().map(|(name, value)| {
+                    let nested = one(field, Value::Object(one(name, value.clone())));
+                    (format!("{field}.{name}"), nested)
+                }))
+            }
+            value => all.push((field.clone(), one(field, value.clone()))),
+        }
+    }
+    all
+}
+
 /// What is wrong, with the name of the field that is wrong by itself: the parser tells only of its value.
 fn named(
     error: &serde_json::Error,
     asked: &OneChange,
     wrong: impl Fn(&Map<String, Value>) -> Option<serde_json::Error>,
 ) -> String {
-    let error = error.to_string();
-    // That names it already.
-    if error.starts_with("unknown field") {
-        return error;
-    }
-    let alone = asked.fields.iter().find_map(|(field, value)| {
-        let why = wrong(&Map::from_iter([(field.clone(), value.clone())]))?;
-        Some(format!("{field}: {why}"))
+    let found = alone(&asked.fields).into_iter().find_map(|(field, one)| {
+        let why = wrong(&one)?.to_string();
+        // Some name it already.
+        Some(if why.starts_with(UNKNOWN_FIELD) { why } else { format!("{field}: {why}") })
     });
-    alone.unwrap_or(error)
+    found.unwrap_or_else(|| error.to_string())
+}
+
+/// Puts a change where it belongs as it is, null for null.
+fn put(into: &mut Map<String, Value>, change: &Map<String, Value>) {
+    for (field, value) in change {
+        match (value, into.get_mut(field)) {
+            (Value::Object(inner), Some(Value::Object(found))) => put(found, inner),
+            (value, _) => drop(into.insert(field.clone(), value.clone())),
+        }
+    }
 }
 
 /// RFC 7396: null removes, objects merge, everything else replaces.

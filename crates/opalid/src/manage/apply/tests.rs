@@ -225,6 +225,41 @@ async fn a_field_whose_value_is_none_of_its_kind_is_named() {
     assert!(refused.starts_with("nothing was changed: redirect_uris: invalid type"), "{refused}");
     let refused = server.change("client", "create", "app", json!({"nmae": "App"})).await.unwrap_err();
     assert!(refused.starts_with("nothing was changed: unknown field `nmae`"), "{refused}");
+    let fields = json!({"claims": {"good": {"from": "roles"}, "x": "roles"}});
+    let refused = server.change("workspace", "update", "default", fields).await.unwrap_err();
+    let words = "nothing was changed: claims.x: invalid type: string \"roles\", expected a claim: a table with from";
+    assert!(refused.starts_with(words), "{refused}");
+    server.apply(&declared(&acme())).await;
+    let fields = json!({"claims": {"attributes": {"good": 1, "a": 1.5}}});
+    let refused = server.change("user", "update", "alice", fields).await.unwrap_err();
+    let words = "claims.attributes: a: a text, a whole number, yes or no, or a list of texts";
+    assert_eq!(refused, format!("nothing was changed: {words}"));
+}
+
+#[tokio::test]
+async fn a_field_that_an_entry_cannot_have_is_not_taken_away_from_it_either() {
+    let server = server(false).await;
+    server.apply(&declared(&acme())).await;
+    server.change("role", "create", "reader", json!({"permissions": {API: "read"}})).await.unwrap();
+    let entries =
+        [("workspace", "default"), ("resource", API), ("client", "app"), ("user", "alice"), ("role", "reader")];
+    for (kind, name) in entries {
+        let refused = server.change(kind, "update", name, json!({"nonsense": null})).await.unwrap_err();
+        assert!(refused.starts_with("nothing was changed: unknown field `nonsense`"), "{kind}: {refused}");
+    }
+    let fields = json!({"claims": {"attributes": null, "nonsense": null}});
+    let refused = server.change("user", "update", "alice", fields).await.unwrap_err();
+    assert!(refused.starts_with("nothing was changed: unknown field `nonsense`"), "{refused}");
+    // What could be there and is not, and what has a value that is none of its kind while it goes.
+    for (kind, name, fields) in [
+        ("workspace", "default", json!({"claims": {"gone": null}, "key_rotation": null})),
+        ("resource", API, json!({"requires_roles": null, "offline_window": null})),
+        ("client", "app", json!({"access": {"https://gone.example/": null}, "default_resource": null})),
+        ("user", "Alice", json!({"claims": {"attributes": null, "nickname": null}, "roles": null})),
+        ("role", "reader", json!({"permissions": {"https://gone.example/": null}, "description": null})),
+    ] {
+        assert_eq!(server.change(kind, "update", name, fields).await, Ok(Vec::new()), "{kind}");
+    }
 }
 
 #[tokio::test]

@@ -47,7 +47,7 @@ async fn every_setting_of_a_token_is_explained_and_the_first_who_says_something_
     change(&server, Kind::Client, "demo-api", json!({"access_token_format": "opaque", "session_idle": 999_999})).await;
     assert_eq!(format().await, r#""opaque" client demo-api: the client sets it, and a client's own comes first"#);
     let idle = says(&server, "demo-api", "session_idle").await;
-    assert_eq!(idle, "86400 workspace demo: 999999 is more than the workspace's sessions last");
+    assert_eq!(idle, "86400 workspace demo: 999999 of client demo-api is more than the workspace's sessions last");
     assert!(
         says(&server, "demo-app", "rotate_refresh_tokens")
             .await

@@ -114,6 +114,13 @@ pub async fn not_granted(call: &Call<'_>, what: &NotGranted) -> OAuthError {
             );
             OAuthError::new(ErrorCode::InvalidScope, description)
         }
+        NotGranted::ScopeElsewhere(scope) => {
+            let description = format!(
+                "scope {scope} was not granted for the resources asked for, only for others; name one of those, or ask \
+                 without resource"
+            );
+            OAuthError::new(ErrorCode::InvalidScope, description)
+        }
         NotGranted::Resource(granted) => {
             let mut uris = Vec::with_capacity(granted.len());
             for id in granted {

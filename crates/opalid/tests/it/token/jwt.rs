@@ -1,5 +1,6 @@
 //! JWT access tokens (RFC 9068): issued where the settings say so, introspected and revoked like opaque ones.
 
+use opalid::manage::{Command, Request, handle};
 use opalid_core::client::ClientSettings;
 use opalid_core::jwt::{AccessTokenClaims, TYP_ACCESS_TOKEN};
 use opalid_core::resource::ResourceSettings;
@@ -122,6 +123,21 @@ async fn a_revoked_jwt_is_dead_at_once_and_alone() {
     assert!(server.is_active(API_SERVER, &other).await);
     let server = server.restart().await;
     assert!(!server.is_active(API_SERVER, &one).await && server.is_active(API_SERVER, &other).await);
+}
+
+#[tokio::test]
+async fn a_revoked_signing_key_takes_the_jwts_that_it_signed_and_no_others() {
+    let server = server().await;
+    let before = server.token_of(MACHINE).await;
+    let key = verified(&before, &server.get("/jwks").await.json()).0["kid"].as_str().unwrap().to_owned();
+    let rotate = Command::RotateKeys { purpose: None, algorithm: Some("RS256".into()), now: true };
+    let revoke = Command::RevokeKey { key, yes: true };
+    handle(&server.app, Request { workspace: None, command: rotate }).await.unwrap();
+    let after = server.token_of(MACHINE).await;
+    assert!(server.is_active(API_SERVER, &before).await && server.is_active(API_SERVER, &after).await);
+    handle(&server.app, Request { workspace: None, command: revoke }).await.unwrap();
+    assert_eq!(server.introspect(API_SERVER, &before).await.seen(), INACTIVE);
+    assert!(server.is_active(API_SERVER, &after).await);
 }
 
 #[tokio::test]
