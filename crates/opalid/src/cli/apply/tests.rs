@@ -182,6 +182,41 @@ fn secrets_are_found_where_the_document_says() {
 }
 
 #[test]
+fn what_cannot_be_is_said_in_words_and_roles_are_named_too() {
+    let values = r#"
+[[workspace]]
+name = "w"
+[workspace.claims.born]
+value = { on = [1979-05-27] }
+[[workspace.user]]
+username = "ada"
+[workspace.user.claims.attributes]
+level = 1.5
+[[workspace.role]]
+name = "reader"
+permission = 1
+[[workspace]]
+name = "v"
+access_token_lifetime = 99999999999
+[[workspace]]
+name = "u"
+[workspace.claims]
+x = "roles"
+"#;
+    let told = parse(values).unwrap_err().to_string();
+    assert_eq!(
+        told.lines().collect::<Vec<_>>(),
+        [
+            r#"line 4: workspace "w": claims.born: claims: born: a value is JSON, which has no dates and times: put it in quotes"#,
+            r#"line 12: workspace "w", role "reader": permission: unknown field `permission`"#,
+            r#"line 8: workspace "w", user "ada": claims.attributes: level: a text, a whole number, yes or no, or a list of texts"#,
+            r#"line 15: workspace "v": access_token_lifetime: invalid value: integer `99999999999`, expected a whole number of seconds below 4294967296"#,
+            r#"line 19: workspace "u": claims.x: invalid type: string, expected a claim: a table with from or value, and with show and scope"#,
+        ]
+    );
+}
+
+#[test]
 fn a_value_of_the_wrong_type_is_named_by_its_entry_and_field() {
     let document = r#"
 [[workspace]]
@@ -229,37 +264,6 @@ from = "attribute of the person"
     let told = parse(claims).unwrap_err().to_string();
     assert!(told.contains(r#"line 6: workspace "w": claims.iss: claims: iss has a meaning of its own"#), "{told}");
     assert!(told.contains(r#"line 12: workspace "v": claims.level: from is user.username"#), "{told}");
-    let values = r#"
-[[workspace]]
-name = "w"
-[workspace.claims.born]
-value = { on = [1979-05-27] }
-[[workspace.user]]
-username = "ada"
-[workspace.user.claims.attributes]
-level = 1.5
-[[workspace.role]]
-name = "reader"
-permission = 1
-[[workspace]]
-name = "v"
-access_token_lifetime = 99999999999
-[[workspace]]
-name = "u"
-[workspace.claims]
-x = "roles"
-"#;
-    let told = parse(values).unwrap_err().to_string();
-    assert_eq!(
-        told.lines().collect::<Vec<_>>(),
-        [
-            r#"line 4: workspace "w": claims.born: claims: born: a value is JSON, which has no dates and times: put it in quotes"#,
-            r#"line 12: workspace "w", role "reader": permission: unknown field `permission`"#,
-            r#"line 8: workspace "w", user "ada": claims.attributes: level: a text, a whole number, yes or no, or a list of texts"#,
-            r#"line 15: workspace "v": access_token_lifetime: invalid value: integer `99999999999`, expected a whole number of seconds below 4294967296"#,
-            r#"line 19: workspace "u": claims.x: invalid type: string, expected a claim: a table with from or value, and with show and scope"#,
-        ]
-    );
     let json = parse(r#"{"workspace":[{"name":"w","client":[{"client_id":5}]}]}"#).unwrap_err().to_string();
     assert!(json.starts_with(r#"workspace "w", client 5: "#), "{json}");
     let syntax = parse("[[workspace]]\nname = ").unwrap_err().to_string();
