@@ -43,6 +43,9 @@ pub enum KeysUnchanged {
     /// The store did not do it.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The store has not said whether it did.
+    #[error("{0}")]
+    Unknown(String),
     /// A key could not be made.
     #[error("a key could not be made: {0}")]
     Making(String),

@@ -45,7 +45,7 @@ impl From<KeysUnchanged> for ManageError {
         match error {
             KeysUnchanged::Refused(_) | KeysUnchanged::Moved => Self::Refused(error.to_string()),
             KeysUnchanged::Store(error) => error.into(),
-            KeysUnchanged::Making(_) => Self::Unavailable(error.to_string()),
+            KeysUnchanged::Making(_) | KeysUnchanged::Unknown(_) => Self::Unavailable(error.to_string()),
         }
     }
 }
@@ -275,8 +275,13 @@ pub(super) async fn rotate_master(at: &Operation<'_>, key: Option<&Handed>) -> R
             app.master_key_place
         ),
     };
+    let earlier = if done.earlier {
+        "The rotation of which the store had not said what became of it was made after all, and no other was begun. "
+    } else {
+        ""
+    };
     Ok(Reply::done(format!(
-        "All {} keys are under the new master key, and this server goes on with it. {next}.",
+        "{earlier}All {} keys are under the new master key, and this server goes on with it. {next}.",
         done.keys
     )))
 }
