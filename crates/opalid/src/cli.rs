@@ -22,7 +22,7 @@ mod session;
 mod token;
 mod user;
 mod way;
-mod words;
+pub(crate) mod words;
 mod workspace;
 
 use std::process::ExitCode;

@@ -9,7 +9,7 @@ use crate::keys::{KeyPurpose, KeyState, MadeKeys, NewKey, WorkspaceKey};
 use crate::steps::cell::{Cell, FindCell, MakeCell};
 use crate::steps::keys::{
     AddedAs, ChangeKeys, ChangedKeys, CountSealed, FindOldestSealed, KeyChange, KeyEvent, ListWrapped, RewrapKeys,
-    SeenKeys,
+    SeenKeys, Thumbprints,
 };
 use crate::steps::settle_rewrap::{SettleRewrap, SettledUnder};
 use crate::steps::workspace::{ByWorkspace, FindWorkspace};
@@ -17,6 +17,7 @@ use crate::steps::workspace::{ByWorkspace, FindWorkspace};
 on_every_engine! {
     of_two_changes_decided_on_the_same_keys_one_is_made;
     a_key_under_another_master_key_does_not_enter;
+    a_key_that_was_revoked_never_enters_again_while_its_workspace_is_there;
     all_keys_are_wrapped_anew_or_none;
     once_a_rewrap_is_settled_one_that_comes_later_does_nothing;
     a_workspace_with_nothing_sealed_has_no_oldest_row;
@@ -51,6 +52,7 @@ fn rotation(world: &World, seen: &[WorkspaceKey], key_check: &[u8], number: u8) 
         seen: SeenKeys::of(seen, purpose),
         made: MadeKeys { key_check: key_check.to_vec(), keys: vec![key] },
         changes: vec![KeyChange::Stop(current.number), KeyChange::Add(number, AddedAs::Current)],
+        thumbprints: Thumbprints::default(),
         event: (KeyEvent::Rotated, "sealing keys".into()),
     }
 }
@@ -81,6 +83,28 @@ async fn a_key_under_another_master_key_does_not_enter(place: &Place) {
     workspace.keys.key_check = b"another".to_vec();
     assert!(world.store.run(workspace).await.is_err());
     assert!(world.store.find_workspace("other").await.unwrap().is_none());
+}
+
+async fn a_key_that_was_revoked_never_enters_again_while_its_workspace_is_there(place: &Place) {
+    let world = world(place).await;
+    let check = check(&world).await;
+    for number in [8, 9] {
+        let revoked = vec!["one".to_owned(), "two".to_owned()];
+        let step = rotation(&world, &keys(&world).await, &check, number);
+        let step = ChangeKeys { thumbprints: Thumbprints { revoked, imported: None }, ..step };
+        assert_eq!(world.store.run(step).await.unwrap(), ChangedKeys::Done, "said twice, it is the same");
+    }
+    let before = keys(&world).await.len();
+    let import = async |kid: &str| {
+        let step = rotation(&world, &keys(&world).await, &check, 10);
+        let thumbprints = Thumbprints { revoked: Vec::new(), imported: Some(kid.to_owned()) };
+        world.store.run(ChangeKeys { thumbprints, ..step }).await.unwrap()
+    };
+    for kid in ["one", "two"] {
+        assert_eq!(import(kid).await, ChangedKeys::Revoked(world.stamp().now));
+    }
+    assert_eq!(keys(&world).await.len(), before);
+    assert_eq!(import("three").await, ChangedKeys::Done);
 }
 
 async fn all_keys_are_wrapped_anew_or_none(place: &Place) {

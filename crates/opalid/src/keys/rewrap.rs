@@ -242,7 +242,7 @@ async fn wrap_anew(app: &App, rotation: &mut Begun, stamp: Stamp) -> Result<(), 
         let step = RewrapKeys { stamp: stamp.clone(), key_check, keys: keys.map_err(Failed::NotMade)? };
         match app.store.run(step).await {
             Ok(ChangedKeys::Done) => return Ok(()),
-            Ok(ChangedKeys::Moved) => {}
+            Ok(ChangedKeys::Moved | ChangedKeys::Revoked(_)) => {}
             Err(error) => return Err(Failed::NotAnswered(error)),
         }
     }

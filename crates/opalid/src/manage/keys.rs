@@ -190,7 +190,17 @@ pub(super) async fn revoke(at: &Operation<'_>, which: &str, yes: bool) -> Result
     let found = record.keys.iter().find(|key| name(&issuer, key) == which).cloned();
     let key = found.ok_or_else(|| at.unknown("key", which))?;
     let (rotating, now) = (at.command("key rotate"), at.app.now());
-    let dies = dies(at, &record, &key).await?;
+    let mut dies = dies(at, &record, &key).await?;
+    let ring = Ring::holding(&key);
+    let early = key.state.is_current().then(|| too_early(ring, &record, now)).flatten();
+    let changing = changing(at, record);
+    if let Some(gone) = changing.goes_too(ring).filter(|_| key.state.is_current()) {
+        dies.push_str(&format!(
+            "; all numbers of {} keys are taken, so the oldest that was kept, {}, goes with what it made, too",
+            key.purpose.name(),
+            name(&issuer, gone)
+        ));
+    }
     if key.purpose != KeyPurpose::Signing && !yes {
         return Err(ManageError::Refused(format!(
             "by this, at once and for good: {dies}. If that is meant: --yes. To use another key and let these live, instead: \
@@ -198,9 +208,6 @@ pub(super) async fn revoke(at: &Operation<'_>, which: &str, yes: bool) -> Result
             key.purpose.name()
         )));
     }
-    let ring = Ring::holding(&key);
-    let early = key.state.is_current().then(|| too_early(ring, &record, now)).flatten();
-    let changing = changing(at, record);
     if key.state.is_current() {
         changing.rotate(ring, Former::Revoked).await?;
     } else {
