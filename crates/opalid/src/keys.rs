@@ -18,7 +18,7 @@ use opalid_core::time::{Seconds, UnixTime};
 use opalid_store::StoreError;
 use opalid_store::keys::{KeyPurpose, KeyState, MadeKeys, NewKey, WorkspaceKey, WorkspaceRecord};
 use opalid_store::steps::Stamp;
-use opalid_store::steps::keys::{AddedAs, ChangeKeys, ChangedKeys, KeyChange, KeyEvent, SeenKeys};
+use opalid_store::steps::keys::{AddedAs, ChangeKeys, ChangedKeys, KeyChange, KeyEvent, SeenKeys, Thumbprints};
 use zeroize::Zeroizing;
 
 use crate::app::App;
@@ -43,6 +43,9 @@ pub enum KeysUnchanged {
     /// The store did not do it.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The store has not said whether it did.
+    #[error("{0}")]
+    Unknown(String),
     /// A key could not be made.
     #[error("a key could not be made: {0}")]
     Making(String),
@@ -140,43 +143,30 @@ impl Changing<'_> {
 
     /// Makes the key in use where there is none.
     pub async fn make_current(&self, ring: Ring) -> Result<(), KeysUnchanged> {
-        let [number] = free_numbers(self.keys(), ring.purpose())?;
+        let number = free_number(self.keys(), ring.purpose())?;
         let changes = vec![KeyChange::Add(number, AddedAs::Current)];
         self.change(ring, changes, (KeyEvent::Made, format!("{} {number}", ring.name()))).await
     }
 
     /// Makes the key that follows, where a ring has them and there is none.
     pub async fn make_next(&self, ring: Ring) -> Result<(), KeysUnchanged> {
-        let [number] = free_numbers(self.keys(), ring.purpose())?;
+        let number = free_number(self.keys(), ring.purpose())?;
         let changes = vec![KeyChange::Add(number, AddedAs::Next)];
         self.change(ring, changes, (KeyEvent::Made, format!("{} {number}", ring.name()))).await
     }
 
     /// The next key is used; it makes a next one anew. Whether it was published for long enough, the caller has seen to.
     pub async fn rotate(&self, ring: Ring, former: Former) -> Result<(), KeysUnchanged> {
-        let [first, second] = free_numbers(self.keys(), ring.purpose())?;
-        let mut changes = Vec::new();
-        let current = ring.current(self.keys()).map(|(key, _)| key.number);
-        if let Some(number) = current {
-            changes.push(if former == Former::Kept { KeyChange::Stop(number) } else { KeyChange::Remove(number) });
-        }
-        let used = match ring.next(self.keys()) {
-            Some(next) => {
-                changes.push(KeyChange::Use(next.number));
-                changes.push(KeyChange::Add(first, AddedAs::Next));
-                next.number
-            }
-            None => {
-                changes.push(KeyChange::Add(first, AddedAs::Current));
-                if matches!(ring, Ring::Signing(_)) {
-                    changes.push(KeyChange::Add(second, AddedAs::Next));
-                }
-                first
-            }
-        };
-        let was = current.map_or_else(|| "none".to_owned(), |number| number.to_string());
+        let Plan { changes, used, gone } = plan(self.keys(), ring, former)?;
+        let was = ring.current(self.keys()).map_or_else(|| "none".to_owned(), |(key, _)| key.number.to_string());
         let event = if former == Former::Kept { KeyEvent::Rotated } else { KeyEvent::Revoked };
-        self.change(ring, changes, (event, format!("{} {was}, then {used}", ring.name()))).await
+        let gone = gone.map_or_else(String::new, |gone| format!("; without {}, for its number", gone.number));
+        self.change(ring, changes, (event, format!("{} {was}, then {used}{gone}", ring.name()))).await
+    }
+
+    /// The key that goes, too, when the one in use is revoked, because another needs its number.
+    pub fn goes_too(&self, ring: Ring) -> Option<&WorkspaceKey> {
+        plan(self.keys(), ring, Former::Revoked).ok()?.gone
     }
 
     /// Takes away a key that makes nothing now. Where it was to follow, another is made to.
@@ -184,23 +174,28 @@ impl Changing<'_> {
         let ring = Ring::holding(key);
         let mut changes = vec![KeyChange::Remove(key.number)];
         if key.state == KeyState::Next {
-            let [number] = free_numbers(self.keys(), ring.purpose())?;
-            changes.push(KeyChange::Add(number, AddedAs::Next));
+            let number = free_numbers(self.keys(), ring.purpose()).next();
+            changes.extend(number.map(|number| KeyChange::Add(number, AddedAs::Next)));
         }
         self.change(ring, changes, (event, format!("{} {}", ring.name(), key.number))).await
     }
 
-    /// A signing key from outside follows; one that was made to follow goes, for it has signed nothing.
+    /// A signing key from outside follows; one that was made to follow goes, for it has signed nothing. One that was
+    /// revoked here does not come back, with what it signed. One that went because nobody needed it any more may:
+    /// everything that it signed has ended by then (`kept`).
     pub async fn import(&self, algorithm: SigningAlgorithm, pkcs8: &[u8]) -> Result<(), KeysUnchanged> {
         let ring = Ring::Signing(algorithm);
-        let [number] = free_numbers(self.keys(), ring.purpose())?;
+        let number = free_number(self.keys(), ring.purpose())?;
         let mut changes: Vec<_> =
             ring.next(self.keys()).map(|next| KeyChange::Remove(next.number)).into_iter().collect();
         changes.push(KeyChange::Add(number, AddedAs::Next));
         let master = self.app.master.current();
         let key = wrap(self.record.workspace.id, &master, (ring, number), pkcs8)?;
         let made = MadeKeys { key_check: master.check().to_vec(), keys: vec![key] };
-        self.store(ring, made, changes, (KeyEvent::Imported, format!("{} {number}", ring.name()))).await
+        let imported = Some(thumbprint(algorithm, pkcs8)?);
+        let thumbprints = Thumbprints { imported, ..Thumbprints::default() };
+        let event = (KeyEvent::Imported, format!("{} {number}", ring.name()));
+        self.store(ring, made, (changes, thumbprints), event).await
     }
 
     /// Makes what enters, then changes.
@@ -217,43 +212,116 @@ impl Changing<'_> {
                 keys.push(make(self.record.workspace.id, &master, (ring, *number)).await?);
             }
         }
-        self.store(ring, MadeKeys { key_check: master.check().to_vec(), keys }, changes, event).await
+        let is_revoked = event.0 == KeyEvent::Revoked && ring.purpose() == KeyPurpose::Signing;
+        let revoked = if is_revoked { self.thumbprints(&changes)? } else { Vec::new() };
+        let thumbprints = Thumbprints { revoked, imported: None };
+        self.store(ring, MadeKeys { key_check: master.check().to_vec(), keys }, (changes, thumbprints), event).await
+    }
+
+    /// Those of the signing keys that go.
+    fn thumbprints(&self, changes: &[KeyChange]) -> Result<Vec<String>, KeysUnchanged> {
+        let goes = |key: &&WorkspaceKey| changes.contains(&KeyChange::Remove(key.number));
+        let signing = self.keys().iter().filter(|key| key.purpose == KeyPurpose::Signing).filter(goes);
+        let of = |key: &WorkspaceKey| {
+            let label = label(self.record.workspace.id, key.purpose, key.number);
+            let opened = self.app.master.unwrap(&label, &key.wrapped);
+            let opened = opened.map_err(|_| refused(format!("the master key does not open key {label}")))?;
+            let algorithm = SigningAlgorithm::from_wire(&key.algorithm);
+            thumbprint(algorithm.ok_or_else(|| refused(format!("the algorithm of key {label} is unknown")))?, &opened)
+        };
+        signing.map(of).collect()
     }
 
     async fn store(
         &self,
         ring: Ring,
         made: MadeKeys,
-        changes: Vec<KeyChange>,
+        (changes, thumbprints): (Vec<KeyChange>, Thumbprints),
         event: (KeyEvent, String),
     ) -> Result<(), KeysUnchanged> {
         let stamp = Stamp { now: self.now, ..self.app.stamp(self.record.workspace.id, self.initiator) };
         let seen = SeenKeys::of(self.keys(), ring.purpose());
-        let step = ChangeKeys { stamp, purpose: ring.purpose(), seen, made, changes, event };
+        let step = ChangeKeys { stamp, purpose: ring.purpose(), seen, made, changes, thumbprints, event };
         match self.app.store.run(step).await? {
             ChangedKeys::Done => Ok(()),
             ChangedKeys::Moved => Err(KeysUnchanged::Moved),
+            ChangedKeys::Revoked(at) => {
+                Err(refused(format!("this key was revoked on {}; make another", crate::words::date(at))))
+            }
         }
     }
 }
 
-/// Numbers that no key of this purpose has: after the newest one, so that a number comes back as late as can be.
-fn free_numbers<const N: usize>(keys: &[WorkspaceKey], purpose: KeyPurpose) -> Result<[u8; N], KeysUnchanged> {
-    let of_purpose = || keys.iter().filter(|key| key.purpose == purpose);
-    let newest = of_purpose().max_by_key(|key| (key.created_at, key.number)).map_or(0, |key| key.number);
-    let is_free = |number: &u8| of_purpose().all(|key| key.number != *number);
-    let mut free = (newest.saturating_add(1)..=u8::MAX).chain(1..=newest).filter(is_free);
-    let mut numbers = [0; N];
-    for number in &mut numbers {
-        *number = free.next().ok_or_else(|| {
-            let purpose = purpose.name();
-            KeysUnchanged::Refused(format!(
-                "all 255 numbers of {purpose} keys are taken by keys that are still needed; a new one can be made when \
-                 one of them is not (opalid key list), or is revoked"
-            ))
-        })?;
+/// What a rotation does.
+struct Plan<'a> {
+    changes: Vec<KeyChange>,
+    /// The number of the key that is used from then on.
+    used: u8,
+    /// The key that goes for its number.
+    gone: Option<&'a WorkspaceKey>,
+}
+
+/// A key that follows is used, or a new one; where a number is left, one is made to follow (else the schedule makes it when
+/// there is). No number is taken that a key has which goes in the same step: what that made must not meet another
+/// key under its number. But a key in use can be revoked even where all are taken: then the oldest that is kept goes, too.
+fn plan(keys: &[WorkspaceKey], ring: Ring, former: Former) -> Result<Plan<'_>, KeysUnchanged> {
+    let end = |number| if former == Former::Kept { KeyChange::Stop(number) } else { KeyChange::Remove(number) };
+    let mut changes: Vec<_> = ring.current(keys).map(|(key, _)| end(key.number)).into_iter().collect();
+    let mut free = free_numbers(keys, ring.purpose());
+    if let Some(next) = ring.next(keys) {
+        changes.push(KeyChange::Use(next.number));
+        changes.extend(free.next().map(|number| KeyChange::Add(number, AddedAs::Next)));
+        return Ok(Plan { changes, used: next.number, gone: None });
     }
-    Ok(numbers)
+    let number = free.next();
+    let gone = if number.is_none() && former == Former::Revoked { oldest_kept(keys, ring) } else { None };
+    changes.extend(gone.map(|gone| KeyChange::Remove(gone.number)));
+    let used = number.or(gone.map(|gone| gone.number)).ok_or_else(|| all_taken(ring.purpose()))?;
+    changes.push(KeyChange::Add(used, AddedAs::Current));
+    if matches!(ring, Ring::Signing(_)) {
+        changes.extend(free.next().map(|number| KeyChange::Add(number, AddedAs::Next)));
+    }
+    Ok(Plan { changes, used, gone })
+}
+
+/// Of the keys of a ring that are in use no more the oldest; where it has none, of those that share its numbers.
+fn oldest_kept(keys: &[WorkspaceKey], ring: Ring) -> Option<&WorkspaceKey> {
+    let kept = keys.iter().filter(|key| key.purpose == ring.purpose()).filter_map(|key| match key.state {
+        KeyState::Previous { until } => Some((Ring::holding(key) != ring, until, key.created_at, key)),
+        _ => None,
+    });
+    kept.min_by_key(|(other, until, created_at, key)| (*other, *until, *created_at, key.number)).map(|(.., key)| key)
+}
+
+/// The numbers that no key of this purpose has: after the newest one, so that a number comes back as late as can be.
+fn free_numbers(keys: &[WorkspaceKey], purpose: KeyPurpose) -> impl Iterator<Item = u8> {
+    let of_purpose = move || keys.iter().filter(move |key| key.purpose == purpose);
+    let newest = of_purpose().max_by_key(|key| (key.created_at, key.number)).map_or(0, |key| key.number);
+    let is_free = move |number: &u8| of_purpose().all(|key| key.number != *number);
+    let after = newest.checked_add(1).map(|first| first..=u8::MAX);
+    after.into_iter().flatten().chain(1..=newest).filter(is_free)
+}
+
+fn free_number(keys: &[WorkspaceKey], purpose: KeyPurpose) -> Result<u8, KeysUnchanged> {
+    free_numbers(keys, purpose).next().ok_or_else(|| all_taken(purpose))
+}
+
+fn all_taken(purpose: KeyPurpose) -> KeysUnchanged {
+    refused(format!(
+        "all 255 numbers of {} keys are taken by keys that are still needed; a new one can be made when one of them is not \
+         (opalid key list), or is revoked",
+        purpose.name()
+    ))
+}
+
+fn refused(why: String) -> KeysUnchanged {
+    KeysUnchanged::Refused(why)
+}
+
+/// What a signing key is called everywhere.
+fn thumbprint(algorithm: SigningAlgorithm, pkcs8: &[u8]) -> Result<String, KeysUnchanged> {
+    let key = SigningKey::from_pkcs8(algorithm, pkcs8).map_err(|error| refused(error.to_string()))?;
+    Ok(key.kid().to_owned())
 }
 
 /// What a wrapped key is bound to, so that no two can be swapped.
@@ -334,7 +402,7 @@ mod tests {
     }
 
     fn free(keys: &[WorkspaceKey]) -> Option<u8> {
-        free_numbers::<1>(keys, KeyPurpose::Row).ok().map(|[number]| number)
+        free_number(keys, KeyPurpose::Row).ok()
     }
 
     #[test]
@@ -342,11 +410,66 @@ mod tests {
         assert_eq!(free(&[]), Some(1));
         assert_eq!(free(&[key(1, 10), key(2, 20)]), Some(3));
         assert_eq!(free(&[key(255, 20), key(1, 10)]), Some(2));
-        assert_eq!(free_numbers::<1>(&[key(1, 10)], KeyPurpose::Sealing).ok(), Some([1]));
+        assert_eq!(free_number(&[key(1, 10)], KeyPurpose::Sealing).ok(), Some(1));
         let mut all: Vec<_> = (1..=255).map(|number| key(number, i64::from(number))).collect();
-        let why = free_numbers::<1>(&all, KeyPurpose::Row).unwrap_err().to_string();
+        let why = free_number(&all, KeyPurpose::Row).unwrap_err().to_string();
         assert!(why.starts_with("all 255 numbers of row keys are taken"), "{why}");
         all.remove(6);
         assert_eq!(free(&all), Some(7));
+    }
+
+    const CURRENT: KeyState = KeyState::Current { since: UnixTime(300) };
+
+    /// All numbers but one, the newest in use.
+    fn row_keys(count: u8) -> Vec<WorkspaceKey> {
+        let mut keys: Vec<_> = (1..=count).map(|number| key(number, i64::from(number))).collect();
+        keys.last_mut().unwrap().state = CURRENT;
+        keys
+    }
+
+    fn planned(keys: &[WorkspaceKey], ring: Ring, former: Former) -> (Vec<KeyChange>, Option<u8>) {
+        let plan = plan(keys, ring, former).unwrap_or_else(|why| panic!("{why}"));
+        (plan.changes, plan.gone.map(|key| key.number))
+    }
+
+    #[test]
+    fn one_number_is_enough_for_a_key_that_nobody_else_knows() {
+        let ring = Ring::Symmetric(KeyPurpose::Row);
+        let (last, add) = (row_keys(254), KeyChange::Add(255, AddedAs::Current));
+        assert_eq!(planned(&last, ring, Former::Kept), (vec![KeyChange::Stop(254), add], None));
+        assert_eq!(planned(&last, ring, Former::Revoked), (vec![KeyChange::Remove(254), add], None));
+    }
+
+    #[test]
+    fn where_all_numbers_are_taken_the_key_in_use_is_revoked_all_the_same_and_its_number_is_not_the_next_ones() {
+        use KeyChange::{Add, Remove, Use};
+        let ring = Ring::Symmetric(KeyPurpose::Row);
+        let mut all = row_keys(255);
+        assert!(plan(&all, ring, Former::Kept).is_err());
+        all.swap(0, 100);
+        let changes = vec![Remove(255), Remove(1), Add(1, AddedAs::Current)];
+        assert_eq!(planned(&all, ring, Former::Revoked), (changes, Some(1)));
+
+        // Signing keys share their numbers: the one that goes is of the same algorithm, if there is one.
+        let signing = |number: u8, algorithm: SigningAlgorithm| WorkspaceKey {
+            purpose: KeyPurpose::Signing,
+            algorithm: algorithm.wire_name().into(),
+            ..key(number, i64::from(number))
+        };
+        let mut all: Vec<_> = (1..=254).map(|number| signing(number, SigningAlgorithm::EdDsa)).collect();
+        let (eddsa, es256) = (Ring::Signing(SigningAlgorithm::EdDsa), Ring::Signing(SigningAlgorithm::Es256));
+        all.push(WorkspaceKey { state: CURRENT, ..signing(255, SigningAlgorithm::Es256) });
+        let alone = vec![Remove(255), Remove(1), Add(1, AddedAs::Current)];
+        assert_eq!(planned(&all, es256, Former::Revoked), (alone, Some(1)));
+        all[9] = signing(10, SigningAlgorithm::Es256);
+        let own = vec![Remove(255), Remove(10), Add(10, AddedAs::Current)];
+        assert_eq!(planned(&all, es256, Former::Revoked), (own, Some(10)));
+        // One that follows has its number already.
+        all[8].state = KeyState::Next;
+        all[7].state = CURRENT;
+        assert_eq!(planned(&all, eddsa, Former::Revoked), (vec![Remove(8), Use(9)], None));
+        all.pop();
+        let more = vec![Remove(8), Use(9), Add(255, AddedAs::Next)];
+        assert_eq!(planned(&all, eddsa, Former::Revoked), (more, None));
     }
 }

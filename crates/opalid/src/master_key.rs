@@ -42,6 +42,11 @@ impl CheckedKey {
         Ok(Self { key, check })
     }
 
+    /// The same key with another check value.
+    pub(crate) fn with_other_check(&self) -> Result<Self, CannotWrap> {
+        Self::new(self.key.clone())
+    }
+
     /// The key that this cell is under; `None` for another.
     pub fn of(key: MasterKey, cell: &Cell) -> Option<Self> {
         opens(&key, cell).then(|| Self { key, check: cell.key_check.clone() })
@@ -66,8 +71,8 @@ pub fn opens(master: &MasterKey, cell: &Cell) -> bool {
 /// The master keys that a server knows.
 pub struct MasterKeys {
     known: RwLock<Known>,
-    /// One rotation at a time.
-    pub(crate) rotating: tokio::sync::Mutex<()>,
+    /// One rotation at a time; and the one that was begun, until the store has said what became of it.
+    pub(crate) rotating: tokio::sync::Mutex<Option<Begun>>,
 }
 
 #[derive(Clone)]
@@ -80,7 +85,7 @@ impl MasterKeys {
     /// Of a start.
     pub fn new(key: CheckedKey) -> Self {
         let known = Known { current: Arc::new(key), other: None };
-        Self { known: RwLock::new(known), rotating: tokio::sync::Mutex::new(()) }
+        Self { known: RwLock::new(known), rotating: tokio::sync::Mutex::new(None) }
     }
 
     fn known(&self) -> Known {
@@ -108,26 +113,52 @@ impl MasterKeys {
         self.know(Known { other: Some(incoming), ..self.known() });
     }
 
-    /// Wraps with the one that was expected. The one before goes on opening: somebody may just have read a key that it
+    /// Wraps with this one, which was expected. The one before goes on opening: somebody may just have read a key that it
     /// wrapped.
-    pub(crate) fn advance(&self) {
-        if let Known { current, other: Some(other) } = self.known() {
-            self.know(Known { current: other, other: Some(current) });
+    pub(crate) fn advance(&self, to: &Arc<CheckedKey>) {
+        let Known { current, .. } = self.known();
+        if current.check != to.check {
+            self.know(Known { current: Arc::clone(to), other: Some(current) });
         }
     }
 
-    /// Wraps with the one that this cell is under, if that was expected: a commit that was not answered had been made.
+    /// Wraps with the one that this cell is under: what was expected, if a commit that was not answered had been made; or
+    /// the one in use, of which the cell says something else now. What is expected goes on being so.
     pub(crate) fn agree_with(&self, cell: &Cell) {
         let Known { current, other } = self.known();
-        if current.check != cell.key_check && other.is_some_and(|other| other.check == cell.key_check) {
-            self.advance();
+        if current.check == cell.key_check {
+            return;
+        }
+        match other {
+            Some(other) if other.check == cell.key_check => self.advance(&other),
+            other => {
+                if let Some(current) = CheckedKey::of(current.key.clone(), cell) {
+                    self.know(Known { current: Arc::new(current), other });
+                }
+            }
         }
     }
 
-    /// Expects nothing any more.
-    pub(crate) fn give_up(&self) {
-        self.know(Known { other: None, ..self.known() });
+    /// Goes on with this one, and expects nothing any more.
+    pub(crate) fn stay(&self, with: &Arc<CheckedKey>) {
+        self.know(Known { current: Arc::clone(with), other: None });
     }
+}
+
+/// A rotation that was begun. Until the store has said what became of it, nothing of it is thrown away.
+pub(crate) struct Begun {
+    /// The key that the store was under.
+    pub former: Arc<CheckedKey>,
+    /// The same, with what the store says of it if it stays.
+    pub staying: Arc<CheckedKey>,
+    /// The key that it is to be under.
+    pub incoming: Arc<CheckedKey>,
+    /// The file that is replaced, where the key lies in the data folder.
+    pub replacing: Option<Replacing>,
+    /// What the former key's file is called after.
+    pub when: String,
+    /// How many keys are wrapped anew.
+    pub keys: usize,
 }
 
 /// Where the master key lies, for people.
@@ -217,14 +248,19 @@ impl Replacing {
         let this = Self { file: data.join(MASTER_KEY), incoming: data.join(INCOMING) };
         if this.incoming.exists() {
             bail!(
-                "{} is there: a rotation broke off, and nobody knows yet which key the store is under; restart the \
-                 server, which finds out",
+                "{} is there: a rotation broke off, and nobody knows yet which key the store is under; keep it, and restart \
+                 the server, which finds out",
                 this.incoming.display()
             );
         }
         // What was written in part is of no use, and would stop the next one.
         write_new(&this.incoming, key).inspect_err(|_| drop(fs::remove_file(&this.incoming)))?;
         Ok(this)
+    }
+
+    /// Where the new key lies until it takes the file's name.
+    pub fn incoming(&self) -> &Path {
+        &self.incoming
     }
 
     /// Gives the file as it is a name for copies that were made under it.
@@ -284,15 +320,37 @@ mod tests {
         let wrapped = |byte| MasterKey::generate_from([byte; 32]).wrap("x", [0; 12], b"key").unwrap();
         let keys = MasterKeys::new(key(1));
         let opens = |byte| keys.unwrap("x", &wrapped(byte)).is_ok();
-        keys.expect(Arc::new(key(2)));
+        let shared = |byte| Arc::new(key(byte));
+        let expect = |key: &Arc<CheckedKey>| keys.expect(Arc::clone(key));
+        expect(&shared(2));
         assert!(opens(1) && opens(2));
-        keys.give_up();
+        keys.stay(&shared(1));
         assert!(opens(1) && !opens(2));
-        keys.expect(Arc::new(key(3)));
-        keys.advance();
+        let (third, fourth) = (shared(3), shared(4));
+        expect(&third);
+        keys.advance(&third);
         assert!(opens(1) && opens(3));
-        keys.expect(Arc::new(key(4)));
-        keys.advance();
+        keys.advance(&third);
+        assert!(opens(1) && opens(3), "said twice, it is the same");
+        expect(&fourth);
+        keys.advance(&fourth);
         assert!(!opens(1) && opens(3) && opens(4));
+    }
+
+    #[test]
+    fn a_cell_that_says_something_else_of_the_key_in_use_ends_no_expectation() {
+        let key = |byte| Arc::new(CheckedKey::new(MasterKey::generate_from([byte; 32])).unwrap());
+        let cell = |key: &CheckedKey| Cell { key_check: key.check.clone(), root_workspace: None, demo: false };
+        let keys = MasterKeys::new(CheckedKey::new(MasterKey::generate_from([1; 32])).unwrap());
+        let (incoming, staying) = (key(2), key(1));
+        keys.expect(Arc::clone(&incoming));
+        keys.agree_with(&cell(&staying));
+        assert_eq!(keys.current().check, staying.check);
+        keys.agree_with(&cell(&key(3)));
+        assert_eq!(keys.current().check, staying.check, "of a stranger it takes nothing");
+        keys.agree_with(&cell(&incoming));
+        assert_eq!(keys.current().check, incoming.check);
+        keys.agree_with(&cell(&staying));
+        assert_eq!(keys.current().check, staying.check);
     }
 }

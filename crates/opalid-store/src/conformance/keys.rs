@@ -9,14 +9,17 @@ use crate::keys::{KeyPurpose, KeyState, MadeKeys, NewKey, WorkspaceKey};
 use crate::steps::cell::{Cell, FindCell, MakeCell};
 use crate::steps::keys::{
     AddedAs, ChangeKeys, ChangedKeys, CountSealed, FindOldestSealed, KeyChange, KeyEvent, ListWrapped, RewrapKeys,
-    SeenKeys,
+    SeenKeys, Thumbprints,
 };
+use crate::steps::settle_rewrap::{SettleRewrap, SettledUnder};
 use crate::steps::workspace::{ByWorkspace, FindWorkspace};
 
 on_every_engine! {
     of_two_changes_decided_on_the_same_keys_one_is_made;
     a_key_under_another_master_key_does_not_enter;
+    a_key_that_was_revoked_never_enters_again_while_its_workspace_is_there;
     all_keys_are_wrapped_anew_or_none;
+    once_a_rewrap_is_settled_one_that_comes_later_does_nothing;
     a_workspace_with_nothing_sealed_has_no_oldest_row;
 }
 
@@ -49,6 +52,7 @@ fn rotation(world: &World, seen: &[WorkspaceKey], key_check: &[u8], number: u8) 
         seen: SeenKeys::of(seen, purpose),
         made: MadeKeys { key_check: key_check.to_vec(), keys: vec![key] },
         changes: vec![KeyChange::Stop(current.number), KeyChange::Add(number, AddedAs::Current)],
+        thumbprints: Thumbprints::default(),
         event: (KeyEvent::Rotated, "sealing keys".into()),
     }
 }
@@ -81,6 +85,28 @@ async fn a_key_under_another_master_key_does_not_enter(place: &Place) {
     assert!(world.store.find_workspace("other").await.unwrap().is_none());
 }
 
+async fn a_key_that_was_revoked_never_enters_again_while_its_workspace_is_there(place: &Place) {
+    let world = world(place).await;
+    let check = check(&world).await;
+    for number in [8, 9] {
+        let revoked = vec!["one".to_owned(), "two".to_owned()];
+        let step = rotation(&world, &keys(&world).await, &check, number);
+        let step = ChangeKeys { thumbprints: Thumbprints { revoked, imported: None }, ..step };
+        assert_eq!(world.store.run(step).await.unwrap(), ChangedKeys::Done, "said twice, it is the same");
+    }
+    let before = keys(&world).await.len();
+    let import = async |kid: &str| {
+        let step = rotation(&world, &keys(&world).await, &check, 10);
+        let thumbprints = Thumbprints { revoked: Vec::new(), imported: Some(kid.to_owned()) };
+        world.store.run(ChangeKeys { thumbprints, ..step }).await.unwrap()
+    };
+    for kid in ["one", "two"] {
+        assert_eq!(import(kid).await, ChangedKeys::Revoked(world.stamp().now));
+    }
+    assert_eq!(keys(&world).await.len(), before);
+    assert_eq!(import("three").await, ChangedKeys::Done);
+}
+
 async fn all_keys_are_wrapped_anew_or_none(place: &Place) {
     let world = world(place).await;
     let check = check(&world).await;
@@ -100,6 +126,31 @@ async fn all_keys_are_wrapped_anew_or_none(place: &Place) {
     let record = world.store.find_workspace_by_id(world.workspace).await.unwrap().unwrap();
     assert!(record.keys.iter().all(|key| key.wrapped == [0; 3]), "memory knows of it");
     assert_eq!(world.store.run(anew(check)).await.unwrap(), ChangedKeys::Moved);
+}
+
+async fn once_a_rewrap_is_settled_one_that_comes_later_does_nothing(place: &Place) {
+    let world = world(place).await;
+    let check = check(&world).await;
+    let wrapped = world.store.read(ListWrapped).await.unwrap();
+    let anew = |check: &[u8]| RewrapKeys {
+        stamp: world.stamp(),
+        key_check: (check.to_vec(), vec![2]),
+        keys: wrapped.iter().map(|key| (key.clone(), vec![0; 3])).collect(),
+    };
+    let settle = |check: &[u8], staying: u8| SettleRewrap {
+        stamp: world.stamp(),
+        key_check: (check.to_vec(), vec![2]),
+        staying: vec![staying],
+    };
+    for _ in 0..2 {
+        assert_eq!(world.store.run(settle(&check, 7)).await.unwrap(), SettledUnder::Former);
+        assert_eq!(world.store.run(anew(&check)).await.unwrap(), ChangedKeys::Moved);
+    }
+    assert!(keys(&world).await.iter().all(|key| key.wrapped.len() == 40));
+    assert!(world.store.run(settle(&check, 8)).await.is_err(), "it is under another one");
+    assert_eq!(world.store.run(anew(&[7])).await.unwrap(), ChangedKeys::Done);
+    assert_eq!(world.store.run(settle(&[7], 8)).await.unwrap(), SettledUnder::New);
+    assert_eq!(world.store.read(FindCell).await.unwrap().unwrap().key_check, [2]);
 }
 
 async fn a_workspace_with_nothing_sealed_has_no_oldest_row(place: &Place) {

@@ -18,6 +18,7 @@ const ALL: &[(u32, &str)] = &[
     (7, include_str!("../migrations/0007_chain_idle.sql")),
     (8, include_str!("../migrations/0008_key_times.sql")),
     (9, include_str!("../migrations/0009_roles.sql")),
+    (10, include_str!("../migrations/0010_revoked_keys.sql")),
 ];
 
 /// What stands for the type tokens of a migration's text.

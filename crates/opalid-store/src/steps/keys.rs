@@ -2,7 +2,7 @@
 //!
 //! Holds: a change is made only where the keys of its purpose stand as whoever decided it saw them, so that of two who
 //! rotate at once one does; a key enters only under the master key that the store is under. Whoever changes keys holds
-//! the cell's row: such changes are rare, and one after the other.
+//! the cell's row: such changes are rare, and one after the other. A signing key that was revoked never comes back.
 //! Not here: what is due, and how keys are made.
 
 use opalid_core::ids::WorkspaceId;
@@ -86,6 +86,15 @@ impl SeenKeys {
     }
 }
 
+/// The thumbprints of signing keys that a change is about (RFC 7638).
+#[derive(Debug, Clone, Default)]
+pub struct Thumbprints {
+    /// Those that are revoked: kept as long as the workspace is there, so that none of these keys comes back.
+    pub revoked: Vec<String>,
+    /// That of the one that is brought in.
+    pub imported: Option<String>,
+}
+
 /// Changes the keys of one purpose, in the order given.
 pub struct ChangeKeys {
     /// When, where, by whom.
@@ -98,6 +107,8 @@ pub struct ChangeKeys {
     pub made: MadeKeys,
     /// What happens.
     pub changes: Vec<KeyChange>,
+    /// Of which signing keys to remember that they were revoked, and which must not have been.
+    pub thumbprints: Thumbprints,
     /// What that is called, and to which key it happens, in words.
     pub event: (KeyEvent, String),
 }
@@ -109,6 +120,8 @@ pub enum ChangedKeys {
     Done,
     /// The keys, or the master key, are not as they were seen: nothing was done.
     Moved,
+    /// The key that is brought in was revoked here, then: nothing was done.
+    Revoked(UnixTime),
 }
 
 impl Step for ChangeKeys {
@@ -128,8 +141,16 @@ impl Step for ChangeKeys {
         if tx.run_locking(there, &[self.stamp.workspace.as_bytes().into()]).await?.is_empty() {
             return Ok(ChangedKeys::Moved);
         }
+        if let Some(at) = self.revoked_at(tx).await? {
+            return Ok(ChangedKeys::Revoked(at));
+        }
         for change in &self.changes {
             self.make(tx, *change).await?;
+        }
+        for kid in &self.thumbprints.revoked {
+            let sql = "INSERT INTO revoked_key (workspace, kid, revoked_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+            let values = [self.stamp.workspace.as_bytes().into(), kid.as_str().into(), self.stamp.now.into()];
+            tx.send(sql, &values).await?;
         }
         let (event, target) = &self.event;
         self.stamp.change(tx, Touched::Workspace(self.stamp.workspace), event.name());
@@ -139,6 +160,14 @@ impl Step for ChangeKeys {
 }
 
 impl ChangeKeys {
+    /// When the key that is brought in was revoked.
+    async fn revoked_at<T: Tx>(&self, tx: &mut T) -> Result<Option<UnixTime>, StoreError> {
+        let Some(kid) = &self.thumbprints.imported else { return Ok(None) };
+        let sql = "SELECT revoked_at FROM revoked_key WHERE workspace = $1 AND kid = $2";
+        let found = tx.find(sql, &[self.stamp.workspace.as_bytes().into(), kid.as_str().into()]).await?;
+        found.map(|row| row.time(0)).transpose()
+    }
+
     async fn make<T: Tx>(&self, tx: &mut T, change: KeyChange) -> Result<(), StoreError> {
         let (sql, number) = match change {
             KeyChange::Add(number, added) => {

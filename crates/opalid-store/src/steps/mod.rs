@@ -20,6 +20,7 @@ pub mod revoke;
 pub mod role;
 pub mod session;
 pub mod settings;
+pub mod settle_rewrap;
 pub mod standing;
 pub mod sweep;
 pub mod user;

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::kept::Kept;
-use super::{Changing, Former, KeysUnchanged, PUBLISHED, Ring};
+use super::{Changing, Former, KeysUnchanged, PUBLISHED, Ring, rewrap};
 use crate::app::App;
 
 /// How long between two rounds.
@@ -49,6 +49,7 @@ pub async fn keep(app: &App, now: UnixTime) -> Result<(), StoreError> {
     if let Some(cell) = app.store.read(FindCell).await? {
         app.master.agree_with(&cell);
     }
+    rewrap::settle_begun(app).await;
     for workspace in app.store.read(ListWorkspaces).await? {
         let mut given_up = Vec::new();
         for _ in 0..CHANGES_MAX {

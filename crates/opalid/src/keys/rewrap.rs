@@ -2,21 +2,25 @@
 //!
 //! Takes: the new master key, or none where it is to be made. Gives: what there is to know afterwards.
 //! Holds: nothing is committed that was not read back; at every moment a start finds a key that the store is under (in
-//! the file, or beside it); requests find keys that open before, during and after.
+//! the file, or beside it); requests find keys that open before, during and after. A COMMIT that was not answered is
+//! neither made nor not made until the store has said so while nobody else holds the cell: until then both keys are
+//! kept, on disk and in memory.
 //! Not here: where a key that lies elsewhere is put, which is its operator's work.
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use opalid_core::wrap::MasterKey;
 use opalid_store::StoreError;
 use opalid_store::steps::Stamp;
 use opalid_store::steps::cell::FindCell;
 use opalid_store::steps::keys::{ChangedKeys, ListWrapped, RewrapKeys, WrappedKey};
+use opalid_store::steps::settle_rewrap::{SettleRewrap, SettledUnder};
 
 use super::{KeysUnchanged, label};
 use crate::app::App;
-use crate::master_key::{CheckedKey, Replacing, opens};
+use crate::master_key::{Begun, CheckedKey, Replacing, opens};
 use crate::random;
 
 /// How far a rotation is.
@@ -39,12 +43,21 @@ pub struct Rewrapped {
     pub keys: usize,
     /// Where the old master key lies now, if it lay in the data folder.
     pub former: Option<PathBuf>,
+    /// Whether that was an earlier rotation, of which it was not known, and no other was begun.
+    pub earlier: bool,
 }
 
 /// How often keys may change under it before it gives up.
 const TRIES: usize = 10;
+/// How often the store is asked what became of a rotation before its operator is told that it is not known.
+const ASKED: usize = 6;
+/// How long between two questions; each of them waits for its answer, too.
+const PAUSE: Duration = Duration::from_millis(500);
 
-/// Rotates the master key.
+/// Who says no where a rotation should break off.
+type Reached<'a> = &'a mut (dyn FnMut(Stage) -> bool + Send);
+
+/// Rotates the master key. Where the rotation before has not ended, that ends first.
 pub async fn rotate(app: &App, new: Option<MasterKey>, stamp: Stamp) -> Result<Rewrapped, KeysUnchanged> {
     rotate_until(app, new, stamp, &mut |_| true).await
 }
@@ -54,31 +67,101 @@ pub(crate) async fn rotate_until(
     app: &App,
     new: Option<MasterKey>,
     stamp: Stamp,
-    reached: &mut (dyn FnMut(Stage) -> bool + Send),
+    reached: Reached<'_>,
 ) -> Result<Rewrapped, KeysUnchanged> {
-    let _alone = app.master.rotating.lock().await;
-    let incoming = Arc::new(incoming(app, new).await?);
-    let begin = || Replacing::begin(&app.data, incoming.key());
-    let replacing = app.master_key_in_data.then(begin).transpose().map_err(refused)?;
+    // What is begun stays in there, whoever hangs up, until it is known what became of it.
+    let mut begun = app.master.rotating.lock().await;
+    if let Some(done) = settle(app, &mut begun, reached).await? {
+        return Ok(Rewrapped { earlier: true, ..done });
+    }
+    let rotation = begin(app, new, &stamp).await?;
     if !reached(Stage::Written) {
         return Err(broken_off());
     }
-    app.master.expect(Arc::clone(&incoming));
-    let when = stamp.now.0.to_string();
-    let keys = match wrap_anew(app, &incoming, stamp).await {
-        Ok(keys) => keys,
+    app.master.expect(Arc::clone(&rotation.incoming));
+    let wrapped = wrap_anew(app, begun.insert(rotation), stamp).await;
+    let outcome = match wrapped {
+        Ok(()) => begun.take().map(|rotation| made(app, rotation, reached)).transpose()?,
         Err(Failed::NotMade(why)) => {
-            app.master.give_up();
-            replacing.map(|replacing| replacing.give_up()).transpose().map_err(refused)?;
+            if let Some(rotation) = begun.take() {
+                not_made(app, &rotation, &rotation.former)?;
+            }
             return Err(why);
         }
-        Err(Failed::Unknown(why)) => return Err(why),
+        Err(Failed::NotAnswered(why)) => {
+            let settled = settle(app, &mut begun, reached).await?;
+            return settled.ok_or_else(|| why.into());
+        }
     };
-    app.master.advance();
+    outcome.ok_or_else(broken_off)
+}
+
+/// Asks what became of a rotation that was not answered, in the background.
+pub(crate) async fn settle_begun(app: &App) {
+    let Ok(mut begun) = app.master.rotating.try_lock() else { return };
+    if begun.is_none() {
+        return;
+    }
+    match settle(app, &mut begun, &mut |_| true).await {
+        Ok(Some(_)) => tracing::warn!("the rotation of the master key that was not answered was made after all"),
+        Ok(None) => tracing::warn!("the rotation of the master key that was not answered was not made"),
+        Err(error) => tracing::warn!(%error, "the rotation of the master key has not ended"),
+    }
+}
+
+/// Ends what was begun: made, or taken back (`None`). While the store does not say which, nothing is touched.
+async fn settle(
+    app: &App,
+    begun: &mut Option<Begun>,
+    reached: Reached<'_>,
+) -> Result<Option<Rewrapped>, KeysUnchanged> {
+    let Some(rotation) = begun.as_ref() else { return Ok(None) };
+    let under = settled(app, rotation).await.map_err(|error| unknown(app, rotation, &error))?;
+    let Some(rotation) = begun.take() else { return Ok(None) };
+    match under {
+        SettledUnder::New => made(app, rotation, reached).map(Some),
+        SettledUnder::Former => not_made(app, &rotation, &rotation.staying).map(|()| None),
+    }
+}
+
+/// Asks the store until it answers, though not for ever.
+async fn settled(app: &App, rotation: &Begun) -> Result<SettledUnder, StoreError> {
+    let mut asked = 0;
+    loop {
+        let step = SettleRewrap {
+            stamp: app.stamp(app.root, "server"),
+            key_check: (rotation.former.check().to_vec(), rotation.incoming.check().to_vec()),
+            staying: rotation.staying.check().to_vec(),
+        };
+        asked += 1;
+        match app.store.run(step).await {
+            Err(_) if asked < ASKED => tokio::time::sleep(PAUSE).await,
+            answer => return answer,
+        }
+    }
+}
+
+fn unknown(app: &App, rotation: &Begun, error: &StoreError) -> KeysUnchanged {
+    let place = &app.master_key_place;
+    let keep = match &rotation.replacing {
+        Some(replacing) => format!("Leave {place} and {} where they are", replacing.incoming().display()),
+        None => format!("Throw neither away, the key from {place} and the new one"),
+    };
+    KeysUnchanged::Unknown(format!(
+        "it is not known yet whether the store is under the new master key ({error}). {keep}: either may be the one that \
+         opens it. This server goes on with both. When the store answers again, the same command says what became of it; \
+         so does the next start, which refuses a key that the store is not under"
+    ))
+}
+
+/// The store is under the new key: it takes its file's name.
+fn made(app: &App, rotation: Begun, reached: Reached<'_>) -> Result<Rewrapped, KeysUnchanged> {
+    let Begun { incoming, replacing, when, keys, .. } = rotation;
+    app.master.advance(&incoming);
     if !reached(Stage::Committed) {
         return Err(broken_off());
     }
-    let Some(replacing) = replacing else { return Ok(Rewrapped { keys, former: None }) };
+    let Some(replacing) = replacing else { return Ok(Rewrapped { keys, former: None, earlier: false }) };
     let unfinished = |error: anyhow::Error| {
         KeysUnchanged::Refused(format!(
             "the store is under the new master key, but that has not taken its file's name ({error:#}); see to that, \
@@ -91,7 +174,13 @@ pub(crate) async fn rotate_until(
     }
     replacing.finish().map_err(unfinished)?;
     reached(Stage::Replaced);
-    Ok(Rewrapped { keys, former: Some(former) })
+    Ok(Rewrapped { keys, former: Some(former), earlier: false })
+}
+
+/// The store is under the former key, and stays so.
+fn not_made(app: &App, rotation: &Begun, former: &Arc<CheckedKey>) -> Result<(), KeysUnchanged> {
+    app.master.stay(former);
+    rotation.replacing.as_ref().map_or(Ok(()), |replacing| replacing.give_up().map_err(refused))
 }
 
 fn refused(error: anyhow::Error) -> KeysUnchanged {
@@ -100,6 +189,17 @@ fn refused(error: anyhow::Error) -> KeysUnchanged {
 
 fn broken_off() -> KeysUnchanged {
     KeysUnchanged::Refused("it broke off".into())
+}
+
+/// Everything that a rotation needs; a new key that lies in the data folder is there for good.
+async fn begin(app: &App, new: Option<MasterKey>, stamp: &Stamp) -> Result<Begun, KeysUnchanged> {
+    let incoming = incoming(app, new).await?;
+    let former = app.master.current();
+    let staying = former.with_other_check().map_err(|error| KeysUnchanged::Making(error.to_string()))?;
+    let begin = || Replacing::begin(&app.data, incoming.key());
+    let replacing = app.master_key_in_data.then(begin).transpose().map_err(refused)?;
+    let (staying, incoming, when) = (Arc::new(staying), Arc::new(incoming), stamp.now.0.to_string());
+    Ok(Begun { former, staying, incoming, replacing, when, keys: 0 })
 }
 
 async fn incoming(app: &App, new: Option<MasterKey>) -> Result<CheckedKey, KeysUnchanged> {
@@ -125,31 +225,25 @@ async fn incoming(app: &App, new: Option<MasterKey>) -> Result<CheckedKey, KeysU
 }
 
 enum Failed {
-    /// The store is under the old key.
+    /// The store is under the old key: nothing was sent to it, or it said so.
     NotMade(KeysUnchanged),
-    /// Nobody can say under which one.
-    Unknown(KeysUnchanged),
+    /// It did not say.
+    NotAnswered(StoreError),
 }
 
-impl From<StoreError> for Failed {
-    fn from(error: StoreError) -> Self {
-        Self::NotMade(error.into())
-    }
-}
-
-/// Puts the store under the new key; gives how many keys that were.
-async fn wrap_anew(app: &App, incoming: &CheckedKey, stamp: Stamp) -> Result<usize, Failed> {
-    let current = app.master.current();
+/// Puts the store under the new key.
+async fn wrap_anew(app: &App, rotation: &mut Begun, stamp: Stamp) -> Result<(), Failed> {
+    let (former, incoming) = (&rotation.former, &rotation.incoming);
     for _ in 0..TRIES {
-        let keys = app.store.read(ListWrapped).await?;
-        let count = keys.len();
-        let keys = keys.into_iter().map(|key| anew(&current, incoming, key)).collect::<Result<_, _>>();
-        let key_check = (current.check().to_vec(), incoming.check().to_vec());
+        let keys = app.store.read(ListWrapped).await.map_err(|error| Failed::NotMade(error.into()))?;
+        rotation.keys = keys.len();
+        let keys = keys.into_iter().map(|key| anew(former, incoming, key)).collect::<Result<_, _>>();
+        let key_check = (former.check().to_vec(), incoming.check().to_vec());
         let step = RewrapKeys { stamp: stamp.clone(), key_check, keys: keys.map_err(Failed::NotMade)? };
         match app.store.run(step).await {
-            Ok(ChangedKeys::Done) => return Ok(count),
-            Ok(ChangedKeys::Moved) => {}
-            Err(error) => return after_failure(app, (incoming, count), error).await,
+            Ok(ChangedKeys::Done) => return Ok(()),
+            Ok(ChangedKeys::Moved | ChangedKeys::Revoked(_)) => {}
+            Err(error) => return Err(Failed::NotAnswered(error)),
         }
     }
     Err(Failed::NotMade(KeysUnchanged::Moved))
@@ -165,18 +259,6 @@ fn anew(from: &CheckedKey, to: &CheckedKey, key: WrappedKey) -> Result<(WrappedK
     let wrapped = wrapped.map_err(|error| KeysUnchanged::Making(error.to_string()))?;
     let back = to.key().unwrap(&label, &wrapped).map_err(|_| wrong())?;
     if *back == *plain { Ok((key, wrapped)) } else { Err(wrong()) }
-}
-
-/// A commit that was not answered may have been made: the cell says.
-async fn after_failure(app: &App, (incoming, count): (&CheckedKey, usize), error: StoreError) -> Result<usize, Failed> {
-    match app.store.read(FindCell).await {
-        Ok(Some(cell)) if opens(incoming.key(), &cell) => Ok(count),
-        Ok(_) => Err(Failed::NotMade(error.into())),
-        Err(_) => Err(Failed::Unknown(KeysUnchanged::Refused(format!(
-            "the store did not say whether it is under the new master key ({error}); keep both keys, and restart the \
-             server when it is back: the right one opens it"
-        )))),
-    }
 }
 
 #[cfg(test)]

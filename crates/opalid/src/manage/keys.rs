@@ -45,7 +45,7 @@ impl From<KeysUnchanged> for ManageError {
         match error {
             KeysUnchanged::Refused(_) | KeysUnchanged::Moved => Self::Refused(error.to_string()),
             KeysUnchanged::Store(error) => error.into(),
-            KeysUnchanged::Making(_) => Self::Unavailable(error.to_string()),
+            KeysUnchanged::Making(_) | KeysUnchanged::Unknown(_) => Self::Unavailable(error.to_string()),
         }
     }
 }
@@ -206,8 +206,17 @@ pub(super) async fn revoke(at: &Operation<'_>, which: &str, yes: bool) -> Result
     let found = record.keys.iter().find(|key| name(&issuer, key) == which).cloned();
     let key = found.ok_or_else(|| at.unknown("key", which))?;
     let (rotating, now) = (at.command("key rotate"), at.app.now());
-    let dies = dies(at, &record, &key).await?;
+    let mut dies = dies(at, &record, &key).await?;
     let ring = Ring::holding(&key);
+    let early = key.state.is_current().then(|| too_early(ring, &record, now)).flatten();
+    let changing = changing(at, record);
+    if let Some(gone) = changing.goes_too(ring).filter(|_| key.state.is_current()) {
+        dies.push_str(&format!(
+            "; all numbers of {} keys are taken, so the oldest that was kept, {}, goes with what it made, too",
+            key.purpose.name(),
+            name(&issuer, gone)
+        ));
+    }
     if !yes {
         let which = match ring {
             Ring::Signing(algorithm) => format!("--alg {}", algorithm.wire_name()),
@@ -218,8 +227,6 @@ pub(super) async fn revoke(at: &Operation<'_>, which: &str, yes: bool) -> Result
              {rotating} {which}"
         )));
     }
-    let early = key.state.is_current().then(|| too_early(ring, &record, now)).flatten();
-    let changing = changing(at, record);
     if key.state.is_current() {
         changing.rotate(ring, Former::Revoked).await?;
     } else {
@@ -295,8 +302,13 @@ pub(super) async fn rotate_master(at: &Operation<'_>, key: Option<&Handed>) -> R
             app.master_key_place
         ),
     };
+    let earlier = if done.earlier {
+        "The rotation of which the store had not said what became of it was made after all, and no other was begun. "
+    } else {
+        ""
+    };
     Ok(Reply::done(format!(
-        "All {} keys are under the new master key, and this server goes on with it. {next}.",
+        "{earlier}All {} keys are under the new master key, and this server goes on with it. {next}.",
         done.keys
     )))
 }

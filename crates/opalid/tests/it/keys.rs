@@ -7,7 +7,9 @@ use opalid::keys::keeper::keep;
 use opalid::manage::keys::KeyRow;
 use opalid::manage::{Command, Handed, ManageError, Reply, Request, handle};
 use opalid_core::jwt::SigningAlgorithm;
+use opalid_core::resource::ResourceSettings;
 use opalid_core::time::UnixTime;
+use opalid_core::token_settings::{AccessTokenFormat, TokenOverrides};
 use opalid_store::keys::{KeyPurpose, MadeKeys};
 use opalid_store::steps::keys::{ChangeKeys, ChangedKeys, KeyChange, KeyEvent, SeenKeys};
 use opalid_store::steps::sweep::{Sweep, SweptTable};
@@ -15,7 +17,7 @@ use serde_json::Value;
 
 use crate::support::browser::Browser;
 use crate::support::http::Answer;
-use crate::support::person::{APP, Ask, CALLBACK};
+use crate::support::person::{API, API_SERVER, APP, Ask, CALLBACK};
 use crate::support::{CLIENT_CREDENTIALS, DEMO_API, Server};
 
 const DAY: i64 = 24 * 3600;
@@ -248,6 +250,7 @@ async fn remove(server: &Server, purpose: KeyPurpose, number: u8) -> ChangedKeys
         seen: SeenKeys::of(&record.keys, purpose),
         made: MadeKeys { key_check: server.app.master.current().check().to_vec(), keys: Vec::new() },
         changes: vec![KeyChange::Remove(number)],
+        thumbprints: Default::default(),
         event: (KeyEvent::Removed, "test".into()),
     };
     server.app.store.run(step).await.unwrap()
@@ -365,6 +368,71 @@ async fn a_signing_key_from_outside_follows_the_one_in_use_and_is_shown_by_its_n
     assert!(!shown.contains("nWGxne") && shown.contains(kid));
     let shown = format!("{:?}", import(ED25519, None));
     assert!(!shown.contains("MC4CAQ"), "{shown}");
+}
+
+fn import_ed25519() -> Command {
+    Command::ImportKey { key: Handed::new(ED25519.into()), algorithm: None }
+}
+
+const ED25519_KID: &str = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
+
+#[tokio::test]
+async fn a_signing_key_that_was_revoked_is_not_brought_in_again_and_what_it_signed_stays_dead() {
+    let server = Server::with_people().await;
+    let tokens = TokenOverrides {
+        access_token_format: Some(AccessTokenFormat::Jwt),
+        access_token_signing_alg: Some(SigningAlgorithm::EdDsa),
+        ..TokenOverrides::default()
+    };
+    let settings = ResourceSettings {
+        scopes: opalid_core::scope::Scopes::parse("read").unwrap(),
+        introspects_jwts: true,
+        tokens,
+        ..ResourceSettings::default()
+    };
+    server.set_resource(API, settings).await;
+    let machine = ("machine", "ocs_machine");
+    server.client(machine.0, Some(machine.1), crate::support::machine(&[(API, "read")])).await;
+    done(&server, import_ed25519()).await;
+    let rotate = Command::RotateKeys { purpose: None, algorithm: Some("EdDSA".into()), now: true };
+    done(&server, rotate).await;
+    let (one, other) = (server.token_of(machine).await, server.token_of(machine).await);
+    for token in [&one, &other] {
+        assert_eq!(kid(token), ED25519_KID);
+        assert!(server.is_active(API_SERVER, token).await);
+    }
+    done(&server, Command::RevokeKey { key: ED25519_KID.into(), yes: false }).await;
+    assert!(!server.is_active(API_SERVER, &one).await);
+    // Nobody knows it any more, so there is nothing left to revoke.
+    assert_eq!(server.form_post_as(machine, "/revoke", &[("token", &one)]).await.status, 200);
+    for _ in 0..2 {
+        let why = refused(&server, import_ed25519()).await;
+        assert!(why.contains("this key was revoked on 20") && why.contains("make another"), "{why}");
+    }
+    assert!(!kids(&server, "EdDSA").await.contains(&ED25519_KID.to_owned()));
+    let server = server.restart().await;
+    refused(&server, import_ed25519()).await;
+    for token in [&one, &other] {
+        assert!(!server.is_active(API_SERVER, token).await);
+    }
+}
+
+#[tokio::test]
+async fn a_signing_key_that_went_because_nothing_of_it_lives_may_come_again() {
+    let server = Server::empty().await;
+    done(&server, import_ed25519()).await;
+    let rotate = || Command::RotateKeys { purpose: None, algorithm: Some("EdDSA".into()), now: true };
+    done(&server, rotate()).await;
+    done(&server, rotate()).await;
+    let is_there = async || kids(&server, "EdDSA").await.contains(&ED25519_KID.to_owned());
+    server.clock.advance(61 * DAY - 1);
+    keep_now(&server).await;
+    assert!(is_there().await && refused(&server, import_ed25519()).await.contains("has that key already"));
+    server.clock.advance(1);
+    keep_now(&server).await;
+    assert!(!is_there().await);
+    done(&server, import_ed25519()).await;
+    assert!(is_there().await);
 }
 
 #[tokio::test]

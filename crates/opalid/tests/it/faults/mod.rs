@@ -5,6 +5,7 @@
 pub mod cluster;
 pub mod daemon;
 mod killed;
+mod master_key;
 mod postgres;
 mod power_cut;
 mod stopped;
