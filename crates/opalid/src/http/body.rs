@@ -85,10 +85,15 @@ impl Share<'_> {
 
     /// The two that it counts in, each with the most that it may come to.
     fn counters(&self, most: usize) -> impl Iterator<Item = (&AtomicUsize, usize)> {
-        let BodyBudget { all, places, hash } = self.budget;
-        let place = usize::try_from(hash.hash_one(subscriber(self.from)) % PLACES as u64).ok();
-        let of_address = place.and_then(|place| places.get(place)).map(|held| (held, most / PART));
-        [(all, most)].into_iter().chain(of_address)
+        let of_address = self.budget.places.get(self.budget.place(self.from)).map(|held| (held, most / PART));
+        [(&self.budget.all, most)].into_iter().chain(of_address)
+    }
+}
+
+impl BodyBudget {
+    /// Where an address is counted.
+    fn place(&self, from: IpAddr) -> usize {
+        usize::try_from(self.hash.hash_one(subscriber(from)) % PLACES as u64).unwrap_or_default()
     }
 }
 
@@ -205,8 +210,14 @@ mod tests {
 
     #[tokio::test]
     async fn bodies_that_wait_for_their_rest_hold_no_more_together_than_may_and_give_it_back() {
-        let (budget, long) = (BodyBudget::default(), BodyLimits { time: Duration::MAX, ..limits(64) });
         let addresses = |n: u8| IpAddr::from([192, 0, 2, n]);
+        // One in which no two of them share a place: one in ninety would have such a pair.
+        let apart = |budget: &BodyBudget| {
+            let places = (0..9).map(addresses).chain([HERE]).map(|from| budget.place(from));
+            places.collect::<std::collections::HashSet<_>>().len() == 10
+        };
+        let budget = std::iter::repeat_with(BodyBudget::default).find(apart).unwrap();
+        let long = BodyLimits { time: Duration::MAX, ..limits(64) };
         let stick = |n: u8| {
             Box::pin(super::read_body(Pieces([Some(&b"abcdefg"[..]), None].into()), long, (&budget, addresses(n))))
         };

@@ -401,7 +401,7 @@ async fn a_signing_key_that_was_revoked_is_not_brought_in_again_and_what_it_sign
         assert_eq!(kid(token), ED25519_KID);
         assert!(server.is_active(API_SERVER, token).await);
     }
-    done(&server, Command::RevokeKey { key: ED25519_KID.into(), yes: false }).await;
+    done(&server, Command::RevokeKey { key: ED25519_KID.into(), yes: true }).await;
     assert!(!server.is_active(API_SERVER, &one).await);
     // Nobody knows it any more, so there is nothing left to revoke.
     assert_eq!(server.form_post_as(machine, "/revoke", &[("token", &one)]).await.status, 200);
