@@ -3,14 +3,15 @@
 //! Takes: what somebody presents as an access token.
 //! Gives: what it refers to, once every byte of it was authenticated; what it may do today, or why it is dead.
 //! Holds: a JWT of ours lives and dies as an opaque token does: its signature is verified, its `jti` opened, its grant
-//! judged; one that says more than it may today, or names a role that is gone, is dead while that lasts.
+//! judged; one that says more than it may today, or names a role that is gone, is dead while that lasts. Its revocation
+//! asks for no more than its `jti`: a key or an issuer's URL that is gone may come back.
 //! Not here: what an answer says of it.
 
 use opalid_core::alive::{self, OpenToday, Reason, Verdict};
 use opalid_core::claims::{ClaimPlace, ClaimSource, DeclaredClaim};
 use opalid_core::client::Client;
 use opalid_core::ids::UserId;
-use opalid_core::jwt::{AccessTokenClaims, JwsRefused};
+use opalid_core::jwt::{AccessTokenClaims, JwsRefused, unproved_jti};
 use opalid_core::scope::Scopes;
 use opalid_core::time::UnixTime;
 use opalid_core::token::{Access, AccessJwt, Jti, PresentedToken, Reference, Sealed, Unopened};
@@ -27,6 +28,30 @@ pub enum AccessToken {
     Opaque(Reference<Access>),
     /// A JWT, with the reference in its `jti`.
     Jwt(Reference<AccessJwt>, Box<AccessTokenClaims>),
+}
+
+/// What a revocation has to know of an access token.
+#[derive(Debug, Clone, Copy)]
+pub struct Revocable {
+    /// What is sealed in it.
+    pub sealed: Sealed,
+    /// What its revocation is kept under.
+    pub jti: Jti,
+    /// Whether the rest of it is ours too: if not, its holder learns nothing of whose it is.
+    pub verified: bool,
+}
+
+impl Revocable {
+    /// Opens it under the keys of an issuer; of a JWT the `jti`, which is authenticated by itself, whatever became since
+    /// of the key that signed it or of the issuer's URL. It takes away and gives nothing.
+    pub fn open(issuer: &Issuer, token: &str) -> Option<Self> {
+        if let Ok(token) = AccessToken::open(issuer, token) {
+            return Some(Self { sealed: *token.sealed(), jti: token.nonce(), verified: true });
+        }
+        let jti = unproved_jti(token)?;
+        let reference = issuer.sealer.open::<AccessJwt>(PresentedToken::new(&jti)).ok()?;
+        Some(Self { sealed: reference.sealed, jti: reference.jti, verified: false })
+    }
 }
 
 /// Why it did not open.

@@ -8,7 +8,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{JwsRefused, PublicKeys};
+use super::verify::object;
+use super::{JwsRefused, MAX_JWS_LENGTH, PublicKeys, decode};
 use crate::scope::Scopes;
 use crate::time::UnixTime;
 
@@ -90,11 +91,26 @@ impl PublicKeys {
     }
 }
 
+/// The `jti` that stands in a compact JWS, whoever signed it and whatever else it says. Nothing is proved of it: it is
+/// worth what it proves itself.
+pub fn unproved_jti(jws: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Said {
+        jti: String,
+    }
+    if jws.len() > MAX_JWS_LENGTH {
+        return None;
+    }
+    let (message, _) = jws.rsplit_once('.')?;
+    let (_, payload) = message.split_once('.')?;
+    object::<Said>(&decode(payload)?).map(|said| said.jti)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
-    use super::super::{SigningAlgorithm, SigningKey, TYP_JWT};
+    use super::super::{SigningAlgorithm, SigningKey, TYP_JWT, encode};
     use super::*;
 
     const ISSUER: &str = "https://id.example";
@@ -136,5 +152,21 @@ mod tests {
         assert_eq!(keys.verify_access_token(&signed("application/at+jwt"), ISSUER), Err(JwsRefused::WrongType));
         let elsewhere = keys.verify_access_token(&signed(TYP_ACCESS_TOKEN), "https://other.example");
         assert_eq!(elsewhere, Err(JwsRefused::WrongIssuer));
+    }
+
+    #[test]
+    fn a_jti_is_read_from_three_parts_of_bounded_length_whoever_signed_them() {
+        let with = |payload: &str| format!("x.{}.y", encode(payload.as_bytes()));
+        assert_eq!(unproved_jti(&with(r#"{"jti":"j","exp":"never"}"#)).as_deref(), Some("j"));
+        let long = format!(r#"{{"jti":"j","x":"{}"}}"#, "x".repeat(MAX_JWS_LENGTH));
+        for payload in ["", "{}", r#"["j"]"#, r#"{"jti":7}"#, r#"{"jti":"j","jti":"k"}"#, &long] {
+            assert_eq!(unproved_jti(&with(payload)), None, "{payload}");
+        }
+        let good = with(r#"{"jti":"j"}"#);
+        for other in
+            [format!("{good}.z"), good.replace(".y", "=.y"), good.replace(".y", ""), "..".into(), String::new()]
+        {
+            assert_eq!(unproved_jti(&other), None, "{other}");
+        }
     }
 }

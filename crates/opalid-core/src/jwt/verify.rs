@@ -167,7 +167,7 @@ impl PublicKeys {
 }
 
 /// What stands in a JSON object, as we write it. An array of the same values is none, though serde would read it.
-fn object<T: DeserializeOwned>(json: &[u8]) -> Option<T> {
+pub(super) fn object<T: DeserializeOwned>(json: &[u8]) -> Option<T> {
     if json.starts_with(b"{") { serde_json::from_slice(json).ok() } else { None }
 }
 

@@ -12,7 +12,7 @@ use opalid_store::steps::session::{EndSession, FindSession};
 use opalid_store::steps::workspace::RevokeWorkspace;
 
 use crate::metrics::Revoked as Counted;
-use crate::presented::AccessToken;
+use crate::presented::Revocable;
 
 use super::{Handed, ManageError, Operation, Reply};
 
@@ -50,7 +50,7 @@ pub(crate) async fn grant(operation: &Operation<'_>, id: &str) -> Result<Reply, 
 pub(crate) async fn token(operation: &Operation<'_>, token: &Handed) -> Result<Reply, ManageError> {
     let issuer = operation.app.issuer_of(&operation.record)?;
     let presented = PresentedToken::new(token.expose());
-    if let Ok(token) = AccessToken::open(&issuer, token.expose()) {
+    if let Some(token) = Revocable::open(&issuer, token.expose()) {
         return access_token(operation, &token).await;
     }
     let workspace = operation.workspace();
@@ -73,8 +73,8 @@ pub(crate) async fn token(operation: &Operation<'_>, token: &Handed) -> Result<R
     Ok(Reply::done(format!("Grant {grant} is cut; all its tokens are dead.")))
 }
 
-async fn access_token(operation: &Operation<'_>, token: &AccessToken) -> Result<Reply, ManageError> {
-    let sealed = token.sealed();
+async fn access_token(operation: &Operation<'_>, token: &Revocable) -> Result<Reply, ManageError> {
+    let sealed = &token.sealed;
     let found = operation.app.store.read(FindGrant { workspace: operation.workspace(), id: sealed.grant }).await?;
     if found.is_none_or(|found| !found.grant.guard.matches(&sealed.guard)) {
         return Err(operation.unknown("grant", sealed.grant));
@@ -83,7 +83,7 @@ async fn access_token(operation: &Operation<'_>, token: &AccessToken) -> Result<
     if stamp.now >= sealed.expires_at {
         return Ok(Reply::done("The token had expired; nothing to do.".into()));
     }
-    let (grant, epoch, jti, expires_at) = (sealed.grant, sealed.epoch, token.nonce(), sealed.expires_at);
+    let (grant, epoch, jti, expires_at) = (sealed.grant, sealed.epoch, token.jti, sealed.expires_at);
     let step = KillToken { stamp, grant, epoch, jti, expires_at, limits: KillLimits::default() };
     operation.app.store.run(step).await?;
     operation.app.metrics.revocations.count(Counted::Token);

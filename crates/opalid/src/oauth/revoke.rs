@@ -3,7 +3,8 @@
 //! Takes: a token, an optional hint, an authenticated client.
 //! Gives: 200 and an empty body, for unknown tokens too (§2.2); an encrypted token cannot be opened here, and is refused.
 //! Holds: once this returns, no answer of this server says `active` for the token; a store that fails is
-//! 503, never "done"; only the client's own tokens; a repeated revocation writes nothing. A killed token's row is kept
+//! 503, never "done"; only the client's own tokens; a repeated revocation writes nothing. A JWT that does not verify
+//! (its issuer's URL has changed since, or its key was revoked) is killed by its `jti` all the same. A killed token's row is kept
 //! for a day beyond its end: a clock that runs more than a day ahead of that end and is then set back is the limit.
 
 use base64::Engine;
@@ -21,7 +22,7 @@ use crate::http::call::Call;
 use crate::http::client_auth::{self, AuthenticatedClient};
 use crate::http::reply::{self, Reply};
 use crate::metrics::Revoked;
-use crate::presented::AccessToken;
+use crate::presented::Revocable;
 
 /// POST /revoke.
 pub async fn endpoint(call: &Call<'_>) -> Reply {
@@ -35,7 +36,7 @@ async fn answer(call: &Call<'_>) -> Result<(), OAuthError> {
     let form = call.form()?;
     let client = client_auth::authenticate(call, &form).await?;
     let request = RevocationRequest::parse(&form)?;
-    if let Ok(token) = AccessToken::open(call.issuer, request.token) {
+    if let Some(token) = Revocable::open(call.issuer, request.token) {
         return access_token(call, &client, &token).await;
     }
     if let Ok(secret) = call.issuer.row_sealer.open_row::<Refresh>(PresentedToken::new(request.token)) {
@@ -57,10 +58,10 @@ fn is_encrypted(token: &str) -> bool {
     parts.count() == 4 && header.is_some_and(|header| header.get("enc").is_some())
 }
 
-async fn access_token(call: &Call<'_>, client: &AuthenticatedClient, token: &AccessToken) -> Result<(), OAuthError> {
+async fn access_token(call: &Call<'_>, client: &AuthenticatedClient, token: &Revocable) -> Result<(), OAuthError> {
     let store = &call.app.store;
     let workspace = call.issuer.id();
-    let sealed = token.sealed();
+    let sealed = &token.sealed;
     let remembered = store.memory().trust().and_then(|memory| memory.grant(sealed.grant));
     let grant = match remembered {
         Some(grant) => Some(grant),
@@ -71,13 +72,15 @@ async fn access_token(call: &Call<'_>, client: &AuthenticatedClient, token: &Acc
             .map(|found| found.grant),
     };
     let Some(grant) = grant.filter(|grant| grant.grant.guard.matches(&sealed.guard)) else { return Ok(()) };
-    not_anothers(client, grant.grant.client())?;
+    if let Err(anothers) = not_anothers(client, grant.grant.client()) {
+        return if token.verified { Err(anothers) } else { Ok(()) };
+    }
     // One that has expired is killed too: the clock may step back, by less than its row is kept.
     if call.now >= sealed.expires_at.plus(KILLED_KEPT) {
         return Ok(());
     }
     let stamp = call.app.stamp(workspace, format!("client {}", client.client_id));
-    let (grant, epoch, jti, expires_at) = (sealed.grant, sealed.epoch, token.nonce(), sealed.expires_at);
+    let (grant, epoch, jti, expires_at) = (sealed.grant, sealed.epoch, token.jti, sealed.expires_at);
     let step = KillToken { stamp, grant, epoch, jti, expires_at, limits: KillLimits::default() };
     store.run(step).await.map_err(|error| reply::outage(&error))?;
     call.app.metrics.revocations.count(Revoked::Token);
