@@ -15,7 +15,7 @@ use crate::time::UnixTime;
 
 pub use attributes::{Attribute, Attributes, wrong_attributes};
 pub use declared::{
-    BadClaim, ClaimPlace, ClaimSource, DeclaredClaim, DeclaredClaims, Known, shown, shows, wrong_claims,
+    BadClaim, ClaimPlace, ClaimSource, DeclaredClaim, DeclaredClaims, Known, naming_roles, shown, shows, wrong_claims,
 };
 
 macro_rules! standard_claims {

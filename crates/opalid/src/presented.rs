@@ -8,7 +8,6 @@
 //! Not here: what an answer says of it.
 
 use opalid_core::alive::{self, OpenToday, Reason, Verdict};
-use opalid_core::claims::{ClaimPlace, ClaimSource, DeclaredClaim};
 use opalid_core::client::Client;
 use opalid_core::ids::UserId;
 use opalid_core::jwt::{AccessTokenClaims, JwsRefused, unproved_jti};
@@ -126,7 +125,7 @@ impl AccessToken {
         if !carries_no_more((&claims.scope, &audience), &issuer.url, &effective) {
             return Ok(Err(Reason::Narrowed));
         }
-        if names_a_role_too_many(store, issuer, who, claims).await? {
+        if names_a_role_too_many(store, who, claims).await? {
             return Ok(Err(Reason::Narrowed));
         }
         // What it may do beyond what it says nobody learns from it.
@@ -143,18 +142,15 @@ impl AccessToken {
     }
 }
 
-/// Whether a JWT names a role that whoever it is for does not hold any more, where the workspace declares that it names
-/// roles at all.
+/// Whether a JWT names a role that whoever it is for does not hold any more. It says itself where it names any: the
+/// workspace may declare other claims by now.
 async fn names_a_role_too_many(
     store: &Store,
-    issuer: &Issuer,
     who: (&Client, Option<UserId>),
     claims: &AccessTokenClaims,
 ) -> Result<bool, Outage> {
-    let of_roles =
-        |claim: &DeclaredClaim| claim.source == ClaimSource::Roles && claim.show.contains(&ClaimPlace::AccessToken);
-    let declared = issuer.settings().claims.iter().filter(|(_, claim)| of_roles(claim));
-    let said: Vec<&Value> = declared.filter_map(|(name, _)| claims.declared.get(name)?.as_array()).flatten().collect();
+    let naming = claims.role_claims.iter();
+    let said: Vec<&Value> = naming.filter_map(|name| claims.declared.get(name)?.as_array()).flatten().collect();
     if said.is_empty() {
         return Ok(false);
     }

@@ -168,7 +168,7 @@ impl From<DeclaredClaim> for Written {
 }
 
 /// Claims with a meaning of their own (RFC 7519 §4.1, RFC 7662 §2.2, RFC 9068 §2.2, OpenID Core §2 and §5.1's `sub`,
-/// RFC 7800, RFC 8693, RFC 8417, RFC 9701); nobody declares them.
+/// RFC 7800, RFC 8693, RFC 8417, RFC 9701; `role_claims` is ours); nobody declares them.
 const RESERVED: &[&str] = &[
     "_claim_names",
     "_claim_sources",
@@ -192,6 +192,7 @@ const RESERVED: &[&str] = &[
     "may_act",
     "nbf",
     "nonce",
+    "role_claims",
     "s_hash",
     "scope",
     "sid",
@@ -270,6 +271,12 @@ pub fn shown(claims: &DeclaredClaims, place: ClaimPlace, granted: &Scopes, known
         }
     }
     shown
+}
+
+/// Those of the claims that show which name roles.
+pub fn naming_roles(claims: &DeclaredClaims, shown: &Map<String, Value>) -> Vec<String> {
+    let names_roles = |name: &String| claims.get(name).is_some_and(|claim| claim.source == ClaimSource::Roles);
+    shown.keys().filter(|name| names_roles(name)).cloned().collect()
 }
 
 impl Known<'_> {

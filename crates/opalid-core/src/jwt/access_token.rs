@@ -78,6 +78,9 @@ pub struct AccessTokenClaims {
     /// The methods of the authentication (RFC 8176).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub amr: Vec<String>,
+    /// Which of the declared claims name roles. The workspace may call them otherwise by the time that it is presented.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub role_claims: Vec<String>,
     /// Claims that the workspace declares.
     #[serde(flatten)]
     pub declared: Map<String, Value>,
@@ -128,6 +131,7 @@ mod tests {
             auth_time: None,
             acr: None,
             amr: Vec::new(),
+            role_claims: Vec::new(),
             declared: Map::new(),
         }
     }

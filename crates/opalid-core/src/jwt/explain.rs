@@ -53,6 +53,7 @@ const CLAIMS: &[(&str, &str, &str)] = &[
     ("roles", "roles of the person", "RFC 9068 §2.2.3.1"),
     ("groups", "groups of the person", "RFC 9068 §2.2.3.1"),
     ("entitlements", "entitlements of the person", "RFC 9068 §2.2.3.1"),
+    ("role_claims", "which of its claims name roles that must be held still", ""),
     ("token_introspection", "what introspection said of a token", "RFC 9701 §5"),
     ("auth_time", "when the person signed in", "OpenID Core §2"),
     ("nonce", "what the client sent along, to know its own sign-in again", "OpenID Core §2"),

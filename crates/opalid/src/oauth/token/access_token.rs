@@ -5,7 +5,7 @@
 //! Holds: a JWT says what it may do today and not a name more at any of its audiences; where one list of scopes cannot
 //! say that of several resources (RFC 9068 §5), or it would be too long to be read back, the token is opaque.
 
-use opalid_core::claims::ClaimPlace;
+use opalid_core::claims::{ClaimPlace, naming_roles};
 use opalid_core::client::Client;
 use opalid_core::error::OAuthError;
 use opalid_core::grant::{Authentication, EntitlementNo, Grant};
@@ -81,6 +81,7 @@ async fn jwt(
 ) -> Result<Option<String>, OAuthError> {
     let about = About { client, user: wish.grant.user(), authentication: wish.authentication };
     let declared = shown_claims::at(call, ClaimPlace::AccessToken, &everywhere(wish.today), about).await;
+    let declared = declared.map_err(|error| reply::outage(&error))?;
     let subject = wish.grant.user().map(|user| user.to_string());
     let claims = AccessTokenClaims {
         iss: call.issuer.url.clone(),
@@ -94,7 +95,8 @@ async fn jwt(
         auth_time: wish.authentication.map(|how| how.auth_time),
         acr: wish.authentication.map(|how| how.acr.clone()),
         amr: wish.authentication.map(|how| how.amr.clone()).unwrap_or_default(),
-        declared: declared.map_err(|error| reply::outage(&error))?,
+        role_claims: naming_roles(&call.issuer.settings().claims, &declared),
+        declared,
     };
     let token = signing::sign(call.issuer, algorithm, TYP_ACCESS_TOKEN, &claims)?;
     if token.len() > MAX_JWS_LENGTH {

@@ -173,7 +173,8 @@ async fn roles_show_where_they_are_declared_as_a_claim_and_as_they_are_today() {
         json!({"claims": {"roles": {"from": "roles", "show": ["introspection", "access_token", "id_token"]}}});
     change(&server, "workspace", "update", "default", claims_of).await;
     let token = sign_in(&server).await;
-    assert_eq!(claims(&server, &token).await["roles"], json!(["reader", "writer"]));
+    let said = claims(&server, &token).await;
+    assert_eq!((&said["roles"], &said["role_claims"]), (&json!(["reader", "writer"]), &json!(["roles"])));
     change(&server, "role", "create", "auditor", json!({})).await;
     hold(&server, &["writer", "reader", "auditor"]).await;
     let seen = server.introspect(API_SERVER, &token).await.json();
@@ -190,4 +191,44 @@ async fn roles_show_where_they_are_declared_as_a_claim_and_as_they_are_today() {
             "it names a role that permits nothing: {roles:?}"
         );
     }
+}
+
+/// Changes what the workspace declares of claims.
+async fn declare(server: &Server, claims: Value) {
+    change(server, "workspace", "update", "default", json!({ "claims": claims })).await;
+}
+
+#[tokio::test]
+async fn a_jwt_that_names_a_role_which_is_gone_is_inactive_whatever_the_claim_is_called_by_now() {
+    for (what, changed) in [
+        ("renamed", json!({"roles": null, "groups": {"from": "roles", "show": ["access_token"]}})),
+        ("removed", json!({"roles": null})),
+        ("shown elsewhere", json!({"roles": {"show": ["introspection"]}})),
+        ("of another source", json!({"roles": {"from": null, "value": ["x"]}})),
+    ] {
+        let server = with_roles().await;
+        change(&server, "role", "create", "auditor", json!({})).await;
+        hold(&server, &["reader", "writer", "auditor"]).await;
+        declare(&server, json!({"roles": {"from": "roles", "show": ["access_token"]}})).await;
+        let token = sign_in(&server).await;
+        declare(&server, changed).await;
+        assert!(server.is_active(API_SERVER, &token).await, "{what}: it names nothing that is gone");
+        hold(&server, &["reader", "writer"]).await;
+        assert!(!server.is_active(API_SERVER, &token).await && !server.knows(&token).await, "{what}");
+        hold(&server, &["reader", "writer", "auditor"]).await;
+        assert!(server.is_active(API_SERVER, &token).await, "{what}: held again");
+    }
+}
+
+#[tokio::test]
+async fn a_jwt_whose_claim_named_no_roles_is_not_judged_by_it_once_it_does() {
+    let server = with_roles().await;
+    declare(&server, json!({"groups": {"from": "roles", "show": ["access_token"]}})).await;
+    declare(&server, json!({"groups": {"from": null, "value": ["staff"]}})).await;
+    let token = sign_in(&server).await;
+    let said = claims(&server, &token).await;
+    assert_eq!((&said["groups"], said.get("role_claims")), (&json!(["staff"]), None));
+    assert!(server.is_active(API_SERVER, &token).await);
+    declare(&server, json!({"groups": {"from": "roles", "value": null}})).await;
+    assert!(server.is_active(API_SERVER, &token).await, "staff is no role");
 }
