@@ -2,13 +2,14 @@
 //!
 //! Takes: a stored request, a form. Gives: the person's decision, and the way back to the request.
 //! Holds: a decision is taken from the session that the page was made for and no other, and only from the person whom the
-//! request is about: the one it names, the one who signed in for it, or the one who was chosen.
+//! request is about: the one it names, the one who signed in for it, or the one who was chosen. The page names every
+//! resource that a token will be for, with a scope or without.
 
 use opalid_core::client::Client;
 use opalid_core::error::OAuthError;
 use opalid_core::grant::Entitlement;
 use opalid_core::ids::ConsentId;
-use opalid_core::scope::OpenIdScope;
+use opalid_core::scope::{OpenIdScope, Scopes};
 use opalid_store::steps::consent::GiveConsent;
 use opalid_store::steps::session::SessionRow;
 use std::sync::Arc;
@@ -105,9 +106,10 @@ async fn consent_page(call: &Call<'_>, wish: &Wish) -> Result<Reply, OAuthError>
         }
     }
     let account = ScopeGroup { resource: "Your account", scopes: openid };
-    let apis = resources.iter().filter(|(_, scopes)| !scopes.is_empty());
-    let apis = apis
-        .map(|(resource, scopes)| ScopeGroup { resource: resource.display_name(), scopes: scopes.iter().collect() });
+    // Those without a scope, too: they are audiences of the token, and take it.
+    let apis = resources
+        .iter()
+        .map(|(resource, scopes)| ScopeGroup { resource: resource.display_name(), scopes: or_none(scopes) });
     let groups = (!account.scopes.is_empty()).then_some(account.clone()).into_iter().chain(apis).collect();
     let offline = wish.entitlement.openid.has(OpenIdScope::OfflineAccess);
     let csrf = browser::form_token(call, FormPurpose::Consent, &shown(&wish.pending, &wish.session, &wish.entitlement));
@@ -157,6 +159,11 @@ async fn decide(call: &Call<'_>, wish: Wish) -> Result<Reply, OAuthError> {
 fn shown(pending: &Pending, session: &SessionRow, entitlement: &Entitlement) -> String {
     let resources = entitlement.resources.iter().map(|(id, scopes)| format!(" {id} {scopes}"));
     format!("{} {} {}{}", pending.id, session.id, entitlement.openid, resources.collect::<String>())
+}
+
+/// What may be done at a resource; that it is told of the person all the same, if that is nothing by name.
+fn or_none(scopes: &Scopes) -> Vec<&str> {
+    if scopes.is_empty() { vec!["Go there in your name, with no permission by name"] } else { scopes.iter().collect() }
 }
 
 const fn in_words(scope: OpenIdScope) -> &'static str {

@@ -2,6 +2,7 @@
 
 use opalid_core::client::ClientSettings;
 use opalid_core::ids::ConsentId;
+use opalid_core::scope::Scopes;
 use opalid_store::steps::consent::{FindConsent, WithdrawConsent};
 
 use crate::support::Server;
@@ -10,6 +11,7 @@ use crate::support::http::encode;
 use crate::support::person::{API, APP, Ask, CALLBACK, OTHER_APP, password_of, value, web_app};
 use crate::support::server::FORM;
 
+const BOOKS: &str = "https://books.example/";
 const DAY: i64 = 24 * 3600;
 
 /// What needs a consent.
@@ -48,6 +50,34 @@ async fn the_page_says_who_asks_for_what_and_for_whom() {
         assert!(answer.text().contains(said), "{said} in {}", answer.text());
     }
     assert!(!answer.text().contains("<li>write</li>"));
+}
+
+#[tokio::test]
+async fn the_page_names_every_resource_a_token_will_be_for_with_a_scope_or_without() {
+    let server = Server::with_people().await;
+    server.resource(BOOKS, "lend").await;
+    let app = web_app("The App", &[CALLBACK]);
+    let access = [(API, "read write"), (BOOKS, "lend")];
+    let access = access.map(|(uri, scopes)| (uri.to_owned(), Scopes::parse(scopes).unwrap())).into();
+    let default_resources = vec![API.to_owned(), BOOKS.to_owned()];
+    server.update_client(APP.0, ClientSettings { access, default_resources, ..app }).await;
+    let without = "<li>Go there in your name, with no permission by name</li>";
+    for (ask, bare) in [
+        (Ask::new(), 2),
+        (Ask::new().with("scope", "openid read"), 1),
+        (Ask::new().with("scope", "read").with("resource", API).and("resource", BOOKS), 1),
+    ] {
+        let mut browser = Browser::new();
+        let landed = browser.open(&server, &ask.target()).await;
+        let landed = browser.give_password(&server, landed, "alice", &password_of("alice")).await;
+        assert_eq!(landed.path(), "/consent");
+        let answer = landed.answer();
+        let text = answer.text();
+        for uri in [API, BOOKS] {
+            assert!(text.contains(&format!("<bdi>{uri}</bdi>")), "{uri} in {text}");
+        }
+        assert_eq!(text.matches(without).count(), bare, "{text}");
+    }
 }
 
 #[tokio::test]
