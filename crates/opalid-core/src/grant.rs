@@ -171,6 +171,15 @@ impl Grant {
         u32::try_from(at).ok().map(EntitlementNo)
     }
 
+    /// The grant that everything of the same authorization hangs from: itself, unless it is a child.
+    pub fn topmost(&self) -> GrantId {
+        let parents = self.descent.births().filter_map(|birth| match birth.ancestor {
+            Ancestor::Grant(parent) => Some(parent),
+            _ => None,
+        });
+        parents.into_iter().next().unwrap_or(self.id)
+    }
+
     /// Whether it lives as long as the session it came of.
     pub fn is_session_bound(&self) -> bool {
         self.descent.births().any(|birth| matches!(birth.ancestor, Ancestor::Session(_)))

@@ -71,6 +71,9 @@ pub(super) fn text(inspection: &Inspection, output: &Output) -> String {
     }
     if let Some(grant) = &inspection.grant {
         facts.row(["grant".into(), grant.id.to_string()]);
+        if let Some(whole) = grant.part_of {
+            facts.row(["part of grant".into(), whole.to_string()]);
+        }
         facts.row(["client".into(), grant.client_id.clone()]);
         facts.row(["user".into(), grant.username.clone().unwrap_or_else(|| "none: the client itself".into())]);
         facts.row(["granted".into(), output.time(grant.created_at)]);

@@ -98,7 +98,7 @@ async fn cut_as_asked(
         Some("grant") => {
             let found = inspect(&operation, token).await?.grant;
             let grant = found.ok_or_else(|| ManageError::Unknown("this token hangs from no grant".into()))?;
-            revoke::grant(&operation, &grant.id.to_string()).await?
+            revoke::grant(&operation, &grant.topmost().to_string()).await?
         }
         _ => return Err(ManageError::NotUnderstood("press one of the buttons beside the token".into())),
     };

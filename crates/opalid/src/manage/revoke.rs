@@ -43,7 +43,25 @@ pub(super) async fn session(operation: &Operation<'_>, id: &str) -> Result<Reply
 pub(crate) async fn grant(operation: &Operation<'_>, id: &str) -> Result<Reply, ManageError> {
     let id: GrantId = parse(operation, "grant", id)?;
     cut(operation, id, "revoked by an administrator").await?;
-    Ok(Reply::done(format!("Grant {id} is cut; all its tokens are dead.")))
+    let mut message = format!("Grant {id} is cut; all its tokens are dead.");
+    if let Some(whole) = alive_above(operation, id).await? {
+        let command = operation.command(&format!("revoke grant {whole}"));
+        message += &format!(" It was a part of grant {whole}, whose other tokens live on; to cut them, too: {command}");
+    }
+    Ok(Reply::done(message))
+}
+
+/// The grant that this one is a part of, if that lives.
+async fn alive_above(operation: &Operation<'_>, id: GrantId) -> Result<Option<GrantId>, ManageError> {
+    let (store, workspace) = (&operation.app.store, operation.workspace());
+    let Some(part) = store.read(FindGrant { workspace, id }).await? else { return Ok(None) };
+    let whole = part.grant.topmost();
+    if whole == id {
+        return Ok(None);
+    }
+    // What its parents are at all says whether tokens of them live: they have the epochs that it was born under.
+    let judged = store.judge_lineage(workspace, &part.grant.descent.lineage(), operation.app.now()).await?;
+    Ok(judged.is_ok().then_some(whole))
 }
 
 /// An access token dies alone; a refresh token or code takes its grant with it (RFC 7009 §2.1).

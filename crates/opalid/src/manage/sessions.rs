@@ -38,6 +38,9 @@ pub struct SessionEntry {
 pub struct GrantEntry {
     /// Its row.
     pub id: GrantId,
+    /// The grant of the whole authorization, if this is a part of one: made when that had no room for more entitlements.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part_of: Option<GrantId>,
     /// Who was authorized.
     pub client_id: String,
     /// By whom; nothing if the client asked for itself.
@@ -54,6 +57,13 @@ pub struct GrantEntry {
     pub tokens_revoked: i64,
     /// When it was made.
     pub created_at: UnixTime,
+}
+
+impl GrantEntry {
+    /// The grant that all tokens of the same authorization hang from.
+    pub fn topmost(&self) -> GrantId {
+        self.part_of.unwrap_or(self.id)
+    }
 }
 
 pub(super) async fn list(operation: &Operation<'_>, user: Option<&str>, paging: &Paging) -> Result<Reply, ManageError> {
@@ -123,6 +133,7 @@ pub(super) async fn entry(operation: &Operation<'_>, listed: &ListedGrant) -> Re
     let client = store.find_client_by_id(workspace, grant.client()).await?;
     Ok(GrantEntry {
         id: grant.id,
+        part_of: Some(grant.topmost()).filter(|topmost| *topmost != grant.id),
         client_id: client.map_or_else(|| format!("(deleted) {}", grant.client()), |client| client.client_id.clone()),
         username: match grant.user() {
             Some(user) => Some(username(operation, user).await?),

@@ -109,6 +109,7 @@ impl Inspected {
         facts.extend(inspection.times.iter().map(|(name, at)| fact(name, words::time(*at, now), "")));
         if let Some(grant) = &inspection.grant {
             facts.push(fact("grant", grant.id.to_string(), ""));
+            facts.extend(grant.part_of.map(|whole| fact("part of grant", whole.to_string(), "")));
             facts.push(fact("client", &grant.client_id, ""));
             facts.push(fact("user", grant.username.as_deref().unwrap_or("none: the client itself"), ""));
             facts.push(fact("granted", words::time(grant.created_at, now), ""));

@@ -1,6 +1,8 @@
 //! The console: the inspector and test JWTs, for administrators of a workspace and nobody else.
 
 use opalid::manage::{Command, Handed, Paging, Reply, Request, handle};
+use opalid_core::client::ClientSettings;
+use opalid_core::grant::ENTITLEMENTS_MAX;
 use opalid_core::resource::ResourceSettings;
 use opalid_core::scope::Scopes;
 use opalid_core::token_settings::{AccessTokenFormat, TokenOverrides};
@@ -9,7 +11,7 @@ use opalid_store::steps::user::UserEvent;
 
 use crate::support::browser::{Browser, Landed};
 use crate::support::html::{Form, Page, unescape};
-use crate::support::person::{API, API_SERVER, Ask, password_of};
+use crate::support::person::{API, API_SERVER, APP, Ask, CALLBACK, password_of, web_app};
 use crate::support::{Server, machine};
 
 const INSPECT: &str = "/console/inspect";
@@ -148,6 +150,64 @@ async fn an_administrator_sees_what_a_token_is_revokes_it_and_cuts_its_grant() {
         events.rows.iter().filter(|event| ["token.revoked", "grant.cut"].contains(&&*event.action)).collect();
     assert_eq!(cuts.len(), 2, "{events:?}");
     assert!(cuts.iter().all(|event| event.initiator == by), "{cuts:?}");
+}
+
+/// Two access tokens of one sign-in: the first, and one for which its grant had no room.
+async fn two_of_a_full_grant(server: &Server) -> (String, String) {
+    const MANY: &str = "https://many.example/";
+    let names: Vec<String> = (0..7).map(|number| format!("s{number}")).collect();
+    let every = names.join(" ");
+    server.resource(MANY, &every).await;
+    let access = [(MANY.to_owned(), Scopes::parse(&every).unwrap())].into();
+    server.update_client(APP.0, ClientSettings { access, ..web_app("The App", &[CALLBACK]) }).await;
+    let ask = Ask::new().with("scope", &format!("openid {every}")).with("resource", MANY);
+    let code = Browser::new().code(server, &ask, "alice").await;
+    let first = server.tokens(&code).await;
+    let refresh = first.field("refresh_token");
+    let mut last = String::new();
+    for bits in 1_usize..=ENTITLEMENTS_MAX {
+        let chosen = names.iter().enumerate().filter(|(at, _)| bits & 1 << at != 0).map(|(_, name)| name.as_str());
+        let scope = chosen.collect::<Vec<_>>().join(" ");
+        let fields = [("grant_type", "refresh_token"), ("refresh_token", &refresh), ("scope", &scope)];
+        last = server.form_post_as(APP, "/token", &fields).await.field("access_token");
+    }
+    (first.field("access_token"), last)
+}
+
+#[tokio::test]
+async fn the_grant_that_is_cut_is_that_of_the_whole_sign_in_and_who_cuts_a_part_of_it_is_told() {
+    let server = server().await;
+    let (first, last) = two_of_a_full_grant(&server).await;
+    let id = async |token: &str| {
+        let Reply::Inspected(said) = ask(&server, None, Command::Inspect { token: Handed::new(token.into()) }).await
+        else {
+            panic!()
+        };
+        said.grant.unwrap().id
+    };
+    let (whole, part) = (id(&first).await, id(&last).await);
+    assert_ne!(whole, part);
+    let (mut browser, form) = entered(&server).await;
+    let (said, page) = inspect(&mut browser, &server, &form, &last).await;
+    assert!(said.contains(&format!("opalid revoke grant {whole}")) && said.contains("part of grant"), "{said}");
+    assert!(!said.contains(&format!("opalid revoke grant {part}")), "{said}");
+
+    let revoke = || Command::RevokeGrant { id: part.to_string() };
+    let told = async || match ask(&server, None, revoke()).await {
+        Reply::Done { message } => message,
+        other => panic!("{other:?}"),
+    };
+    let how =
+        format!("part of grant {whole}, whose other tokens live on; to cut them, too: opalid revoke grant {whole}");
+    let said = told().await;
+    assert!(said.contains(&how), "{said}");
+    assert!(server.is_active(APP, &first).await && !server.is_active(APP, &last).await);
+
+    let (_, said) = send(&mut browser, &server, &page.form("cut-grant")).await;
+    assert!(said.contains(&format!("Grant {whole} is cut; all its tokens are dead.")), "{said}");
+    assert!(!server.is_active(APP, &first).await, "all of the sign-in");
+    let said = told().await;
+    assert!(!said.contains("live on"), "{said}");
 }
 
 #[tokio::test]

@@ -25,7 +25,8 @@ pub(super) async fn hang(
         return Ok(None);
     };
     inspection.grant = Some(entry(operation, &listed).await?);
-    inspection.cut_with(operation, "its grant, with all its tokens", &format!("revoke grant {id}"));
+    let topmost = listed.grant.topmost();
+    inspection.cut_with(operation, "its grant, with all its tokens", &format!("revoke grant {topmost}"));
     inspection.may = permitted(operation, &listed, number).await?;
     let grant = &listed.grant;
     inspection.ancestors.push(AncestorState {
