@@ -13,6 +13,7 @@ pub mod form;
 pub mod grant;
 pub mod ids;
 pub mod jwt;
+pub mod lease;
 pub mod pkce;
 pub mod redirect_uri;
 pub mod refresh;
