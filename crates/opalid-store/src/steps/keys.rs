@@ -52,7 +52,7 @@ pub enum KeyEvent {
 }
 
 impl KeyEvent {
-    const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Made => "key.made",
             Self::Rotated => "key.rotated",

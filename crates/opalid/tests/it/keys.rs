@@ -374,7 +374,7 @@ fn import_ed25519() -> Command {
     Command::ImportKey { key: Handed::new(ED25519.into()), algorithm: None }
 }
 
-const ED25519_KID: &str = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
+pub const ED25519_KID: &str = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
 
 #[tokio::test]
 async fn a_signing_key_that_was_revoked_is_not_brought_in_again_and_what_it_signed_stays_dead() {
