@@ -108,6 +108,7 @@ pub async fn start(mut starting: Starting) -> anyhow::Result<App> {
         readiness: Readiness::default(),
         demo: starting.demo,
         walks: crate::walk::Walks::default(),
+        test_jwts: crate::test_jwt::Workbench::default(),
         hasher: PasswordHasher::start(starting.hasher)?,
         throttle: if starting.demo { Throttle::off() } else { Throttle::new(&random::bytes()) },
         arrivals: if starting.demo { Arrivals::off() } else { Arrivals::new(&random::bytes()) },

@@ -272,6 +272,19 @@ async fn a_test_jwt_is_explained_and_taken_by_nobody() {
 }
 
 #[tokio::test]
+async fn test_jwts_are_made_one_at_a_time_and_whoever_meets_another_is_told_to_come_again() {
+    let server = server().await;
+    let (mut browser, _) = entered(&server).await;
+    let make = browser.open(&server, "/console/test-jwt").await.page().form("make").with("alg", "ES256");
+    let place = server.app.test_jwts.take().unwrap();
+    let busy = browser.post(&server, &make.action, &make.pairs()).await;
+    assert_eq!((busy.status, busy.header("retry-after")), (503, Some("1")));
+    assert!(busy.text().contains("Another test JWT is being made"), "{busy:?}");
+    drop(place);
+    assert_eq!(send(&mut browser, &server, &make).await.0, 200);
+}
+
+#[tokio::test]
 async fn the_sign_in_of_the_console_is_as_strict_as_any_other() {
     let server = server().await;
     let mut browser = Browser::new();
