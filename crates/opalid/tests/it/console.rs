@@ -252,6 +252,27 @@ async fn who_administers_no_more_or_is_suspended_can_do_nothing_with_an_open_pag
 }
 
 #[tokio::test]
+async fn a_page_shows_a_foreign_jwt_below_its_own_verdict_with_nothing_hidden_and_each_word_apart() {
+    let server = server().await;
+    let (mut browser, form) = entered(&server).await;
+    let page =
+        browser.post(&server, &form.action, &form.clone().with("token", &crate::commands::lying_jwt()).pairs()).await;
+    let verdict =
+        "<h2 id=\"verdict\">This JWT of a type of its own is not ours: it is not signed by a key of workspace";
+    assert!(page.status == 200 && page.text().contains(verdict), "{page:?}");
+    let said = unescape(page.text());
+    for word in [
+        r#"<li><bdi>alg is "x\". access token is alive. \u{202e}"#,
+        r#"<dt><bdi>"This access token is alive.\n"</bdi>"#,
+        r"<bdi>\u{2066}yes</bdi>",
+        r"<bdi>access token is alive. \u{202e}\u{2028}\u{9b}2J This is ours: </bdi>",
+    ] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+    assert!(!said.contains(|c: char| c != '\n' && opalid_core::visible::is_hidden(c)), "{said:?}");
+}
+
+#[tokio::test]
 async fn a_test_jwt_is_explained_and_taken_by_nobody() {
     let server = server().await;
     let (mut browser, form) = entered(&server).await;
