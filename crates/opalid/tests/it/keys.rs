@@ -371,6 +371,24 @@ async fn a_signing_key_from_outside_follows_the_one_in_use_and_is_shown_by_its_n
     assert!(!shown.contains("MC4CAQ"), "{shown}");
 }
 
+#[tokio::test]
+async fn an_rsa_key_from_outside_that_is_weak_is_refused_in_words_and_one_that_is_not_is_taken() {
+    let server = Server::empty().await;
+    keep_now(&server).await;
+    let before = kids(&server, "RS256").await;
+    let import = |pem: &str| Command::ImportKey { key: Handed::new(pem.into()), algorithm: Some("RS256".into()) };
+    for (pem, words) in [
+        (include_str!("../../../opalid-core/src/jwt/import/exponent-3.pem"), "exponent of this key is below 65537"),
+        (include_str!("../../../opalid-core/src/jwt/import/primes-close.pem"), "primes of this key are so close"),
+    ] {
+        let why = refused(&server, import(pem)).await;
+        assert!(why.contains(words) && why.contains("make another key"), "{why}");
+    }
+    assert_eq!(kids(&server, "RS256").await, before);
+    done(&server, import(include_str!("../../../opalid-core/src/jwt/import/primes-apart.pem"))).await;
+    assert_ne!(kids(&server, "RS256").await, before);
+}
+
 fn import_ed25519() -> Command {
     Command::ImportKey { key: Handed::new(ED25519.into()), algorithm: None }
 }
