@@ -199,6 +199,7 @@ async fn an_encryption_that_cannot_work_is_refused_when_it_is_declared() {
         ),
         (json!({"jwks": {"keys": [{"kty": "RSA", "n": "AQAB", "e": "AQAB", "d": "AQAB"}]}}), "key 1"),
         (json!({"jwks": with("e", json!("Aw"))}), "its exponent is not an odd number of at least 65537"),
+        (json!({"jwks": with("own", json!([{"key": {"kty": "RSA", "d": "AQAB"}}]))}), "its member d is private"),
     ] {
         let mut client = json!({"client_id": "app", "secret": {"env": "SECRET"}});
         client.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());

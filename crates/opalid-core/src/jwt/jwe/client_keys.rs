@@ -240,6 +240,23 @@ mod tests {
     }
 
     #[test]
+    fn a_private_member_at_any_depth_is_refused_where_it_is_declared() {
+        for name in ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"] {
+            for own in [
+                json!({ "own": { name: "AQAB" } }),
+                json!({ "own": [[{ "deep": { name: [] } }]] }),
+                json!({ "use": "sig", "jwk": { "kty": "RSA", name: null } }),
+                json!({ "kty": "unknown", "own": { name: {} } }),
+            ] {
+                let why = parsed(json!([jwk(1, json!({})), jwk(0, own)])).unwrap().wrong().unwrap();
+                let words = format!("jwks: key 2 (kid \"RSA\"): its member {name} is private");
+                assert!(why.starts_with(&words), "{why}");
+            }
+        }
+        assert_eq!(parsed(json!([jwk(0, json!({ "own": { "D": "d" }, "x5c": ["k"] }))])).unwrap().wrong(), None);
+    }
+
+    #[test]
     fn sets_are_bounded_and_must_be_sets() {
         let one = json!({ "kty": "unknown" });
         assert!(parsed(json!(vec![one.clone(); MAX_KEYS])).is_ok());

@@ -2,7 +2,7 @@
 //!
 //! Takes: a JWK as its owner declares it.
 //! Gives: a key that is ready to use, or why not, in words for whoever declared it.
-//! Holds: a private key is refused whatever it is for, since somebody pasted it; a key that says what it is for (`use`,
+//! Holds: a private key is refused whatever it is for and wherever it stands, since somebody pasted it; a key that says what it is for (`use`,
 //! `key_ops`, `alg`) is used for nothing else; RSA from 2048 to 8192 bits, with an exponent from 65537 on; points on their curves alone.
 //! Not here: which of several keys is taken; see `client_keys`.
 
@@ -116,6 +116,9 @@ impl EncryptionKey {
 
     /// What else is wrong with a JWK that is declared now. One that was declared before this was asked for is still read.
     pub(super) fn wrong_if_declared(jwk: &Value) -> Option<KeyRefused> {
+        if let Some(name) = private_within(jwk) {
+            return Some(KeyRefused::Private(name));
+        }
         let members = Members::deserialize(jwk).ok().filter(|members| members.kty.as_deref() == Some("RSA"))?;
         let e = number("e", members.e.as_deref()).ok()?;
         let is_small = (e.len(), e.as_slice()) < (EXPONENT_MIN.len(), EXPONENT_MIN.as_slice());
@@ -135,6 +138,18 @@ impl EncryptionKey {
 
     pub(super) fn material(&self) -> &Material {
         &self.material
+    }
+}
+
+/// A private member of an object at any depth: somebody pasted one key into another.
+fn private_within(value: &Value) -> Option<&'static str> {
+    match value {
+        Value::Object(members) => {
+            let own = PRIVATE_MEMBERS.into_iter().find(|name| members.contains_key(*name));
+            own.or_else(|| members.values().find_map(private_within))
+        }
+        Value::Array(items) => items.iter().find_map(private_within),
+        _ => None,
     }
 }
 
