@@ -129,7 +129,9 @@ impl ClientSettings {
                 self.introspection_encrypted_response_enc,
             ),
         ];
-        pairs.into_iter().find_map(|(name, alg, enc)| encryption::wrong(name, (alg, enc), self.jwks.as_ref()))
+        let keys = self.jwks.as_ref();
+        let pair = |(name, alg, enc)| encryption::wrong(name, (alg, enc), keys);
+        keys.and_then(ClientKeys::wrong).or_else(|| pairs.into_iter().find_map(pair))
     }
 }
 

@@ -27,5 +27,6 @@ pub mod token;
 pub mod token_settings;
 pub mod uri;
 pub mod user;
+pub mod visible;
 pub mod workspace;
 pub mod wrap;

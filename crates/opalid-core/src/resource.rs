@@ -62,7 +62,9 @@ impl ResourceSettings {
         }
         let pair = (self.access_token_encryption_alg, self.access_token_encryption_enc);
         let tokens = self.tokens.wrong().map(str::to_owned);
-        tokens.or_else(|| encryption::wrong("access_token_encryption", pair, self.jwks.as_ref()))
+        let keys = self.jwks.as_ref();
+        let pair = || encryption::wrong("access_token_encryption", pair, keys);
+        tokens.or_else(|| keys.and_then(ClientKeys::wrong)).or_else(pair)
     }
 }
 

@@ -6,6 +6,7 @@ use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
 use crate::claims::StandardClaims;
 use crate::grant::Epoch;
 use crate::ids::{RoleId, UserId, WorkspaceId};
+use crate::visible::is_hidden;
 
 /// A user as every check of a token needs it.
 #[derive(Debug, Clone)]
@@ -69,18 +70,15 @@ fn folded(text: &str) -> String {
 /// Whether a character can be seen and means something by itself: no control or format character, nothing that is
 /// private or not assigned, and none of the letters and marks that Unicode says to show as nothing.
 fn is_seen(character: char) -> bool {
-    use GeneralCategory::{Control, Format, LineSeparator, ParagraphSeparator, PrivateUse, Surrogate, Unassigned};
-    let hidden = matches!(
-        character.general_category(),
-        Control | Format | LineSeparator | ParagraphSeparator | PrivateUse | Surrogate | Unassigned
-    );
+    use GeneralCategory::{PrivateUse, Surrogate, Unassigned};
+    let unknown = matches!(character.general_category(), PrivateUse | Surrogate | Unassigned);
     // Default_Ignorable_Code_Point, as far as the categories above leave any.
     let shown_as_nothing = matches!(
         character,
         '\u{34f}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{3164}'
             | '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}' | '\u{e0100}'..='\u{e01ef}'
     );
-    !hidden && !shown_as_nothing
+    !is_hidden(character) && !unknown && !shown_as_nothing
 }
 
 #[cfg(test)]

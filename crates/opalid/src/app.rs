@@ -23,6 +23,7 @@ use crate::passwords::throttle::Throttle;
 use crate::random;
 use crate::readiness::Readiness;
 use crate::telemetry::RequestIds;
+use crate::test_jwt::Workbench;
 use crate::walk::Walks;
 
 /// The one shared context.
@@ -69,6 +70,8 @@ pub struct App {
     pub demo: bool,
     /// Who is on a walk through the demo.
     pub walks: Walks,
+    /// Where test JWTs are made.
+    pub test_jwts: Workbench,
     /// Issuers with their keys opened, beside the record each was made from.
     pub(crate) issuers: HashMap<WorkspaceId, Arc<Issuer>>,
 }

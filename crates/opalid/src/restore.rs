@@ -113,6 +113,9 @@ fn words(restored: &Restored) -> Vec<String> {
     let names = restored.workspaces.join(", ");
     vec![
         format!("The store is put back. Everyone signs in again, and clients get new tokens, in: {names}."),
+        "Every key is made anew at the next start: no JWT that was signed before now verifies any more, and a signing key \
+         that was brought in has to be imported again (not one that was revoked since the copy was made)."
+            .into(),
         "Nothing that was issued before now is alive. What was changed since is as it was \
          in the copy: passwords, secrets, settings, who is suspended, what was agreed to."
             .into(),

@@ -12,6 +12,7 @@ use opalid_core::wrap::MasterKey;
 use opalid_store::memory::BootTime;
 use opalid_store::steps::Stamp;
 use opalid_store::steps::cell::{Cell, FindCell, FindIssuer, MakeCell, RememberIssuer};
+use opalid_store::steps::first_keys::{GiveKeys, ListKeyless};
 use opalid_store::steps::workspace::CreateWorkspace;
 use opalid_store::{Location, OnFatal, Opening, Store};
 
@@ -90,6 +91,7 @@ pub async fn start(mut starting: Starting) -> anyhow::Result<App> {
     }
     let store = Store::open(opening).await?;
     let (master, root) = unlock(&store, &starting, given).await?;
+    give_keys(&store, &master, &starting).await?;
     remember_issuer(&store, &starting.issuer).await?;
     let transport = if starting.issuer.starts_with("https://") { Transport::Https } else { Transport::LoopbackHttp };
     let app = App {
@@ -106,6 +108,7 @@ pub async fn start(mut starting: Starting) -> anyhow::Result<App> {
         readiness: Readiness::default(),
         demo: starting.demo,
         walks: crate::walk::Walks::default(),
+        test_jwts: crate::test_jwt::Workbench::default(),
         hasher: PasswordHasher::start(starting.hasher)?,
         throttle: if starting.demo { Throttle::off() } else { Throttle::new(&random::bytes()) },
         arrivals: if starting.demo { Arrivals::off() } else { Arrivals::new(&random::bytes()) },
@@ -219,6 +222,24 @@ async fn unlock(
     }
 }
 
+/// Makes keys for workspaces that have none: those of a store that was put back.
+async fn give_keys(store: &Store, master: &CheckedKey, starting: &Starting) -> anyhow::Result<()> {
+    for workspace in store.read(ListKeyless).await? {
+        let stamp = stamp(workspace, starting, "start");
+        let keys = first_keys_under(workspace, master)?;
+        if store.run(GiveKeys { stamp, keys }).await? {
+            tracing::info!(%workspace, "a workspace that had no keys has new ones");
+        }
+    }
+    Ok(())
+}
+
+fn stamp(workspace: WorkspaceId, starting: &Starting, initiator: &str) -> Stamp {
+    let now = starting.clock.now();
+    let event = opalid_core::ids::EventId::from_bytes(opalid_core::ids::uuid_v7(now, 1, random::bytes()));
+    Stamp { workspace, now, event, initiator: initiator.into() }
+}
+
 /// Says so when the issuer is another one than at the last start, and remembers it.
 async fn remember_issuer(store: &Store, issuer: &str) -> anyhow::Result<()> {
     let former = store.read(FindIssuer).await?;
@@ -241,8 +262,7 @@ async fn make_cell(store: &Store, master: &CheckedKey, starting: &Starting) -> a
     let now = starting.clock.now();
     let name = if starting.demo { demo::WORKSPACE } else { "default" };
     let id = WorkspaceId::from_bytes(opalid_core::ids::uuid_v7(now, 0, random::bytes()));
-    let event = opalid_core::ids::EventId::from_bytes(opalid_core::ids::uuid_v7(now, 1, random::bytes()));
-    let stamp = Stamp { workspace: id, now, event, initiator: "first start".into() };
+    let stamp = stamp(id, starting, "first start");
     let settings = WorkspaceSettings {
         display_name: if starting.demo { "Opalid demo".into() } else { String::new() },
         ..Default::default()

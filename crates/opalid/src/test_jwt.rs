@@ -4,9 +4,12 @@
 //! Gives: the token, and the JWK Set that verifies it.
 //! Holds: no key of ours signs it, so that no Opalid server takes it, whatever it says.
 
+use std::sync::Arc;
+
 use opalid_core::jwt::{PublicKeys, SigningAlgorithm, SigningKey, TYP_ACCESS_TOKEN};
 use opalid_core::time::UnixTime;
 use serde_json::{Map, Value, json};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::random;
 
@@ -56,6 +59,44 @@ impl TestJwt {
     }
 }
 
+/// Where a server makes them: one at a time, for to find an RSA key takes a core for as long as it takes.
+#[derive(Debug, Clone)]
+pub struct Workbench(Arc<Semaphore>);
+
+impl Default for Workbench {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(1)))
+    }
+}
+
+impl Workbench {
+    /// Its only place, if nobody has it.
+    pub fn take(&self) -> Option<Place> {
+        Arc::clone(&self.0).try_acquire_owned().ok().map(Place)
+    }
+}
+
+/// The place where one is made.
+#[derive(Debug)]
+pub struct Place(OwnedSemaphorePermit);
+
+impl Place {
+    /// Makes one where it keeps nobody waiting. The place is taken until that has ended, also when whoever asked has gone.
+    pub async fn make(
+        self,
+        (alg, claims): (&str, &str),
+        now: UnixTime,
+    ) -> Result<Result<TestJwt, NotMade>, tokio::task::JoinError> {
+        let (alg, claims) = (alg.to_owned(), claims.to_owned());
+        let making = move || {
+            let made = TestJwt::make(&alg, Some(&claims), now);
+            drop(self.0);
+            made
+        };
+        tokio::task::spawn_blocking(making).await
+    }
+}
+
 /// The claims that it has by itself (RFC 9068 §2.2), with these instead and beside.
 fn with_own(text: &str, now: UnixTime) -> Result<Map<String, Value>, NotMade> {
     if text.len() > MAX_CLAIMS {
@@ -80,6 +121,9 @@ fn with_own(text: &str, now: UnixTime) -> Result<Map<String, Value>, NotMade> {
 
 #[cfg(test)]
 mod tests {
+    use std::future::Future;
+    use std::task::Poll;
+
     use opalid_core::jwt::{Jwk, PublicKey, Signature};
 
     use super::*;
@@ -98,6 +142,25 @@ mod tests {
             assert_eq!(keys(&other).judge_signature(&one.token), Signature::UnknownKey);
             assert!(!one.jwks.to_string().contains("\"d\""), "no private part");
         }
+    }
+
+    #[test]
+    fn a_place_is_taken_until_the_token_is_made_also_when_nobody_waits_for_it() {
+        // One thread for all that blocks: what waits for it is done in order.
+        let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+        runtime.block_on(async {
+            let (release, held) = std::sync::mpsc::channel::<()>();
+            let holding = tokio::task::spawn_blocking(move || held.recv());
+            let bench = Workbench::default();
+            let mut making = Box::pin(bench.take().unwrap().make(("ES256", "{}"), NOW));
+            let begun = std::future::poll_fn(|cx| Poll::Ready(making.as_mut().poll(cx).is_pending())).await;
+            drop(making);
+            assert!(begun && bench.take().is_none());
+            release.send(()).unwrap();
+            holding.await.unwrap().unwrap();
+            tokio::task::spawn_blocking(|| ()).await.unwrap();
+            assert!(bench.take().is_some());
+        });
     }
 
     #[test]

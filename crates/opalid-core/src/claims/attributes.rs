@@ -29,6 +29,8 @@ const MOST: usize = 64;
 const LONGEST: usize = 1024;
 /// The longest name, in bytes.
 const LONGEST_NAME: usize = 64;
+/// The most bytes of all names and texts of one person: whatever shows them is bounded by it.
+const ALL_BYTES: usize = 64 * 1024;
 
 /// Reads them, and says of which one is wrong what it can be.
 pub(super) fn named<'de, D: Deserializer<'de>>(from: D) -> Result<Attributes, D::Error> {
@@ -45,18 +47,32 @@ pub fn wrong_attributes(attributes: &Attributes) -> Option<String> {
     if attributes.len() > MOST {
         return Some(format!("attributes: at most {MOST}"));
     }
-    attributes.iter().find_map(|(name, value)| Some(format!("attributes: {name}: {}", wrong(name, value)?)))
+    let wrong =
+        attributes.iter().find_map(|(name, value)| Some(format!("attributes: {name}: {}", wrong(name, value)?)));
+    let bytes = || attributes.iter().map(|(name, value)| name.len() + text_bytes(value)).sum::<usize>();
+    wrong.or_else(|| match bytes() {
+        ..=ALL_BYTES => None,
+        bytes => Some(format!("attributes: names and texts have {bytes} bytes together; at most {ALL_BYTES} (64 KiB)")),
+    })
+}
+
+fn texts(value: &Attribute) -> &[String] {
+    match value {
+        Attribute::Truth(_) | Attribute::Number(_) => &[],
+        Attribute::Text(text) => std::slice::from_ref(text),
+        Attribute::Texts(texts) => texts,
+    }
+}
+
+fn text_bytes(value: &Attribute) -> usize {
+    texts(value).iter().map(String::len).sum()
 }
 
 fn wrong(name: &str, value: &Attribute) -> Option<String> {
     if !is_attribute_name(name) {
         return Some(format!("a name has 1 to {LONGEST_NAME} of a-z A-Z 0-9 _ -"));
     }
-    let texts: &[String] = match value {
-        Attribute::Truth(_) | Attribute::Number(_) => &[],
-        Attribute::Text(text) => std::slice::from_ref(text),
-        Attribute::Texts(texts) => texts,
-    };
+    let texts = texts(value);
     let fits = texts.len() <= MOST && texts.iter().all(|text| text.len() <= LONGEST);
     (!fits).then(|| format!("at most {MOST} texts of {LONGEST} bytes each"))
 }
@@ -101,5 +117,17 @@ mod tests {
         }
         let many = (0..65).map(|n| (format!("a{n}"), Attribute::Number(n))).collect();
         assert_eq!(wrong_attributes(&many).as_deref(), Some("attributes: at most 64"));
+    }
+
+    #[test]
+    fn all_of_a_person_together_are_bounded() {
+        let with = |last: usize| -> Attributes {
+            let full = Attribute::Texts(vec!["x".repeat(1023); 64]);
+            let rest = Attribute::Text("y".repeat(last));
+            [("a".into(), full), ("b".into(), rest)].into()
+        };
+        assert_eq!(wrong_attributes(&with(62)), None);
+        let words = "attributes: names and texts have 65537 bytes together; at most 65536 (64 KiB)";
+        assert_eq!(wrong_attributes(&with(63)).as_deref(), Some(words));
     }
 }

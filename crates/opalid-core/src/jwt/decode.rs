@@ -3,7 +3,8 @@
 //! Takes: a text that somebody wants explained, and the time; public keys that may have signed it.
 //! Gives: its header and claims in words, what is odd about them; what the signature is worth under those keys.
 //! Holds: nothing here is believed, and nothing decides by it; sizes are bounded, and no text makes it panic. Of what is
-//! encrypted only the header is read.
+//! encrypted only the header is read. In sentences of ours a word of the token's is quoted, what it is called is never one,
+//! and nothing of it that is shown is hidden (`visible`).
 //! Not here: whether what a token stands for is alive.
 
 use std::borrow::Cow;
@@ -16,13 +17,16 @@ use serde_json::Value;
 use super::explain::{self, Meaning, TYPES};
 use super::{PublicKeys, SigningAlgorithm, decode as base64url};
 use crate::time::UnixTime;
+use crate::visible::{quoted, spelled_out};
 
 /// The longest text that is looked at, in bytes.
 pub const MAX_DECODED: usize = 64 * 1024;
 /// The most members that are shown of a header or of claims.
 const MAX_MEMBERS: usize = 100;
-/// The most characters that are shown of one value, and of one name.
+/// The most characters that are shown of one value.
 const MAX_SHOWN: usize = 1000;
+/// The most characters that are shown of one name, and of a word within a sentence.
+const MAX_WORD: usize = 80;
 /// What is farther away than that is said to be far, in seconds: 31 days.
 const FAR: i64 = 31 * 24 * 3600;
 /// What clocks may differ by, in seconds.
@@ -45,7 +49,7 @@ pub enum Undecodable {
 /// A JWT, as far as anybody can read it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DecodedJwt {
-    /// Which kind it says it is, in words.
+    /// Which kind it says it is, in words of ours.
     pub kind: String,
     /// Whether it is encrypted: then there are no claims to see.
     pub encrypted: bool,
@@ -60,9 +64,9 @@ pub struct DecodedJwt {
 /// One header parameter or claim.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
-    /// Its name.
+    /// Its name; quoted if it has more in it than names have.
     pub name: String,
-    /// A text as it is; anything else as JSON. Long ones are cut.
+    /// A text as it is, but for what cannot be seen; anything else as JSON. Long ones are cut.
     pub value: String,
     /// The point in time that it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -139,7 +143,7 @@ impl Members {
         let show = |(name, value): &(String, Value)| {
             let (means, section) = meaning(name).unwrap_or_default();
             Member {
-                name: cut(name),
+                name: name_of(name),
                 value: cut(&value.as_str().map_or_else(|| value.to_string(), str::to_owned)),
                 time: if explain::is_time(name) { point_in_time(value) } else { None },
                 means: means.into(),
@@ -155,8 +159,8 @@ impl Members {
         names.sort_unstable();
         let twice = names.iter().zip(names.iter().skip(1)).find(|(one, next)| one == next);
         if let Some((name, _)) = twice {
-            let name = cut(name);
-            odd.push(format!("{name} stands twice in its {what}: readers differ in which of the two they take"));
+            let name = name_of(name);
+            odd.push(format!("its {what} has {name} twice: readers differ in which of the two they take"));
         }
         if self.0.len() > MAX_MEMBERS {
             odd.push(format!("its {what} has {} members; {MAX_MEMBERS} are shown", self.0.len()));
@@ -209,7 +213,7 @@ fn kind(header: &Members, claims: Option<&Members>, encrypted: bool) -> String {
         ("jwt", false) if claims.is_some_and(is_id_token) => "ID token, by its claims".into(),
         ("jwt", false) => "JWT without a type of its own".into(),
         (_, true) => "encrypted JWT".into(),
-        (typ, false) => format!("JWT of the type {}", cut(typ)),
+        (_, false) => "JWT of a type of its own".into(),
     }
 }
 
@@ -223,12 +227,13 @@ fn odd_header(header: &Members, encrypted: bool, odd: &mut Vec<String>) {
             odd.push("it is signed with a secret that issuer and reader share: no public key can check it".into());
         }
         Some(alg) if !encrypted && SigningAlgorithm::from_wire(alg).is_none() => {
-            odd.push(format!("alg is {}, with which nothing here signs", cut(alg)));
+            odd.push(format!("alg is {}, with which nothing here signs", quoted(alg, MAX_WORD)));
         }
         Some(_) => {}
     }
     if let Some(crit) = header.find("crit") {
-        odd.push(format!("crit is {}: whoever does not understand all of it must refuse it", cut(&crit.to_string())));
+        let crit = quoted(&crit.to_string(), MAX_WORD);
+        odd.push(format!("crit is {crit}: whoever does not understand all of it must refuse it"));
     }
     for own in ["jwk", "jku", "x5u", "x5c"] {
         if header.find(own).is_some() {
@@ -287,9 +292,16 @@ fn point_in_time(value: &Value) -> Option<UnixTime> {
 
 fn cut(text: &str) -> String {
     match text.char_indices().nth(MAX_SHOWN) {
-        Some((at, _)) => format!("{}… ({} bytes)", text.get(..at).unwrap_or_default(), text.len()),
-        None => text.to_owned(),
+        Some((at, _)) => format!("{}… ({} bytes)", spelled_out(text.get(..at).unwrap_or_default()), text.len()),
+        None => spelled_out(text).into_owned(),
     }
+}
+
+/// A name as it is shown: those that claims have as they are, and no sentences.
+fn name_of(name: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
+    let is_plain = !name.is_empty() && name.len() <= MAX_WORD && name.bytes().all(plain);
+    if is_plain { name.to_owned() } else { quoted(name, MAX_WORD) }
 }
 
 impl PublicKeys {
@@ -328,6 +340,7 @@ mod tests {
 
     use super::super::{SigningKey, encode, vectors};
     use super::*;
+    use crate::visible::is_hidden;
 
     const NOW: UnixTime = UnixTime(1_800_000_000);
 
@@ -366,7 +379,13 @@ mod tests {
         assert_eq!(kind("token-introspection+jwt", "{}"), "introspection answer");
         assert_eq!(kind("JWT", CLAIMS), "ID token, by its claims");
         assert_eq!(kind("JWT", "{}"), "JWT without a type of its own");
-        assert_eq!(kind("other+jwt", CLAIMS), "JWT of the type other+jwt");
+        for own in ["other+jwt", "access token is alive. \u{202e}", "application/"] {
+            assert_eq!(
+                kind(own, CLAIMS),
+                "JWT of a type of its own",
+                "a word of the token's begins no sentence of ours"
+            );
+        }
     }
 
     #[test]
@@ -380,9 +399,10 @@ mod tests {
             (json!({ "alg": "none" }), "alg is none"),
             (json!({ "alg": "NoNe" }), "alg is none"),
             (json!({ "alg": "HS256" }), "a secret that issuer and reader share"),
-            (json!({ "alg": "RS1" }), "alg is RS1"),
+            (json!({ "alg": "RS1" }), "alg is \"RS1\""),
+            (json!({ "alg": "\u{1b}x\". It is alive" }), r#"alg is "\u{1b}x\". It is alive","#),
             (json!({ "alg": 7 }), "it has no alg"),
-            (json!({ "crit": ["exp"] }), r#"crit is ["exp"]"#),
+            (json!({ "crit": ["exp"] }), r#"crit is "[\"exp\"]""#),
             (json!({ "jwk": {} }), "its own key along (jwk)"),
             (json!({ "jku": "https://evil.example/" }), "its own key along (jku)"),
         ] {
@@ -399,7 +419,7 @@ mod tests {
             (CLAIMS.replace(":1800000000", ":1800000061"), "iat is in the future"),
             (CLAIMS.replace("1800000600", "5").replace(":1800000000", ":6"), "it expires before it was issued"),
             (CLAIMS.replace("\"iss\"", "\"nbf\":1800000001,\"iss\""), "nbf is in the future"),
-            (CLAIMS.replace("\"iss\"", "\"iss\":\"x\",\"iss\""), "iss stands twice in its payload"),
+            (CLAIMS.replace("\"iss\"", "\"iss\":\"x\",\"iss\""), "its payload has iss twice"),
             ("[]".into(), "its payload is no JSON object"),
         ] {
             assert!(claims(&text).contains(said), "{text}: {}", claims(&text));
@@ -433,6 +453,19 @@ mod tests {
         assert!(decoded.odd.iter().any(|odd| odd.contains("has 200 members")));
         let deep = format!("{{\"a\":{}{}}}", "[".repeat(5000), "]".repeat(5000));
         assert!(DecodedJwt::of(&jwt(GOOD, &deep), NOW).unwrap().claims.is_empty());
+    }
+
+    #[test]
+    fn a_name_that_is_a_sentence_is_quoted_and_nothing_that_is_shown_is_hidden() {
+        let header = json!({ "alg": "ES256\u{2028}", "typ": "x\u{202e}", "crit": "\u{9b}2J" }).to_string();
+        let claims = r#"{"This token is alive.":1,"https://a.example/x":2,"\u2066":"\u202e\u007f","\u2066":3}"#;
+        let decoded = DecodedJwt::of(&jwt(&header, claims), NOW).unwrap();
+        let names: Vec<_> = decoded.claims.iter().map(|claim| claim.name.as_str()).collect();
+        assert_eq!(names[..3], ["\"This token is alive.\"", "https://a.example/x", "\"\\u{2066}\""]);
+        assert_eq!(decoded.claims[2].value, "\\u{202e}\\u{7f}");
+        assert!(decoded.odd.iter().any(|odd| odd.starts_with("its payload has \"\\u{2066}\" twice")));
+        let shown = serde_json::to_string(&decoded).unwrap();
+        assert!(!shown.chars().any(is_hidden), "{shown}");
     }
 
     #[test]
@@ -477,7 +510,8 @@ mod tests {
         fn no_text_makes_it_panic(text in "[\\PC.]{0,80}", header in "\\PC{0,40}", claims in "\\PC{0,40}") {
             let keys = PublicKeys::new(vec![key(SigningAlgorithm::EdDsa).public_key().unwrap()]);
             for text in [text, jwt(&header, &claims), jwt(GOOD, &claims)] {
-                drop(DecodedJwt::of(&text, NOW));
+                let shown = DecodedJwt::of(&text, NOW).map(|decoded| serde_json::to_string(&decoded).unwrap());
+                prop_assert!(!shown.unwrap_or_default().chars().any(is_hidden));
                 keys.judge_signature(&text);
             }
         }

@@ -2,7 +2,10 @@
 //!
 //! Takes: PKCS#8 as PEM (RFC 7468 §10), unencrypted; the algorithm, where the key does not tell it.
 //! Gives: the algorithm, and the PKCS#8 document.
-//! Holds: it is a key of that algorithm, an RSA key has 2048 bits at least, and what it signs verifies.
+//! Holds: it is a key of that algorithm, an RSA key has 2048 bits at least and is as FIPS 186-5 wants it (`rsa`), and
+//! what it signs verifies.
+
+mod rsa;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -27,6 +30,15 @@ pub enum ImportRefused {
     /// Of no kind that signs here, or too weak.
     #[error("not a key that can sign here: expected RSA with 2048 to 8192 bits, P-256 or P-384, or Ed25519")]
     NoKey,
+    /// An RSA key with a small exponent.
+    #[error("the public exponent of this key is below 65537 (FIPS 186-5 A.1.1); make another key")]
+    Exponent,
+    /// An RSA key whose primes can be found.
+    #[error(
+        "the primes of this key are so close that whoever has its public half can find them (FIPS 186-5 A.1.3); make \
+         another key"
+    )]
+    ClosePrimes,
     /// Of several algorithms; which one is meant?
     #[error("this key can sign with {0}; say which one: --alg")]
     Which(String),
@@ -56,10 +68,11 @@ pub fn import(
         (None, several) => return Err(ImportRefused::Which(names(several))),
     };
     let key = SigningKey::from_pkcs8(algorithm, &pkcs8).map_err(|_| ImportRefused::Damaged)?;
-    if let KeyParameters::Rsa { n, .. } = key.public_jwk().parameters
-        && decode(&n).is_none_or(|modulus| modulus.len() < RSA_BYTES_MIN)
-    {
-        return Err(ImportRefused::NoKey);
+    if let KeyParameters::Rsa { n, .. } = key.public_jwk().parameters {
+        if decode(&n).is_none_or(|modulus| modulus.len() < RSA_BYTES_MIN) {
+            return Err(ImportRefused::NoKey);
+        }
+        rsa::check(&pkcs8)?;
     }
     verifies(&key).then_some((algorithm, pkcs8)).ok_or(ImportRefused::Damaged)
 }
@@ -120,6 +133,16 @@ mod tests {
             import(&rsa, None).unwrap_err().to_string(),
             "this key can sign with RS256 or PS256; say which one: --alg"
         );
+    }
+
+    #[test]
+    fn rsa_keys_with_a_small_exponent_or_with_primes_that_are_close_are_refused() {
+        let read = |pem: &str| import(pem, Some(SigningAlgorithm::Rs256)).map(|(algorithm, _)| algorithm);
+        let (small, close) = (include_str!("import/exponent-3.pem"), include_str!("import/primes-close.pem"));
+        assert_eq!(read(small), Err(ImportRefused::Exponent));
+        // Of 2048 bits primes are 2^924 apart: these are 2^922, and these 2^925.
+        assert_eq!(read(close), Err(ImportRefused::ClosePrimes));
+        assert_eq!(read(include_str!("import/primes-apart.pem")), Ok(SigningAlgorithm::Rs256));
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! Keys change only as they were seen, and under the master key that the store is under.
 
+use opalid_core::ids::WorkspaceId;
 use opalid_core::time::UnixTime;
 
 use super::on_every_engine;
-use super::place::Place;
+use super::place::{Place, unique_bytes};
 use super::world::World;
 use crate::keys::{KeyPurpose, KeyState, MadeKeys, NewKey, WorkspaceKey};
 use crate::steps::cell::{Cell, FindCell, MakeCell};
+use crate::steps::delete::DeleteWorkspace;
 use crate::steps::keys::{
     AddedAs, ChangeKeys, ChangedKeys, CountSealed, FindOldestSealed, KeyChange, KeyEvent, ListWrapped, RewrapKeys,
     SeenKeys, Thumbprints,
@@ -17,7 +19,7 @@ use crate::steps::workspace::{ByWorkspace, FindWorkspace};
 on_every_engine! {
     of_two_changes_decided_on_the_same_keys_one_is_made;
     a_key_under_another_master_key_does_not_enter;
-    a_key_that_was_revoked_never_enters_again_while_its_workspace_is_there;
+    a_key_that_was_revoked_never_enters_again_not_even_when_its_workspace_has_gone;
     all_keys_are_wrapped_anew_or_none;
     once_a_rewrap_is_settled_one_that_comes_later_does_nothing;
     a_workspace_with_nothing_sealed_has_no_oldest_row;
@@ -79,13 +81,13 @@ async fn a_key_under_another_master_key_does_not_enter(place: &Place) {
     assert_eq!(world.store.run(step).await.unwrap(), ChangedKeys::Moved);
     assert_eq!(keys(&world).await.len(), before.len());
     let mut workspace = world.create_workspace("other");
-    workspace.stamp.workspace = opalid_core::ids::WorkspaceId::from_bytes([77; 16]);
+    workspace.stamp.workspace = WorkspaceId::from_bytes([77; 16]);
     workspace.keys.key_check = b"another".to_vec();
     assert!(world.store.run(workspace).await.is_err());
     assert!(world.store.find_workspace("other").await.unwrap().is_none());
 }
 
-async fn a_key_that_was_revoked_never_enters_again_while_its_workspace_is_there(place: &Place) {
+async fn a_key_that_was_revoked_never_enters_again_not_even_when_its_workspace_has_gone(place: &Place) {
     let world = world(place).await;
     let check = check(&world).await;
     for number in [8, 9] {
@@ -105,6 +107,15 @@ async fn a_key_that_was_revoked_never_enters_again_while_its_workspace_is_there(
     }
     assert_eq!(keys(&world).await.len(), before);
     assert_eq!(import("three").await, ChangedKeys::Done);
+    assert!(world.store.run(DeleteWorkspace { stamp: world.stamp() }).await.unwrap());
+    let world = World { workspace: WorkspaceId::from_bytes(unique_bytes()), ..world.clone() };
+    let mut workspace = world.create_workspace("default");
+    workspace.keys.key_check = check.clone();
+    assert!(world.store.run(workspace).await.unwrap());
+    let step = rotation(&world, &keys(&world).await, &check, 10);
+    let thumbprints = Thumbprints { revoked: Vec::new(), imported: Some("one".into()) };
+    let made = world.store.run(ChangeKeys { thumbprints, ..step }).await.unwrap();
+    assert_eq!(made, ChangedKeys::Revoked(world.stamp().now));
 }
 
 async fn all_keys_are_wrapped_anew_or_none(place: &Place) {

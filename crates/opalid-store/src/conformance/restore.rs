@@ -10,13 +10,18 @@ use opalid_core::workspace::WorkspaceSettings;
 use super::on_every_engine;
 use super::place::{Place, unique_bytes};
 use super::world::{NOW, World};
+use crate::keys::{KeyPurpose, MadeKeys, NewKey};
+use crate::steps::Stamp;
 use crate::steps::cell::{Cell, MakeCell};
+use crate::steps::first_keys::{GiveKeys, ListKeyless};
+use crate::steps::keys::{ChangeKeys, ChangedKeys, KeyEvent, SeenKeys, Thumbprints};
 use crate::steps::restore::Restore;
 use crate::steps::workspace::CreateWorkspace;
 use crate::{Copier, Location, StoreError};
 
 on_every_engine! {
     what_was_put_back_has_a_new_incarnation_and_nothing_in_it_lives;
+    what_was_put_back_has_no_keys_until_it_is_given_new_ones_and_revoked_ones_stay_known;
     a_look_changes_nothing_and_finds_what_there_is;
 }
 
@@ -45,6 +50,51 @@ async fn what_was_put_back_has_a_new_incarnation_and_nothing_in_it_lives(place: 
     assert_eq!(world.store.memory().incarnation().0, drawn);
     assert!(world.store.memory().position() > position);
     assert_eq!(world.why_dead(&token).await, Some(Reason::AncestorCut(Ancestor::Workspace(world.workspace))));
+}
+
+async fn what_was_put_back_has_no_keys_until_it_is_given_new_ones_and_revoked_ones_stay_known(place: &Place) {
+    let world = World::new(place).await;
+    let check = b"master".to_vec();
+    let cell = Cell { key_check: check.clone(), root_workspace: Some(world.workspace), demo: false };
+    world.store.run(MakeCell { cell, now: NOW }).await.unwrap();
+    let keys = async |world: &World| {
+        let record = world.store.find_workspace_by_id(world.workspace).await.unwrap().unwrap();
+        record.keys.iter().map(|key| (key.purpose, key.number, key.wrapped[0])).collect::<Vec<_>>()
+    };
+    let stamp = world.stamp();
+    let stamped = || Stamp { event: EventId::from_bytes(unique_bytes()), ..stamp.clone() };
+    let change = |thumbprints| ChangeKeys {
+        stamp: stamped(),
+        purpose: KeyPurpose::Signing,
+        seen: SeenKeys::of(&[], KeyPurpose::Signing),
+        made: MadeKeys { key_check: check.clone(), keys: Vec::new() },
+        changes: Vec::new(),
+        thumbprints,
+        event: (KeyEvent::Revoked, "a key".into()),
+    };
+    let revoked = Thumbprints { revoked: vec!["one".into()], imported: None };
+    assert_eq!(world.store.run(change(revoked)).await.unwrap(), ChangedKeys::Done);
+    let had = keys(&world).await;
+    let give = |key_check: &[u8]| {
+        let key = NewKey { purpose: KeyPurpose::Page, number: 1, algorithm: String::new(), wrapped: vec![9] };
+        GiveKeys { stamp: stamped(), keys: MadeKeys { key_check: key_check.to_vec(), keys: vec![key] } }
+    };
+    assert!(!world.store.run(give(&check)).await.unwrap() && keys(&world).await == had);
+    assert!(world.store.read(ListKeyless).await.unwrap().is_empty());
+
+    let step = step();
+    let owner = step.owner;
+    let world = World { store: place.reopen_as(world.store, owner).await, ..world };
+    world.store.run(step).await.unwrap();
+    let world = world.reopened(place).await;
+    assert_eq!(keys(&world).await, []);
+    assert_eq!(world.store.read(ListKeyless).await.unwrap(), [world.workspace]);
+    assert!(!world.store.run(give(b"another")).await.unwrap());
+    assert!(world.store.run(give(&check)).await.unwrap());
+    assert_eq!(keys(&world).await, [(KeyPurpose::Page, 1, 9)], "memory knows of it");
+    assert!(!world.store.run(give(&check)).await.unwrap() && world.store.read(ListKeyless).await.unwrap().is_empty());
+    let imported = Thumbprints { revoked: Vec::new(), imported: Some("one".into()) };
+    assert_eq!(world.store.run(change(imported)).await.unwrap(), ChangedKeys::Revoked(NOW));
 }
 
 async fn a_look_changes_nothing_and_finds_what_there_is(place: &Place) {

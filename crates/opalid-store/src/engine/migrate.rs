@@ -19,6 +19,7 @@ const ALL: &[(u32, &str)] = &[
     (8, include_str!("../migrations/0008_key_times.sql")),
     (9, include_str!("../migrations/0009_roles.sql")),
     (10, include_str!("../migrations/0010_revoked_keys.sql")),
+    (11, include_str!("../migrations/0011_revoked_keys_of_all.sql")),
 ];
 
 /// What stands for the type tokens of a migration's text.
@@ -71,4 +72,24 @@ fn translate(dialect: &Dialect, text: &str) -> String {
         .replace("{blob}", dialect.blob)
         .replace("{text}", dialect.text)
         .replace("{clustered}", dialect.clustered)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_revoked_in_a_workspace_before_is_known_in_all_of_them() {
+        let dialect = Dialect { int: "INTEGER", blob: "BLOB", text: "TEXT", clustered: " WITHOUT ROWID" };
+        let connection = rusqlite::Connection::open_in_memory().unwrap();
+        let (before, since): (Vec<_>, Vec<_>) =
+            pending(&dialect, &[]).unwrap().into_iter().partition(|migration| migration.number <= 10);
+        before.iter().for_each(|migration| connection.execute_batch(&migration.sql).unwrap());
+        let had = "INSERT INTO revoked_key (workspace, kid, revoked_at) VALUES (x'01', 'one', 7), (x'02', 'one', 5)";
+        connection.execute_batch(had).unwrap();
+        since.iter().for_each(|migration| connection.execute_batch(&migration.sql).unwrap());
+        let sql = "SELECT kid, revoked_at FROM revoked_thumbprint";
+        let known = connection.query_row(sql, (), |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)));
+        assert_eq!(known.unwrap(), ("one".into(), 5));
+    }
 }

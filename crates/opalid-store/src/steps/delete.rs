@@ -24,8 +24,7 @@ impl Step for DeleteWorkspace {
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<bool, StoreError> {
         let id: Value = self.stamp.workspace.as_bytes().into();
         let gone = tx.find("DELETE FROM workspace WHERE id = $1 RETURNING name", std::slice::from_ref(&id)).await?;
-        tx.run("DELETE FROM workspace_key WHERE workspace = $1", std::slice::from_ref(&id)).await?;
-        tx.run("DELETE FROM revoked_key WHERE workspace = $1", &[id]).await?;
+        tx.run("DELETE FROM workspace_key WHERE workspace = $1", &[id]).await?;
         self.stamp.change(tx, Touched::Workspace(self.stamp.workspace), "workspace.deleted");
         let Some(row) = &gone else { return Ok(false) };
         self.stamp.audit(tx, "workspace.deleted", format!("workspace {}", row.text(0)?), "");

@@ -2,7 +2,8 @@
 //!
 //! Holds: a change is made only where the keys of its purpose stand as whoever decided it saw them, so that of two who
 //! rotate at once one does; a key enters only under the master key that the store is under. Whoever changes keys holds
-//! the cell's row: such changes are rare, and one after the other. A signing key that was revoked never comes back.
+//! the cell's row: such changes are rare, and one after the other. A signing key that was revoked never comes back,
+//! in no workspace: its thumbprint outlives the one it was of.
 //! Not here: what is due, and how keys are made.
 
 use opalid_core::ids::WorkspaceId;
@@ -52,7 +53,7 @@ pub enum KeyEvent {
 }
 
 impl KeyEvent {
-    const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Made => "key.made",
             Self::Rotated => "key.rotated",
@@ -89,7 +90,8 @@ impl SeenKeys {
 /// The thumbprints of signing keys that a change is about (RFC 7638).
 #[derive(Debug, Clone, Default)]
 pub struct Thumbprints {
-    /// Those that are revoked: kept as long as the workspace is there, so that none of these keys comes back.
+    /// Those that are revoked: known from then on in the whole cell, so that none of these keys comes back, not even where its
+    /// workspace was deleted and made anew.
     pub revoked: Vec<String>,
     /// That of the one that is brought in.
     pub imported: Option<String>,
@@ -148,9 +150,8 @@ impl Step for ChangeKeys {
             self.make(tx, *change).await?;
         }
         for kid in &self.thumbprints.revoked {
-            let sql = "INSERT INTO revoked_key (workspace, kid, revoked_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
-            let values = [self.stamp.workspace.as_bytes().into(), kid.as_str().into(), self.stamp.now.into()];
-            tx.send(sql, &values).await?;
+            let sql = "INSERT INTO revoked_thumbprint (kid, revoked_at) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+            tx.send(sql, &[kid.as_str().into(), self.stamp.now.into()]).await?;
         }
         let (event, target) = &self.event;
         self.stamp.change(tx, Touched::Workspace(self.stamp.workspace), event.name());
@@ -163,8 +164,8 @@ impl ChangeKeys {
     /// When the key that is brought in was revoked.
     async fn revoked_at<T: Tx>(&self, tx: &mut T) -> Result<Option<UnixTime>, StoreError> {
         let Some(kid) = &self.thumbprints.imported else { return Ok(None) };
-        let sql = "SELECT revoked_at FROM revoked_key WHERE workspace = $1 AND kid = $2";
-        let found = tx.find(sql, &[self.stamp.workspace.as_bytes().into(), kid.as_str().into()]).await?;
+        let sql = "SELECT revoked_at FROM revoked_thumbprint WHERE kid = $1";
+        let found = tx.find(sql, &[kid.as_str().into()]).await?;
         found.map(|row| row.time(0)).transpose()
     }
 

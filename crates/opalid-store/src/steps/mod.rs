@@ -8,6 +8,7 @@ pub mod consent;
 pub mod delete;
 pub mod events;
 pub mod evidence;
+pub mod first_keys;
 pub mod inspect;
 pub mod keys;
 pub mod list;

@@ -3,6 +3,8 @@
 //! Holds: in one transaction the store gets a new incarnation, so that nobody takes its feed for the one it
 //! had, and every workspace a new epoch: all that was issued before the copy is dead. What was issued after
 //! it has no rows here. One-time links hang from their user alone, and go; consents go, so that people are asked again.
+//! No key of the copy is used again: it may have been revoked since, and who has it could forge what opens or verifies. The
+//! next start makes new ones (`first_keys`); which signing keys were revoked before the copy stays known.
 
 use opalid_core::ids::{EventId, WorkspaceId};
 use opalid_core::time::UnixTime;
@@ -55,6 +57,7 @@ impl Step for Restore {
         tx.send("DELETE FROM waiting", &[]).await?;
         // A consent that was withdrawn since would let its client in again without a question.
         tx.send("DELETE FROM consent", &[]).await?;
+        tx.send("DELETE FROM workspace_key", &[]).await?;
         let sql = "UPDATE feed_head SET incarnation = $1, owner = $2, left_cleanly = 0 WHERE one = 1 RETURNING n";
         if tx.find(sql, &[(&self.incarnation).into(), (&self.owner).into()]).await?.is_none() {
             return Err(StoreError::Refused("this store never ran; there is nothing to put back".into()));

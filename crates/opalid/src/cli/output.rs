@@ -1,11 +1,13 @@
 //! How answers are printed: tables for people, JSON for programs.
 //!
-//! Holds: nothing that came from outside can move the terminal's cursor: control characters are spelled out.
+//! Holds: nothing that came from outside can move the terminal's cursor or turn a line round: what cannot be seen is
+//! spelled out.
 
 use std::io::{Write, stdout};
 
 use clap::ValueEnum;
 use opalid_core::time::UnixTime;
+use opalid_core::visible::spelled_out;
 
 use super::{apply, client, consent, events, explain, inspect, key, resource, role, session, user, workspace};
 use crate::clock::Clock;
@@ -157,13 +159,12 @@ impl Table {
     }
 }
 
-/// `text` with control characters spelled out.
+/// `text` with what cannot be seen in it spelled out.
 pub fn plain(text: &str) -> String {
-    let spelled = |c: char| if c.is_control() { c.escape_default().collect() } else { String::from(c) };
-    text.chars().map(spelled).collect()
+    spelled_out(text).into_owned()
 }
 
-/// `text` with control characters spelled out, but for the ends of lines.
+/// `text` with what cannot be seen in it spelled out, but for the ends of lines.
 pub fn plain_lines(text: &str) -> String {
     text.split('\n').map(plain).collect::<Vec<_>>().join("\n")
 }
@@ -181,8 +182,8 @@ mod tests {
     fn columns_stand_below_their_headers_and_nothing_moves_the_cursor() {
         let mut table = Table::new(["NAME", "STATE"]);
         table.row(["ä\u{1b}[2J".into(), "in service".into()]);
-        table.row(["b".into(), String::new()]);
-        assert_eq!(table.page(None), "NAME        STATE\nä\\u{1b}[2J  in service\nb\n");
+        table.row(["b\u{202e}".into(), String::new()]);
+        assert_eq!(table.page(None), "NAME        STATE\nä\\u{1b}[2J  in service\nb\\u{202e}\n");
         assert!(table.page(Some("x")).ends_with("--after x\n"));
         assert_eq!(Table::new(["NAME"]).page(None), "There are none.\n");
     }

@@ -1,8 +1,10 @@
 //! A JWT for tests, made for administrators who write or try a resource server.
 //!
 //! Takes: an algorithm and claims. Gives: the token, and the JWK Set that verifies it.
-//! Holds: a throw-away key signs it (`crate::test_jwt`), on a thread where nobody else waits for it.
+//! Holds: a throw-away key signs it (`crate::test_jwt`), on a thread where nobody else waits for it, one at a time.
 
+use http::HeaderValue;
+use http::header::RETRY_AFTER;
 use opalid_core::error::{ErrorCode, OAuthError};
 
 use super::{ADVICE, Administrator, Visitor, forged, url, visitor};
@@ -38,15 +40,21 @@ pub async fn submit(call: &Call<'_>) -> Reply {
         return forged(call, error);
     }
     let asked = (form.one("alg").unwrap_or("ES256"), form.one("claims").unwrap_or("{}"));
-    let (alg, claims, now) = (asked.0.to_owned(), asked.1.to_owned(), call.now);
-    let made = tokio::task::spawn_blocking(move || TestJwt::make(&alg, Some(&claims), now)).await;
-    match made {
+    let Some(place) = call.app.test_jwts.take() else { return busy(call) };
+    match place.make(asked, call.now).await {
         Ok(made) => answer(call, &administrator, asked, Some(made)),
         Err(ended) => {
             let error = OAuthError::new(ErrorCode::ServerError, "the token could not be made").because(ended);
             page::error_page(call, &error, ADVICE)
         }
     }
+}
+
+fn busy(call: &Call<'_>) -> Reply {
+    let description = "Another test JWT is being made; this server makes one at a time.";
+    let mut reply = page::error_page(call, &OAuthError::new(ErrorCode::ServerBusy, description), ADVICE);
+    reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    reply
 }
 
 fn answer(

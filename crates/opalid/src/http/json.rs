@@ -109,6 +109,11 @@ impl JsonArray {
         self.0.extend_from_slice(object.as_bytes());
     }
 
+    /// How long they are by now.
+    pub fn bytes(&self) -> usize {
+        self.0.len()
+    }
+
     /// All of them, the only member of an object.
     pub fn end(mut self, name: &'static str) -> Vec<u8> {
         self.0.extend_from_slice(b"]}");

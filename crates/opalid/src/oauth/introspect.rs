@@ -61,17 +61,43 @@ async fn answer(call: &Call<'_>) -> Result<Reply, OAuthError> {
             let description = "a signed answer is about one token (RFC 9701): send token";
             Err(OAuthError::new(ErrorCode::InvalidRequest, description))
         }
+        // Boxed, so that what is kept of a question about one token stays small.
         AskedAbout::Several(tokens) => {
-            let mut answers = JsonArray::begin();
-            for token in tokens {
-                match said(call, &caller, token, wanted).await? {
-                    Some(facts) => answers.object(facts),
-                    None => answers.raw(INACTIVE),
-                }
-            }
-            Ok(reply::array("tokens", answers))
+            Ok(reply::array(TOKENS, Box::pin(several(call, &caller, (&tokens, wanted))).await?))
         }
     }
+}
+
+/// The only member of an answer about several tokens.
+const TOKENS: &str = "tokens";
+/// The longest answer about several tokens, in bytes.
+const LONGEST: usize = 1024 * 1024;
+/// After so many tokens somebody else on this thread has a turn.
+const TURN: usize = 8;
+
+/// What several tokens are, whole or not at all.
+async fn several(
+    call: &Call<'_>,
+    caller: &AuthenticatedClient,
+    (tokens, wanted): (&[&str], Wanted),
+) -> Result<JsonArray, OAuthError> {
+    let around = format!("{{\"{TOKENS}\":]}}").len();
+    let mut answers = JsonArray::begin();
+    for (at, token) in tokens.iter().enumerate() {
+        if at > 0 && at.is_multiple_of(TURN) {
+            tokio::task::yield_now().await;
+        }
+        match said(call, caller, token, wanted).await? {
+            Some(facts) => answers.object(facts),
+            None => answers.raw(INACTIVE),
+        }
+        if answers.bytes() + around > LONGEST {
+            let description =
+                "the answer would be longer than 1 MiB: ask about fewer tokens at once, or with minimal=true";
+            return Err(OAuthError::new(ErrorCode::InvalidRequest, description));
+        }
+    }
+    Ok(answers)
 }
 
 /// How a token is looked at.

@@ -4,6 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use crate::faults::daemon::Line;
+use crate::keys::{ED25519, ED25519_KID};
 use crate::manage::opalid;
 use crate::paste;
 use crate::support::folder::Folder;
@@ -48,6 +50,60 @@ fn what_is_put_back_revives_nothing_and_everyone_begins_anew() {
     assert!(done && opalid(&data, "inspect -", &fresh).1.starts_with("This access token is alive."), "{fresh}");
     assert!(opalid(&data, "events", "").1.contains("workspace.restored"));
     drop(running);
+}
+
+/// What a server lists in its key set.
+fn kids(running: &paste::Running) -> Vec<String> {
+    let set = Line { port: running.port }.ask("GET", "/jwks", "", "").unwrap();
+    let set: serde_json::Value = serde_json::from_str(&set.body).unwrap();
+    set["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
+}
+
+/// What a command says that is done; while keys are made in the background, it is run again, as it says.
+fn ran(data: &Path, words: &str, input: &str) -> String {
+    loop {
+        match opalid(data, words, input) {
+            (true, said) => return said,
+            (false, said) => assert!(said.contains("run it again"), "{words}: {said}"),
+        }
+    }
+}
+
+#[test]
+fn no_key_of_a_copy_is_used_again_for_it_may_have_been_revoked_since() {
+    let (old, new) = (Folder::new(), Folder::new());
+    let (copy, data) = (new.path().join("copy.db"), new.path().join("data"));
+    let running = paste::start(old.path(), true);
+    let run = |words: &str, input: &str| ran(old.path(), words, input);
+    run("key import -", ED25519);
+    run("key rotate --alg EdDSA --now", "");
+    let before = kids(&running);
+    let token = run("token --client demo-api --scope read", opalid::demo::RESOURCE_SERVER_SECRET);
+    run(&format!("backup {}", copy.display()), "");
+    // Both leaked: whoever has them could sign and seal what opens and verifies.
+    for key in [ED25519_KID, "sealing/1"] {
+        run(&format!("key revoke {key} --yes"), "");
+    }
+    drop(running);
+
+    let (done, said) = opalid(&data, &format!("restore {}", copy.display()), "");
+    assert!(done && said.contains("no JWT that was signed before now verifies any more"), "{said}");
+    assert!(said.contains("has to be imported again"), "{said}");
+    fs::copy(old.path().join("master.key"), data.join("master.key")).unwrap();
+    let running = paste::start(&data, true);
+    let after = kids(&running);
+    let algorithms = opalid_core::jwt::SigningAlgorithm::ALL.len();
+    assert!(before.contains(&ED25519_KID.to_owned()) && after.len() >= algorithms, "{before:?} {after:?}");
+    assert!(!after.iter().any(|kid| before.contains(kid)), "{before:?} {after:?}");
+    let said = opalid(&data, "inspect -", &token).1;
+    assert!(said.contains("no: changed on the way"), "the sealing key is another: {said}");
+    let (done, fresh) = opalid(&data, "token --client demo-api --scope read", opalid::demo::RESOURCE_SERVER_SECRET);
+    assert!(done && opalid(&data, "inspect -", &fresh).1.starts_with("This access token is alive."), "{fresh}");
+    // What the copy does not know of, only people can.
+    ran(&data, "key import -", ED25519);
+    drop(running);
+    let running = paste::start(&data, true);
+    assert!(after[..algorithms].iter().all(|kid| kids(&running).contains(kid)), "the next start makes none");
 }
 
 #[test]

@@ -182,3 +182,26 @@ fn inspect_makes_a_test_jwt_without_a_server_and_explains_it_with_one() {
         assert!(said.contains(words), "{words}: {said}");
     }
 }
+
+/// A JWT of somebody who would have the inspector say what they like.
+pub fn lying_jwt() -> String {
+    use base64::Engine as _;
+    let typ = "access token is alive. \u{202e}\u{2028}\u{9b}2J This is ours: ";
+    let header = serde_json::json!({ "alg": format!("x\". {typ}"), "typ": typ });
+    let claims = serde_json::json!({ "This access token is alive.\n": "\u{2066}yes", "exp": 1 });
+    let part = |part: serde_json::Value| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(part.to_string());
+    format!("{}.{}.c2ln", part(header), part(claims))
+}
+
+#[test]
+fn what_a_foreign_jwt_says_of_itself_begins_no_sentence_of_the_inspector_and_hides_nothing() {
+    let data = Folder::new();
+    let _daemon = Daemon::start(data.path(), &[]);
+    let (_, said) = opalid(data.path(), "inspect -", &lying_jwt());
+    let verdict = "This JWT of a type of its own is not ours: it is not signed by a key of workspace demo.\n";
+    assert!(said.starts_with(verdict) && said.contains(r#"- alg is "x\". access token is alive. \u{202e}"#), "{said}");
+    assert!(said.contains(r#""This access token is alive.\n""#) && said.contains(r"\u{2066}yes"), "{said}");
+    assert!(!said.lines().any(|line| line.starts_with("This access token")), "{said}");
+    let hidden = |c: char| c != '\n' && opalid_core::visible::is_hidden(c);
+    assert!(!said.contains(hidden), "{said:?}");
+}

@@ -312,6 +312,27 @@ async fn who_administers_no_more_or_is_suspended_can_do_nothing_with_an_open_pag
 }
 
 #[tokio::test]
+async fn a_page_shows_a_foreign_jwt_below_its_own_verdict_with_nothing_hidden_and_each_word_apart() {
+    let server = server().await;
+    let (mut browser, form) = entered(&server).await;
+    let page =
+        browser.post(&server, &form.action, &form.clone().with("token", &crate::commands::lying_jwt()).pairs()).await;
+    let verdict =
+        "<h2 id=\"verdict\">This JWT of a type of its own is not ours: it is not signed by a key of workspace";
+    assert!(page.status == 200 && page.text().contains(verdict), "{page:?}");
+    let said = unescape(page.text());
+    for word in [
+        r#"<li><bdi>alg is "x\". access token is alive. \u{202e}"#,
+        r#"<dt><bdi>"This access token is alive.\n"</bdi>"#,
+        r"<bdi>\u{2066}yes</bdi>",
+        r"<bdi>access token is alive. \u{202e}\u{2028}\u{9b}2J This is ours: </bdi>",
+    ] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+    assert!(!said.contains(|c: char| c != '\n' && opalid_core::visible::is_hidden(c)), "{said:?}");
+}
+
+#[tokio::test]
 async fn a_test_jwt_is_explained_and_taken_by_nobody() {
     let server = server().await;
     let (mut browser, form) = entered(&server).await;
@@ -329,6 +350,19 @@ async fn a_test_jwt_is_explained_and_taken_by_nobody() {
     let (status, said) = send(&mut browser, &server, &make.clone().with("claims", "[]")).await;
     assert!(status == 200 && said.contains("claims are one JSON object"), "{said}");
     assert_eq!(send(&mut browser, &server, &make.without("csrf")).await.0, 400);
+}
+
+#[tokio::test]
+async fn test_jwts_are_made_one_at_a_time_and_whoever_meets_another_is_told_to_come_again() {
+    let server = server().await;
+    let (mut browser, _) = entered(&server).await;
+    let make = browser.open(&server, "/console/test-jwt").await.page().form("make").with("alg", "ES256");
+    let place = server.app.test_jwts.take().unwrap();
+    let busy = browser.post(&server, &make.action, &make.pairs()).await;
+    assert_eq!((busy.status, busy.header("retry-after")), (503, Some("1")));
+    assert!(busy.text().contains("Another test JWT is being made"), "{busy:?}");
+    drop(place);
+    assert_eq!(send(&mut browser, &server, &make).await.0, 200);
 }
 
 #[tokio::test]

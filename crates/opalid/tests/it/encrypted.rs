@@ -176,6 +176,11 @@ async fn an_encryption_that_cannot_work_is_refused_when_it_is_declared() {
     let server = Server::with_people().await;
     let reader = Reader::new();
     let ec = json!({"keys": [{"kty": "EC", "crv": "P-256", "use": "sig", "x": "a", "y": "b"}]});
+    let with = |name: &str, value: Value| {
+        let mut jwks = reader.jwks.clone();
+        jwks["keys"][0][name] = value;
+        jwks
+    };
     for (fields, words) in [
         (json!({"id_token_encrypted_response_alg": HOW.0}), "id_token_encrypted_response_alg needs jwks"),
         (json!({"userinfo_encrypted_response_enc": HOW.1}), "userinfo_encrypted_response_enc needs"),
@@ -193,6 +198,8 @@ async fn an_encryption_that_cannot_work_is_refused_when_it_is_declared() {
             "expected A128GCM",
         ),
         (json!({"jwks": {"keys": [{"kty": "RSA", "n": "AQAB", "e": "AQAB", "d": "AQAB"}]}}), "key 1"),
+        (json!({"jwks": with("e", json!("Aw"))}), "its exponent is not an odd number of at least 65537"),
+        (json!({"jwks": with("own", json!([{"key": {"kty": "RSA", "d": "AQAB"}}]))}), "its member d is private"),
     ] {
         let mut client = json!({"client_id": "app", "secret": {"env": "SECRET"}});
         client.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
@@ -200,4 +207,8 @@ async fn an_encryption_that_cannot_work_is_refused_when_it_is_declared() {
         let refused = server.try_apply(&document, &[("SECRET", SECRET)]).await.unwrap_err();
         assert!(refused.contains(words), "{fields}: {refused}");
     }
+    let document =
+        json!({"workspace": [{"name": "default", "resource": [{"uri": API, "jwks": with("e", json!("Aw"))}]}]});
+    let refused = server.try_apply(&document.to_string(), &[]).await.unwrap_err();
+    assert!(refused.contains("its exponent is not"), "of a resource: {refused}");
 }

@@ -1,5 +1,10 @@
 //! `/introspect`: many tokens in one request, minimal answers, signed ones (RFC 9701).
 
+use std::future::{Future, poll_fn};
+use std::sync::OnceLock;
+
+use opalid::http::call::Call;
+use opalid::oauth::introspect::endpoint;
 use opalid_core::client::ClientSettings;
 use opalid_core::jwt::SigningAlgorithm;
 use serde_json::json;
@@ -49,6 +54,64 @@ async fn many_tokens_are_answered_in_their_order_and_each_as_if_alone() {
     assert_eq!(alone["active"], true);
     let inactive = json!({"active": false});
     assert_eq!(answer.json(), json!({"tokens": [alone, inactive, inactive, inactive, alone]}));
+}
+
+#[tokio::test]
+async fn an_answer_about_many_has_at_most_a_mebibyte_or_is_refused_whole() {
+    let server = Server::with_people().await;
+    let document = json!({"workspace": [{
+        "name": "default",
+        "claims": {"bulk": {"from": "attribute.bulk", "show": ["introspection"]}},
+        "user": [{"username": "alice", "claims": {"attributes": {"bulk": vec!["x".repeat(1000); 60]}}}],
+    }]});
+    server.apply(&document.to_string(), &[]).await;
+    let code = Browser::new().code(&server, &Ask::new(), "alice").await;
+    let token = server.tokens(&code).await.field("access_token");
+    let ask = async |count: usize, more: &[(&str, &str)]| {
+        let tokens = vec![token.as_str(); count].join(" ");
+        server.form_post_as(APP, "/introspect", &[&[("tokens", tokens.as_str())], more].concat()).await
+    };
+    let most = ask(17, &[]).await;
+    assert_eq!((most.status, most.json()["tokens"].as_array().unwrap().len()), (200, 17));
+    assert!((1_000_000..=1024 * 1024).contains(&most.body.len()), "{}", most.body.len());
+    let refused = ask(18, &[]).await;
+    assert_eq!((refused.status, refused.field("error").as_str()), (400, "invalid_request"));
+    let why = refused.field("error_description");
+    assert!(why.contains("longer than 1 MiB") && why.contains("fewer tokens"), "{why}");
+    assert_eq!(ask(100, &[("minimal", "true")]).await.json()["tokens"][99], json!({"active": true}));
+}
+
+#[tokio::test]
+async fn between_many_tokens_others_on_the_same_thread_have_their_turn() {
+    let server = server().await;
+    // From then on all that is needed is in memory, so that nothing else is waited for.
+    let tokens = [vec![server.token_of(MACHINE).await; 2], vec!["x".into(); 98]].concat().join(" ");
+    assert_eq!(ask(&server, &[("tokens", &tokens)]).await.status, 200);
+    let issuer = server.app.find_issuer(None).await.unwrap().unwrap();
+    let turns = async |fields: &[(&str, &str)]| {
+        let request = http::Request::post("/introspect").header("authorization", basic(API_A)).header(FORM.0, FORM.1);
+        let call = Call {
+            app: &server.app,
+            issuer: &issuer,
+            now: server.app.now(),
+            parts: &request.body(()).unwrap().into_parts().0,
+            body: encode(fields).into(),
+            request_id: server.app.request_ids.next(),
+            address: [127, 0, 0, 1].into(),
+            new_browser: OnceLock::new(),
+        };
+        let mut answering = Box::pin(endpoint(&call));
+        let mut turns = 0;
+        let reply = poll_fn(|cx| {
+            let polled = answering.as_mut().poll(cx);
+            turns += usize::from(polled.is_pending());
+            polled
+        });
+        assert_eq!(reply.await.status(), 200);
+        turns
+    };
+    assert_eq!(turns(&[("token", "x")]).await, 0);
+    assert_eq!(turns(&[("tokens", &tokens)]).await, 12);
 }
 
 #[tokio::test]

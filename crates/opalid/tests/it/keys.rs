@@ -11,6 +11,7 @@ use opalid_core::resource::ResourceSettings;
 use opalid_core::time::UnixTime;
 use opalid_core::token_settings::{AccessTokenFormat, TokenOverrides};
 use opalid_store::keys::{KeyPurpose, MadeKeys};
+use opalid_store::steps::delete::DeleteWorkspace;
 use opalid_store::steps::keys::{ChangeKeys, ChangedKeys, KeyChange, KeyEvent, SeenKeys};
 use opalid_store::steps::sweep::{Sweep, SweptTable};
 use serde_json::Value;
@@ -370,11 +371,29 @@ async fn a_signing_key_from_outside_follows_the_one_in_use_and_is_shown_by_its_n
     assert!(!shown.contains("MC4CAQ"), "{shown}");
 }
 
+#[tokio::test]
+async fn an_rsa_key_from_outside_that_is_weak_is_refused_in_words_and_one_that_is_not_is_taken() {
+    let server = Server::empty().await;
+    keep_now(&server).await;
+    let before = kids(&server, "RS256").await;
+    let import = |pem: &str| Command::ImportKey { key: Handed::new(pem.into()), algorithm: Some("RS256".into()) };
+    for (pem, words) in [
+        (include_str!("../../../opalid-core/src/jwt/import/exponent-3.pem"), "exponent of this key is below 65537"),
+        (include_str!("../../../opalid-core/src/jwt/import/primes-close.pem"), "primes of this key are so close"),
+    ] {
+        let why = refused(&server, import(pem)).await;
+        assert!(why.contains(words) && why.contains("make another key"), "{why}");
+    }
+    assert_eq!(kids(&server, "RS256").await, before);
+    done(&server, import(include_str!("../../../opalid-core/src/jwt/import/primes-apart.pem"))).await;
+    assert_ne!(kids(&server, "RS256").await, before);
+}
+
 fn import_ed25519() -> Command {
     Command::ImportKey { key: Handed::new(ED25519.into()), algorithm: None }
 }
 
-const ED25519_KID: &str = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
+pub const ED25519_KID: &str = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
 
 #[tokio::test]
 async fn a_signing_key_that_was_revoked_is_not_brought_in_again_and_what_it_signed_stays_dead() {
@@ -415,6 +434,26 @@ async fn a_signing_key_that_was_revoked_is_not_brought_in_again_and_what_it_sign
     for token in [&one, &other] {
         assert!(!server.is_active(API_SERVER, token).await);
     }
+}
+
+#[tokio::test]
+async fn a_key_that_was_revoked_does_not_come_back_where_its_workspace_was_deleted_and_made_anew() {
+    let server = Server::empty().await;
+    let acme = async |command| handle(&server.app, Request { workspace: Some("acme".into()), command }).await;
+    let id = server.workspace("acme").await;
+    acme(import_ed25519()).await.unwrap();
+    acme(Command::RevokeKey { key: ED25519_KID.into(), yes: true }).await.unwrap();
+    let stamp = server.app.stamp(id, "test");
+    assert!(server.app.store.run(DeleteWorkspace { stamp }).await.unwrap());
+    server.workspace("acme").await;
+    let published = server.get("/acme/jwks").await;
+    assert_eq!(published.status, 200);
+    let refused = [acme(import_ed25519()).await, ask(&server, import_ed25519()).await];
+    for refused in refused {
+        let why = refused.unwrap_err().to_string();
+        assert!(why.contains("this key was revoked on 20"), "the same workspace and another: {why}");
+    }
+    assert_eq!(server.get("/acme/jwks").await.json(), published.json());
 }
 
 #[tokio::test]

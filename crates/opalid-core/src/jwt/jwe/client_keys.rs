@@ -84,11 +84,25 @@ impl ClientKeys {
         self.keys.iter().find(|key| key.fits(alg))
     }
 
+    /// What is wrong with it if it is declared now, in words. A set that was declared before this was asked for stays as it is.
+    pub fn wrong(&self) -> Option<String> {
+        let listed = self.document.get("keys").and_then(Value::as_array);
+        let mut listed = (1..).zip(listed.into_iter().flatten());
+        listed.find_map(|(number, jwk)| {
+            let why = EncryptionKey::wrong_if_declared(jwk)?;
+            Some(format!("jwks: {}", Passed { number, kid: kid(jwk), why }))
+        })
+    }
+
     /// What to tell whoever declares `alg` and no key that fits it.
     pub fn why_none_fits(&self, alg: KeyManagement) -> String {
         let passed: String = self.passed.iter().map(|key| format!("; {key}")).collect();
         format!("the key set has no key to encrypt for with {}{passed}", alg.wire_name())
     }
+}
+
+fn kid(jwk: &Value) -> Option<String> {
+    jwk.get("kid").and_then(Value::as_str).map(|kid| kid.chars().take(60).collect())
 }
 
 impl TryFrom<Value> for ClientKeys {
@@ -107,11 +121,10 @@ impl TryFrom<Value> for ClientKeys {
         }
         let (mut keys, mut passed) = (Vec::new(), Vec::new());
         for (number, jwk) in (1..).zip(listed) {
-            let kid = || jwk.get("kid").and_then(Value::as_str).map(|kid| kid.chars().take(60).collect());
             match EncryptionKey::from_jwk(jwk) {
                 Ok(key) => keys.push(key),
-                Err(why) if why.is_other() => passed.push(Passed { number, kid: kid(), why }),
-                Err(why) => return Err(KeysRefused::Key(Passed { number, kid: kid(), why })),
+                Err(why) if why.is_other() => passed.push(Passed { number, kid: kid(jwk), why }),
+                Err(why) => return Err(KeysRefused::Key(Passed { number, kid: kid(jwk), why })),
             }
         }
         // What stands beside the keys is nobody's, and not kept.
@@ -212,6 +225,35 @@ mod tests {
         assert!(refused(json!("no key")).starts_with("key 2: its member kty is missing"));
         let long = jwk(0, json!({ "kid": "k".repeat(300) }));
         assert!(refused(long).len() < 150);
+    }
+
+    #[test]
+    fn a_small_exponent_is_refused_where_it_is_declared_and_read_where_it_is_stored() {
+        let wrong = |members: Value| parsed(json!([jwk(1, json!({})), jwk(0, members)])).unwrap().wrong();
+        let words =
+            "jwks: key 2 (kid \"RSA\"): its exponent is not an odd number of at least 65537 and at most 32 bits";
+        for small in ["Aw", "EQ", "AQE", "_____w"] {
+            assert_eq!(wrong(json!({ "e": small })).as_deref(), Some(words).filter(|_| small != "_____w"), "{small}");
+        }
+        assert_eq!(wrong(json!({ "e": "AQAB" })), None);
+        assert_eq!(wrong(json!({ "e": "Aw", "use": "sig" })), None, "nothing is encrypted for it");
+    }
+
+    #[test]
+    fn a_private_member_at_any_depth_is_refused_where_it_is_declared() {
+        for name in ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"] {
+            for own in [
+                json!({ "own": { name: "AQAB" } }),
+                json!({ "own": [[{ "deep": { name: [] } }]] }),
+                json!({ "use": "sig", "jwk": { "kty": "RSA", name: null } }),
+                json!({ "kty": "unknown", "own": { name: {} } }),
+            ] {
+                let why = parsed(json!([jwk(1, json!({})), jwk(0, own)])).unwrap().wrong().unwrap();
+                let words = format!("jwks: key 2 (kid \"RSA\"): its member {name} is private");
+                assert!(why.starts_with(&words), "{why}");
+            }
+        }
+        assert_eq!(parsed(json!([jwk(0, json!({ "own": { "D": "d" }, "x5c": ["k"] }))])).unwrap().wrong(), None);
     }
 
     #[test]

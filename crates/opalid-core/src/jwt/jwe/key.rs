@@ -2,8 +2,8 @@
 //!
 //! Takes: a JWK as its owner declares it.
 //! Gives: a key that is ready to use, or why not, in words for whoever declared it.
-//! Holds: a private key is refused whatever it is for, since somebody pasted it; a key that says what it is for (`use`,
-//! `key_ops`, `alg`) is used for nothing else; RSA from 2048 to 8192 bits; points on their curves alone.
+//! Holds: a private key is refused whatever it is for and wherever it stands, since somebody pasted it; a key that says what it is for (`use`,
+//! `key_ops`, `alg`) is used for nothing else; RSA from 2048 to 8192 bits, with an exponent from 65537 on; points on their curves alone.
 //! Not here: which of several keys is taken; see `client_keys`.
 
 use aws_lc_rs::rsa::{OaepPublicEncryptingKey, PublicEncryptingKey, PublicKeyComponents};
@@ -16,6 +16,9 @@ use super::agreement::{AgreementCurve, AgreementKey};
 
 /// What a public key has no member of (RFC 7518 §6.2.2, §6.3.2, §6.4.1; `priv` of newer key types).
 const PRIVATE_MEMBERS: [&str; 9] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"];
+
+/// The least exponent of an RSA key that is declared, 2^16 + 1 (FIPS 186-5 A.1.1).
+const EXPONENT_MIN: [u8; 3] = [1, 0, 1];
 
 /// The longest `kid`, which comes back in every JWE.
 const MAX_KID_LENGTH: usize = 255;
@@ -33,7 +36,7 @@ pub enum KeyRefused {
     #[error("its modulus has {0} bits; 2048 to 8192 are taken")]
     ModulusSize(usize),
     /// The exponent makes encryption weak or slow.
-    #[error("its exponent is not an odd number of at least 3 and at most 32 bits")]
+    #[error("its exponent is not an odd number of at least 65537 and at most 32 bits")]
     Exponent,
     /// The coordinates are those of no point, or of one that keeps no secret.
     #[error("its coordinates are not those of a point to agree on keys with")]
@@ -111,6 +114,17 @@ impl EncryptionKey {
         usable.then_some(key).ok_or(KeyRefused::OtherAlgorithm)
     }
 
+    /// What else is wrong with a JWK that is declared now. One that was declared before this was asked for is still read.
+    pub(super) fn wrong_if_declared(jwk: &Value) -> Option<KeyRefused> {
+        if let Some(name) = private_within(jwk) {
+            return Some(KeyRefused::Private(name));
+        }
+        let members = Members::deserialize(jwk).ok().filter(|members| members.kty.as_deref() == Some("RSA"))?;
+        let e = number("e", members.e.as_deref()).ok()?;
+        let is_small = (e.len(), e.as_slice()) < (EXPONENT_MIN.len(), EXPONENT_MIN.as_slice());
+        (is_small && Self::from_jwk(jwk).is_ok()).then_some(KeyRefused::Exponent)
+    }
+
     /// The name its owner gave it.
     pub fn kid(&self) -> Option<&str> {
         self.kid.as_deref()
@@ -124,6 +138,18 @@ impl EncryptionKey {
 
     pub(super) fn material(&self) -> &Material {
         &self.material
+    }
+}
+
+/// A private member of an object at any depth: somebody pasted one key into another.
+fn private_within(value: &Value) -> Option<&'static str> {
+    match value {
+        Value::Object(members) => {
+            let own = PRIVATE_MEMBERS.into_iter().find(|name| members.contains_key(*name));
+            own.or_else(|| members.values().find_map(private_within))
+        }
+        Value::Array(items) => items.iter().find_map(private_within),
+        _ => None,
     }
 }
 

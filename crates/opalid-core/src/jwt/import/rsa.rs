@@ -1,0 +1,124 @@
+//! The numbers of an RSA private key that a library uses and does not judge (FIPS 186-5 A.1.3).
+//!
+//! Takes: PKCS#8 (RFC 5208 §5) with an RSA key (RFC 8017 A.1.2), which a library has read before.
+//! Gives: what is wrong with its exponent or primes.
+
+use zeroize::Zeroizing;
+
+use super::ImportRefused;
+
+const SEQUENCE: u8 = 0x30;
+const INTEGER: u8 = 0x02;
+const OCTETS: u8 = 0x04;
+/// The least exponent, 2^16 + 1.
+const EXPONENT_MIN: [u8; 3] = [1, 0, 1];
+
+/// The numbers that are looked at, without leading zeros.
+struct Numbers<'k> {
+    modulus: &'k [u8],
+    exponent: &'k [u8],
+    primes: (&'k [u8], &'k [u8]),
+}
+
+/// Refuses what is weak.
+pub(super) fn check(pkcs8: &[u8]) -> Result<(), ImportRefused> {
+    let numbers = read(pkcs8).ok_or(ImportRefused::Damaged)?;
+    if is_below(numbers.exponent, &EXPONENT_MIN) {
+        return Err(ImportRefused::Exponent);
+    }
+    let apart = bits(&difference(numbers.primes.0, numbers.primes.1));
+    // |p − q| < 2^k has k bits at most.
+    if apart <= (bits(numbers.modulus) / 2).saturating_sub(100) { Err(ImportRefused::ClosePrimes) } else { Ok(()) }
+}
+
+fn read(pkcs8: &[u8]) -> Option<Numbers<'_>> {
+    let (document, _) = element(SEQUENCE, pkcs8)?;
+    let (_version, rest) = element(INTEGER, document)?;
+    let (_algorithm, rest) = element(SEQUENCE, rest)?;
+    let (key, _) = element(SEQUENCE, element(OCTETS, rest)?.0)?;
+    let (_version, rest) = element(INTEGER, key)?;
+    let (modulus, rest) = number(rest)?;
+    let (exponent, rest) = number(rest)?;
+    let (_private_exponent, rest) = number(rest)?;
+    let (p, rest) = number(rest)?;
+    let (q, _) = number(rest)?;
+    Some(Numbers { modulus, exponent, primes: (p, q) })
+}
+
+/// What one element of DER with this tag holds, and what follows it.
+fn element(tag: u8, from: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (found, rest) = from.split_first()?;
+    let (first, rest) = rest.split_first()?;
+    let (length, rest) = if *first < 0x80 {
+        (usize::from(*first), rest)
+    } else {
+        let (length, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
+        (length.iter().try_fold(0_usize, |all, byte| Some(all.checked_mul(256)? + usize::from(*byte)))?, rest)
+    };
+    if *found == tag { rest.split_at_checked(length) } else { None }
+}
+
+fn number(from: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (number, rest) = element(INTEGER, from)?;
+    Some((significant(number), rest))
+}
+
+fn significant(number: &[u8]) -> &[u8] {
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    number.get(zeros..).unwrap_or_default()
+}
+
+/// Of numbers without leading zeros.
+fn is_below(one: &[u8], other: &[u8]) -> bool {
+    (one.len(), one) < (other.len(), other)
+}
+
+fn bits(number: &[u8]) -> usize {
+    let number = significant(number);
+    number.len() * 8 - number.first().map_or(0, |first| first.leading_zeros() as usize)
+}
+
+/// How far two numbers are apart.
+fn difference(one: &[u8], other: &[u8]) -> Zeroizing<Vec<u8>> {
+    let (less, more) = if is_below(one, other) { (one, other) } else { (other, one) };
+    let taken = less.iter().rev().copied().chain(std::iter::repeat(0));
+    let mut borrowed = false;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(more.len()));
+    for (from, take) in more.iter().rev().zip(taken) {
+        let (left, under) = from.overflowing_sub(take);
+        let (left, under_again) = left.overflowing_sub(u8::from(borrowed));
+        borrowed = under || under_again;
+        bytes.push(left);
+    }
+    bytes.reverse();
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn numbers_are_as_far_apart_as_they_are(one in any::<u128>(), other in any::<u64>(), near in any::<u8>()) {
+            for (one, other) in [(one, u128::from(other)), (one, one.saturating_sub(u128::from(near))), (one, one)] {
+                let (a, b) = (one.to_be_bytes(), other.to_be_bytes());
+                for (a, b) in [(&a, &b), (&b, &a)] {
+                    let apart = difference(significant(a), significant(b));
+                    prop_assert_eq!(bits(&apart), 128 - one.abs_diff(other).leading_zeros() as usize);
+                }
+                prop_assert_eq!(is_below(significant(&a), significant(&b)), one < other);
+            }
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+            let nested = [&[SEQUENCE, 0x83, 0xff, 0xff, 0xff][..], &bytes].concat();
+            for bytes in [&bytes, &nested] {
+                prop_assert_eq!(check(bytes), Err(ImportRefused::Damaged));
+            }
+        }
+    }
+}
