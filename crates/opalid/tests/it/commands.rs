@@ -76,6 +76,35 @@ fn a_user_who_is_renamed_is_the_same_person_and_one_who_is_deleted_takes_everyth
 }
 
 #[test]
+fn a_user_is_made_with_roles_claims_and_attributes_or_not_at_all() {
+    let data = Folder::new();
+    let _daemon = Daemon::start(data.path(), &[]);
+    let data = data.path();
+    done(data, "role create accountant --permit https://api.demo.example/=read");
+    let known = r#"--role accountant --claim email=carol@mail.example --set claims.attributes={"department":"sales"}"#;
+    let said = done(data, &format!("user create carol --invite {known}"));
+    assert!(said.contains("/set-password?token="), "{said}");
+    let shown: serde_json::Value = serde_json::from_str(&done(data, "user show carol -o json")).unwrap();
+    assert_eq!((&shown["roles"], &shown["admin"]), (&serde_json::json!(["accountant"]), &false.into()));
+    let claims = serde_json::json!({"attributes": {"department": "sales"}, "email": "carol@mail.example"});
+    assert_eq!(shown["claims"], claims);
+    done(data, "user create dora --admin --role accountant");
+    let shown: serde_json::Value = serde_json::from_str(&done(data, "user show dora -o json")).unwrap();
+    assert_eq!((&shown["roles"], &shown["admin"]), (&serde_json::json!(["accountant"]), &true.into()));
+    for (words, why) in [
+        ("--role nobody", "roles: there is no role nobody; declare it in this workspace"),
+        ("--set claims.attributes={\"a\":1.5}", "claims.attributes: a: a text, a whole number, yes or no"),
+        ("--set nonsense=1", "unknown field `nonsense`"),
+        ("--set username=else", "username cannot be set this way"),
+        ("--claim nickname", "expected --claim CLAIM=VALUE"),
+    ] {
+        let (made, said) = opalid(data, &format!("user create emil {words}"), "");
+        assert!(!made && said.contains(why), "{words}: {said}");
+        assert!(!opalid(data, "user show emil", "").0, "{words}");
+    }
+}
+
+#[test]
 fn a_resource_a_client_or_a_workspace_that_is_deleted_takes_its_tokens_along() {
     let data = Folder::new();
     let daemon = Daemon::start(data.path(), &[]);

@@ -37,7 +37,16 @@ async fn ask(server: &Server, workspace: Option<&str>, command: Command) -> Repl
 }
 
 async fn administrator(server: &Server, workspace: Option<&str>, name: &str) {
-    ask(server, workspace, Command::CreateUser { username: name.into(), admin: true, link: false }).await;
+    ask(
+        server,
+        workspace,
+        Command::CreateUser {
+            username: name.into(),
+            fields: serde_json::Map::from_iter([("admin".to_owned(), true.into())]),
+            link: false,
+        },
+    )
+    .await;
     let password = Handed::new(password_of(name));
     ask(server, workspace, Command::SetPassword { username: name.into(), password }).await;
 }

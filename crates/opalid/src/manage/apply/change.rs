@@ -113,7 +113,9 @@ fn planned(current: &WorkspaceEntry, asked: &OneChange, workspace: &str) -> Resu
         }
         Kind::User => {
             let mut asked = asked.clone();
-            renamed = asked.fields.remove("username");
+            if asked.verb == Verb::Update {
+                renamed = asked.fields.remove("username");
+            }
             let user: UserEntry = patched(current.users.iter().flatten().next(), &asked, ("username", &["password"]))?;
             WorkspaceEntry { users: Some(vec![user]), ..bare }
         }

@@ -381,7 +381,7 @@ async fn two_spellings_of_one_name_are_one_user() {
     server.change("user", "create", "bob", json!({})).await.unwrap();
     for spelling in ["ju\u{308}rgen", "J\u{dc}RGEN", "\u{ff2a}\u{fc}rgen"] {
         assert!(server.change("user", "create", spelling, json!({})).await.is_err(), "{spelling}");
-        let command = Command::CreateUser { username: spelling.into(), admin: false, link: false };
+        let command = Command::CreateUser { username: spelling.into(), fields: serde_json::Map::new(), link: false };
         assert!(server.ask(command).await.is_err(), "{spelling}");
         assert!(server.change("user", "update", "bob", json!({"username": spelling})).await.is_err(), "{spelling}");
         let renamed = server.change("user", "update", spelling, json!({"username": spelling})).await;
@@ -389,7 +389,7 @@ async fn two_spellings_of_one_name_are_one_user() {
     }
     for unseen in ["al\u{202e}ice", "alice\u{200b}", "\u{2066}alice"] {
         assert!(server.change("user", "create", unseen, json!({})).await.is_err(), "{unseen:?}");
-        let command = Command::CreateUser { username: unseen.into(), admin: false, link: false };
+        let command = Command::CreateUser { username: unseen.into(), fields: serde_json::Map::new(), link: false };
         assert!(server.ask(command).await.is_err(), "{unseen:?}");
         assert!(server.change("user", "update", "bob", json!({"username": unseen})).await.is_err(), "{unseen:?}");
     }
