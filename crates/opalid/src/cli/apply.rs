@@ -64,14 +64,16 @@ pub struct ExportCommand {
 impl Reaching for ApplyCommand {
     fn run(self, server: &Server) -> anyhow::Result<()> {
         server.no_workspace(WHICH)?;
-        making::run(server, Command::Apply(declared(&self.file, self.prune)?))
+        let (declared, text) = declared(&self.file, self.prune)?;
+        making::run(server, Command::Apply(declared)).map_err(|error| with_lines(error, &text))
     }
 }
 
 impl Reaching for DiffCommand {
     fn run(self, server: &Server) -> anyhow::Result<()> {
         server.no_workspace(WHICH)?;
-        let reply = server.ask(Command::Compare(declared(&self.file, self.prune)?))?;
+        let (declared, text) = declared(&self.file, self.prune)?;
+        let reply = server.ask(Command::Compare(declared)).map_err(|error| with_lines(error, &text))?;
         server.output.print(&reply)?;
         match reply {
             Reply::Planned(changes) if changes.is_empty() => Ok(()),
@@ -99,12 +101,19 @@ impl Reaching for ExportCommand {
     }
 }
 
-/// Reads a document and the secrets that it names.
-fn declared(file: &Path, prune: bool) -> anyhow::Result<Declared> {
+/// An error with the lines of the text that it is about, if it names any.
+fn with_lines(error: anyhow::Error, text: &str) -> anyhow::Error {
+    let said = error.to_string();
+    let with_lines = place::with_lines(&said, text);
+    if with_lines == said { error } else { anyhow!(with_lines) }
+}
+
+/// Reads a document, as text too, and the secrets that it names.
+fn declared(file: &Path, prune: bool) -> anyhow::Result<(Declared, String)> {
     let text = read(file)?;
     let document = parse(&text).with_context(|| format!("{} is not a document", file.display()))?;
     let secrets = find_secrets(&document, &process_environment())?;
-    Ok(Declared { document, secrets, prune })
+    Ok((Declared { document, secrets, prune }, text))
 }
 
 fn read(file: &Path) -> anyhow::Result<String> {

@@ -105,6 +105,32 @@ fn a_user_is_made_with_roles_claims_and_attributes_or_not_at_all() {
 }
 
 #[test]
+fn a_claim_with_a_scope_that_nobody_has_is_refused_with_its_line() {
+    let data = Folder::new();
+    let _daemon = Daemon::start(data.path(), &[]);
+    let document = |scope: &str| {
+        format!("[[workspace]]\nname = \"demo\"\n\n[workspace.claims.tier]\nvalue = 1\nscope = \"{scope}\"\n")
+    };
+    for command in ["diff -f -", "apply -f -"] {
+        let (made, said) = opalid(data.path(), command, &document("lend"));
+        let why = "  line 4: workspace demo: claims.tier: no resource of this workspace has the scope lend";
+        assert!(!made && said.contains(why), "{said}");
+    }
+    let (made, said) =
+        opalid(data.path(), "workspace update demo --set claims.tier={\"value\":1,\"scope\":\"lend\"}", "");
+    assert!(!made && said.contains("claims.tier: no resource of this workspace has the scope lend"), "{said}");
+    let (made, said) = opalid(data.path(), "apply -f -", &document("read"));
+    assert!(made, "{said}");
+    // It stays as it is where the scope goes, and keeps nobody from changing anything else.
+    let data = data.path();
+    done(data, "resource update https://api.demo.example/ --scopes write");
+    done(data, "user update alice --claim nickname=Al");
+    let (changed, said) = opalid(data, "workspace update demo --set code_lifetime=30", "");
+    assert!(!changed && said.contains("claims.tier"), "{said}");
+    done(data, "workspace update demo --set code_lifetime=30 --unset claims.tier");
+}
+
+#[test]
 fn a_resource_a_client_or_a_workspace_that_is_deleted_takes_its_tokens_along() {
     let data = Folder::new();
     let daemon = Daemon::start(data.path(), &[]);

@@ -203,6 +203,33 @@ name = "u"
 [workspace.claims]
 x = "roles"
 "#;
+#[test]
+fn what_a_server_refuses_is_shown_with_its_line() {
+    let text = r#"
+[[workspace]]
+name = "w"
+[workspace.claims."https://example.com/tier"]
+value = 1
+scope = "lend"
+[[workspace.client]]
+client_id = "app"
+[[workspace.client]]
+client_id = "app2"
+access = { "urn:a:b" = "" }
+[[workspace.user]]
+username = "ada"
+"#;
+    let said = "nothing was changed:\n  workspace w: claims.https://example.com/tier: no\n  workspace w: name: is one\n  \
+                workspace w, client app2: access: none\n  workspace w, client app2: a public client\n  \
+                workspace w, user ada: roles: none\n  workspace v: code_lifetime: long\n  the document: twice";
+    let expected = "nothing was changed:\n  line 4: workspace w: claims.https://example.com/tier: no\n  line 3: workspace \
+                    w: name: is one\n  line 11: workspace w, client app2: access: none\n  line 9: workspace w, client \
+                    app2: a public client\n  line 12: workspace w, user ada: roles: none\n  workspace v: \
+                    code_lifetime: long\n  the document: twice";
+    assert_eq!(place::with_lines(said, text), expected);
+    assert_eq!(place::with_lines(said, r#"{"workspace":[{"name":"w"}]}"#), said);
+}
+
     let told = parse(values).unwrap_err().to_string();
     assert_eq!(
         told.lines().collect::<Vec<_>>(),

@@ -90,11 +90,14 @@ fn exists(current: &WorkspaceEntry, asked: &OneChange) -> bool {
 }
 
 fn planned(current: &WorkspaceEntry, asked: &OneChange, workspace: &str) -> Result<Plan, ManageError> {
-    let bare =
-        WorkspaceEntry { name: workspace.to_owned(), settings: current.settings.clone(), ..WorkspaceEntry::default() };
+    // It says nothing of the workspace's own settings, unless it is about them.
+    let bare = WorkspaceEntry { name: workspace.to_owned(), ..WorkspaceEntry::default() };
     let mut renamed = None;
     let desired = match asked.kind {
-        Kind::Workspace => patched(Some(&bare), asked, ("name", &["resource", "role", "client", "user"]))?,
+        Kind::Workspace => {
+            let found = WorkspaceEntry { settings: current.settings.clone(), ..bare };
+            patched(Some(&found), asked, ("name", &["resource", "role", "client", "user"]))?
+        }
         Kind::Resource => {
             let found = current.resources.iter().flatten().find(|resource| resource.uri == asked.name);
             let resource: ResourceEntry = patched(found, asked, ("uri", &[]))?;
