@@ -101,7 +101,7 @@ impl AccessToken {
         if !carries_no_more((&claims.scope, &audience), &issuer.url, &effective) {
             return Ok(Err(Reason::Narrowed));
         }
-        if names_a_role_too_many(store, issuer, who, claims).await? {
+        if !roles_too_many(store, issuer, who, claims).await?.is_empty() {
             return Ok(Err(Reason::Narrowed));
         }
         // What it may do beyond what it says nobody learns from it.
@@ -118,23 +118,24 @@ impl AccessToken {
     }
 }
 
-/// Whether a JWT names a role that whoever it is for does not hold any more, where the workspace declares that it names
+/// The roles that a JWT names and whoever it is for does not hold any more, where the workspace declares that it names
 /// roles at all.
-async fn names_a_role_too_many(
+pub async fn roles_too_many<'c>(
     store: &Store,
     issuer: &Issuer,
     who: (&Client, Option<UserId>),
-    claims: &AccessTokenClaims,
-) -> Result<bool, Outage> {
+    claims: &'c AccessTokenClaims,
+) -> Result<Vec<&'c Value>, Outage> {
     let of_roles =
         |claim: &DeclaredClaim| claim.source == ClaimSource::Roles && claim.show.contains(&ClaimPlace::AccessToken);
     let declared = issuer.settings().claims.iter().filter(|(_, claim)| of_roles(claim));
-    let said: Vec<&Value> = declared.filter_map(|(name, _)| claims.declared.get(name)?.as_array()).flatten().collect();
-    if said.is_empty() {
-        return Ok(false);
+    let mut said: Vec<&Value> =
+        declared.filter_map(|(name, _)| claims.declared.get(name)?.as_array()).flatten().collect();
+    if !said.is_empty() {
+        let held = store.roles_of(who).await?;
+        said.retain(|name| held.iter().all(|role| name.as_str() != Some(&role.name)));
     }
-    let held = store.roles_of(who).await?;
-    Ok(said.iter().any(|name| held.iter().all(|role| name.as_str() != Some(&role.name))))
+    Ok(said)
 }
 
 /// Keeps what stands where `kept` is true.
