@@ -261,6 +261,31 @@ async fn who_administers_no_more_or_is_suspended_can_do_nothing_with_an_open_pag
 }
 
 #[tokio::test]
+async fn a_session_that_is_used_in_the_console_does_not_rest_and_one_that_rested_a_day_is_asked_to_sign_in() {
+    const DAY: i64 = 24 * 3600;
+    let server = server().await;
+    let token = server.token_of(MACHINE).await;
+    let (mut browser, form) = entered(&server).await;
+    let make = browser.open(&server, "/console/test-jwt").await.page().form("make");
+    for _ in 0..2 {
+        server.clock.advance(DAY);
+        assert_eq!(browser.get(&server, INSPECT).await.status, 200);
+        server.clock.advance(DAY);
+        assert_eq!(send(&mut browser, &server, &form.clone().with("token", &token)).await.0, 200);
+        server.clock.advance(DAY);
+        assert_eq!(send(&mut browser, &server, &make).await.0, 200);
+    }
+    server.clock.advance(DAY + 1);
+    assert_eq!(browser.open(&server, INSPECT).await.path(), "/console/sign-in");
+    // Whoever may do nothing there uses nothing either.
+    enter(&mut browser, &server, "", "alice").await;
+    server.clock.advance(DAY);
+    assert_eq!(browser.get(&server, INSPECT).await.status, 403);
+    server.clock.advance(1);
+    assert_eq!(browser.open(&server, INSPECT).await.path(), "/console/sign-in");
+}
+
+#[tokio::test]
 async fn a_test_jwt_is_explained_and_taken_by_nobody() {
     let server = server().await;
     let (mut browser, form) = entered(&server).await;
