@@ -1,23 +1,28 @@
 //! Keys change only as they were seen, and under the master key that the store is under.
 
+use opalid_core::ids::WorkspaceId;
 use opalid_core::time::UnixTime;
 
 use super::on_every_engine;
 use super::place::Place;
 use super::world::World;
 use crate::keys::{KeyPurpose, KeyState, MadeKeys, NewKey, WorkspaceKey};
+use crate::steps::Stamp;
 use crate::steps::cell::{Cell, FindCell, MakeCell};
+use crate::steps::delete::DeleteWorkspace;
 use crate::steps::keys::{
     AddedAs, ChangeKeys, ChangedKeys, CountSealed, FindOldestSealed, KeyChange, KeyEvent, ListWrapped, RewrapKeys,
     SeenKeys, Thumbprints,
 };
 use crate::steps::settle_rewrap::{SettleRewrap, SettledUnder};
 use crate::steps::workspace::{ByWorkspace, FindWorkspace};
+use crate::{Step, StoreError, Tx};
 
 on_every_engine! {
     of_two_changes_decided_on_the_same_keys_one_is_made;
     a_key_under_another_master_key_does_not_enter;
     a_key_that_was_revoked_never_enters_again_while_its_workspace_is_there;
+    what_is_known_of_revoked_keys_goes_with_its_workspace_and_with_no_other;
     all_keys_are_wrapped_anew_or_none;
     once_a_rewrap_is_settled_one_that_comes_later_does_nothing;
     a_workspace_with_nothing_sealed_has_no_oldest_row;
@@ -79,7 +84,7 @@ async fn a_key_under_another_master_key_does_not_enter(place: &Place) {
     assert_eq!(world.store.run(step).await.unwrap(), ChangedKeys::Moved);
     assert_eq!(keys(&world).await.len(), before.len());
     let mut workspace = world.create_workspace("other");
-    workspace.stamp.workspace = opalid_core::ids::WorkspaceId::from_bytes([77; 16]);
+    workspace.stamp.workspace = WorkspaceId::from_bytes([77; 16]);
     workspace.keys.key_check = b"another".to_vec();
     assert!(world.store.run(workspace).await.is_err());
     assert!(world.store.find_workspace("other").await.unwrap().is_none());
@@ -105,6 +110,46 @@ async fn a_key_that_was_revoked_never_enters_again_while_its_workspace_is_there(
     }
     assert_eq!(keys(&world).await.len(), before);
     assert_eq!(import("three").await, ChangedKeys::Done);
+}
+
+/// How many revoked keys of a workspace are known.
+struct CountRevoked(WorkspaceId);
+
+impl Step for CountRevoked {
+    type Out = i64;
+
+    async fn run<T: Tx>(&self, tx: &mut T) -> Result<i64, StoreError> {
+        let sql = "SELECT count(*) FROM revoked_key WHERE workspace = $1";
+        tx.run(sql, &[self.0.as_bytes().into()]).await?[0].int(0)
+    }
+}
+
+async fn what_is_known_of_revoked_keys_goes_with_its_workspace_and_with_no_other(place: &Place) {
+    let world = world(place).await;
+    let (check, other) = (check(&world).await, WorkspaceId::from_bytes([77; 16]));
+    let stamp = |workspace| Stamp { workspace, ..world.stamp() };
+    let mut making = world.create_workspace("other");
+    making.stamp = stamp(other);
+    making.keys.key_check.clone_from(&check);
+    assert!(world.store.run(making).await.unwrap());
+    let seen = keys(&world).await;
+    let revoking = |workspace, number| {
+        let thumbprints = Thumbprints { revoked: vec!["one".into()], imported: None };
+        ChangeKeys { stamp: stamp(workspace), thumbprints, ..rotation(&world, &seen, &check, number) }
+    };
+    for workspace in [world.workspace, other] {
+        assert_eq!(world.store.run(revoking(workspace, 8)).await.unwrap(), ChangedKeys::Done);
+        assert_eq!(world.store.read(CountRevoked(workspace)).await.unwrap(), 1);
+    }
+    assert!(world.store.run(DeleteWorkspace { stamp: stamp(other) }).await.unwrap());
+    assert_eq!(world.store.read(CountRevoked(other)).await.unwrap(), 0);
+    // A change that was decided on while it was there leaves nothing behind.
+    assert_eq!(world.store.run(revoking(other, 9)).await.unwrap(), ChangedKeys::Moved);
+    assert_eq!(world.store.read(CountRevoked(other)).await.unwrap(), 0);
+    assert!(!world.store.run(DeleteWorkspace { stamp: stamp(other) }).await.unwrap());
+    let thumbprints = Thumbprints { revoked: Vec::new(), imported: Some("one".into()) };
+    let importing = ChangeKeys { thumbprints, ..rotation(&world, &keys(&world).await, &check, 9) };
+    assert_eq!(world.store.run(importing).await.unwrap(), ChangedKeys::Revoked(world.stamp().now));
 }
 
 async fn all_keys_are_wrapped_anew_or_none(place: &Place) {
