@@ -16,6 +16,7 @@ mod refresh;
 mod refused;
 mod request;
 mod restore;
+mod rewrap;
 mod rights;
 mod rows;
 mod settings;

@@ -11,7 +11,7 @@ use opalid_core::time::Seconds;
 use opalid_core::token::{PresentedToken, RowSecret, SessionCookie};
 use opalid_core::user::User;
 use opalid_store::Outage;
-use opalid_store::steps::session::{EndSession, FindSession, SessionRow};
+use opalid_store::steps::session::{EndSession, FindSession, SessionRow, UseSession};
 
 use crate::http::call::Call;
 use crate::http::cookies::{CookiePurpose, browser_value};
@@ -43,6 +43,14 @@ pub async fn standing_session(call: &Call<'_>) -> Result<Option<SessionRow>, Out
     let Some(session) = found.filter(|session| session.digest.matches(&secret.digest())) else { return Ok(None) };
     let stands = call.app.store.judge_lineage(workspace, &lineage(&session), call.now).await?.is_ok();
     Ok(stands.then_some(session))
+}
+
+/// The session was used in this very moment: it has not rested yet.
+pub async fn used(call: &Call<'_>, session: &SessionRow) -> Result<(), Outage> {
+    if session.used_at >= call.now {
+        return Ok(());
+    }
+    call.app.store.run(UseSession { workspace: call.issuer.id(), id: session.id, now: call.now }).await
 }
 
 /// What hangs from a session hangs from the session and from all that hangs from.

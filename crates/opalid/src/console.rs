@@ -1,7 +1,8 @@
 //! Pages for signed-in administrators of a workspace.
 //!
 //! Holds: who may is looked up for every request anew, before anything else is; whoever has no session is led to the
-//! sign-in of the console, and whoever is no administrator is told so.
+//! sign-in of the console, and whoever is no administrator is told so. What an administrator does here is use of their
+//! session: it rests from then on.
 
 pub mod inspect;
 pub mod sign_in;
@@ -55,7 +56,10 @@ impl Administrator {
 async fn visitor(call: &Call<'_>) -> Visitor {
     let other = |reply| Visitor::Other(Box::new(reply));
     match signed_in(call).await {
-        Ok(Some(found)) if found.user.enabled && found.user.admin => Visitor::Administrator(Box::new(found)),
+        Ok(Some(found)) if found.user.enabled && found.user.admin => match browser::used(call, &found.session).await {
+            Ok(()) => Visitor::Administrator(Box::new(found)),
+            Err(error) => other(page::error_page(call, &reply::outage(&error), ADVICE)),
+        },
         Ok(Some(found)) => other(refused(call, &found.user)),
         Ok(None) => other(reply::see_other(&url(call, Endpoint::ConsoleSignIn))),
         Err(error) => other(page::error_page(call, &reply::outage(&error), ADVICE)),

@@ -130,7 +130,7 @@ pub async fn handle(app: &App, request: Request) -> Result<Reply, ManageError> {
         Command::ShowRole { name } => roles::show(at, &name).await,
         Command::ListUsers { paging } => users::list(at, &paging).await,
         Command::ShowUser { username } => users::show(at, &username).await,
-        Command::CreateUser { username, admin, link } => users::create(at, &username, (admin, link)).await,
+        Command::CreateUser { username, fields, link } => users::create(at, &username, fields, link).await,
         Command::SuspendUser { username } => users::touch(at, &username, UserEvent::Suspended).await,
         Command::ResumeUser { username } => users::touch(at, &username, UserEvent::Resumed).await,
         Command::RevokeUser { username } => users::touch(at, &username, UserEvent::Revoked).await,

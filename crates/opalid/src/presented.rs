@@ -125,7 +125,7 @@ impl AccessToken {
         if !carries_no_more((&claims.scope, &audience), &issuer.url, &effective) {
             return Ok(Err(Reason::Narrowed));
         }
-        if names_a_role_too_many(store, who, claims).await? {
+        if !roles_too_many(store, who, claims).await?.is_empty() {
             return Ok(Err(Reason::Narrowed));
         }
         // What it may do beyond what it says nobody learns from it.
@@ -142,20 +142,20 @@ impl AccessToken {
     }
 }
 
-/// Whether a JWT names a role that whoever it is for does not hold any more. It says itself where it names any: the
+/// The roles that a JWT names and whoever it is for does not hold any more. It says itself where it names any: the
 /// workspace may declare other claims by now.
-async fn names_a_role_too_many(
+pub async fn roles_too_many<'c>(
     store: &Store,
     who: (&Client, Option<UserId>),
-    claims: &AccessTokenClaims,
-) -> Result<bool, Outage> {
+    claims: &'c AccessTokenClaims,
+) -> Result<Vec<&'c Value>, Outage> {
     let naming = claims.role_claims.iter();
-    let said: Vec<&Value> = naming.filter_map(|name| claims.declared.get(name)?.as_array()).flatten().collect();
-    if said.is_empty() {
-        return Ok(false);
+    let mut said: Vec<&Value> = naming.filter_map(|name| claims.declared.get(name)?.as_array()).flatten().collect();
+    if !said.is_empty() {
+        let held = store.roles_of(who).await?;
+        said.retain(|name| held.iter().all(|role| name.as_str() != Some(&role.name)));
     }
-    let held = store.roles_of(who).await?;
-    Ok(said.iter().any(|name| held.iter().all(|role| name.as_str() != Some(&role.name))))
+    Ok(said)
 }
 
 /// Keeps what stands where `kept` is true.

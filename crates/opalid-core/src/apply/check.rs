@@ -5,12 +5,12 @@ use std::fmt;
 
 use super::entry::Entry;
 use super::{ClientEntry, Document, ResourceEntry, RoleEntry, WorkspaceEntry};
-use crate::claims::wrong_attributes;
+use crate::claims::{DeclaredClaim, wrong_attributes};
 use crate::client::{ClientKind, ClientSettings, check_client_id};
 use crate::request::{GrantType, MAX_RESOURCES};
 use crate::resource_uri::ResourceUri;
 use crate::role::{ROLES_MAX, check_role_name};
-use crate::scope::{OpenIdScope, Scopes};
+use crate::scope::{OpenIdScope, ScopeName, Scopes};
 use crate::uri::split_scheme;
 use crate::user::username_key;
 use crate::workspace::check_workspace_name;
@@ -83,6 +83,9 @@ impl<'d> Checker<'d> {
             self.known(&resources, "default_resources", default);
         }
         self.not_too_many(defaults);
+        for (name, claim) in workspace.settings.iter().flat_map(|settings| &settings.claims) {
+            self.scope_of(name, claim, &resources);
+        }
         for resource in workspace.resources.iter().flatten() {
             self.resource(resource);
         }
@@ -101,6 +104,18 @@ impl<'d> Checker<'d> {
             self.complain(wrong_attributes(&user.claims.attributes));
             self.holds(&user.roles, &roles);
         }
+    }
+
+    /// A claim that shows with a scope that nobody can be granted would show nowhere.
+    fn scope_of(&mut self, name: &str, claim: &DeclaredClaim, resources: &BTreeMap<&str, &Scopes>) {
+        let Some(scope) = claim.scope.as_ref().map(ScopeName::as_str) else { return };
+        let granted = OpenIdScope::from_wire(scope).is_some() || resources.values().any(|has| has.contains(scope));
+        self.complain((!granted).then(|| {
+            format!(
+                "claims.{name}: no resource of this workspace has the scope {scope}, and OpenID Connect has none of this \
+                 name: the claim would never show"
+            )
+        }));
     }
 
     /// The resources that there will be, with their scopes.

@@ -206,6 +206,28 @@ fn a_resource_that_is_pruned_cannot_be_accessed() {
 }
 
 #[test]
+fn a_claim_that_would_never_show_for_want_of_its_scope_is_refused() {
+    let of = |scope: &str, more: &str| {
+        format!(r#"{{"workspace":[{{"name":"acme","claims":{{"tier":{{"value":1,"scope":"{scope}"}}}}{more}}}]}}"#)
+    };
+    let planned = |current: &str, desired: &str| {
+        let options = PlanOptions { prune: true, ..PlanOptions::default() };
+        plan(&document(current), &document(desired), &options).map(drop).map_err(|mut all| all.remove(0).to_string())
+    };
+    let why = "workspace acme: claims.tier: no resource of this workspace has the scope lend, and OpenID Connect has \
+               none of this name: the claim would never show";
+    assert_eq!(planned(ACME, &of("lend", "")), Err(why.into()));
+    assert_eq!(planned("{}", &of("lend", "")), Err(why.into()));
+    assert_eq!(planned("{}", &of("lend", r#","resource":[{"uri":"https://b.example/","scopes":"lend"}]"#)), Ok(()));
+    for known in ["read", "openid", "profile", "email", "offline_access"] {
+        assert_eq!(planned(ACME, &of(known, "")), Ok(()), "{known}");
+    }
+    assert!(planned(ACME, &of("read", r#","resource":[]"#)).is_err(), "the resource that has it goes");
+    // What says nothing of the claims is not refused for them.
+    assert_eq!(planned(&of("lend", ""), r#"{"workspace":[{"name":"acme","user":[{"username":"a"}]}]}"#), Ok(()));
+}
+
+#[test]
 fn an_existing_workspace_may_have_a_name_that_is_reserved_today() {
     let demo = r#"{"workspace":[{"name":"demo"}]}"#;
     assert_eq!(changes(demo, demo, false), [""; 0]);

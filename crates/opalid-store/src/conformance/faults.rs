@@ -22,11 +22,11 @@ use crate::steps::revoke::{CutGrant, Revoked};
 const GUARD: Duration = Duration::from_secs(5);
 
 /// No test waits for ever; nothing is said of how fast it is.
-async fn soon<T>(what: impl Future<Output = T>) -> T {
+pub(super) async fn soon<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(60), what).await.expect("it hangs")
 }
 
-async fn until(mut done: impl AsyncFnMut() -> bool) {
+pub(super) async fn until(mut done: impl AsyncFnMut() -> bool) {
     soon(async {
         while !done().await {
             tokio::task::yield_now().await;

@@ -25,7 +25,7 @@ on_every_engine! {
     a_workspace_with_nothing_sealed_has_no_oldest_row;
 }
 
-async fn world(place: &Place) -> World {
+pub(super) async fn world(place: &Place) -> World {
     let world = World::new(place).await;
     if world.store.read(FindCell).await.unwrap().is_none() {
         let cell = Cell { key_check: vec![1], root_workspace: None, demo: false };
@@ -34,7 +34,7 @@ async fn world(place: &Place) -> World {
     world
 }
 
-async fn check(world: &World) -> Vec<u8> {
+pub(super) async fn check(world: &World) -> Vec<u8> {
     world.store.read(FindCell).await.unwrap().unwrap().key_check
 }
 

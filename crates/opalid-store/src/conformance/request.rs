@@ -14,7 +14,7 @@ use crate::steps::Stamp;
 use crate::steps::request::{
     BeginInstead, BeginRequest, Begun, CountWaiting, EndRequest, FindRequest, PARTS, SaveRequest,
 };
-use crate::steps::session::{FindSession, StartSession};
+use crate::steps::session::{EndSession, FindSession, StartSession, UseSession};
 use crate::steps::sweep::{Aged, SweepAged};
 use crate::{Step, Store, StoreError, Tx};
 
@@ -26,6 +26,7 @@ on_every_engine! {
     where_all_wait_that_may_the_oldest_makes_room_unless_a_person_answered;
     room_is_made_once_for_each_that_comes_while_others_end;
     a_session_and_the_request_it_was_signed_in_for_are_one_step;
+    the_last_use_of_a_session_is_kept_whichever_comes_last_and_an_ended_one_is_not_used;
 }
 
 const WORKSPACE: WorkspaceId = WorkspaceId::from_bytes([1; 16]);
@@ -292,4 +293,19 @@ async fn a_session_and_the_request_it_was_signed_in_for_are_one_step(place: &Pla
     assert!(store.run(EndRequest { workspace: WORKSPACE, id: request }).await.unwrap());
     let third = store.run(sign_in(request, 2, Some(second))).await.unwrap();
     assert_eq!((third, document(request).await), (second, None), "what is over stays over");
+}
+
+async fn the_last_use_of_a_session_is_kept_whichever_comes_last_and_an_ended_one_is_not_used(place: &Place) {
+    let store = &place.open().await;
+    let begun = sign_in(id(0), 1, None);
+    let stamp = Stamp { event: EventId::from_bytes(unique_bytes()), ..begun.stamp.clone() };
+    let session = store.run(begun).await.unwrap();
+    let used = async |at: i64| {
+        let step = UseSession { workspace: WORKSPACE, id: session, now: UnixTime(NOW.0 + at) };
+        store.run(step).await.unwrap();
+        store.read(FindSession { workspace: WORKSPACE, id: session }).await.unwrap().unwrap().used_at.since(NOW).0
+    };
+    assert_eq!((used(7).await, used(9).await, used(8).await), (7, 9, 9));
+    assert!(store.run(EndSession { stamp, id: session }).await.unwrap());
+    assert_eq!(used(10).await, 9);
 }

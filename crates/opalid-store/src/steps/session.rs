@@ -161,6 +161,28 @@ impl Step for StartSession {
     }
 }
 
+/// Keeps when a session was used last, where no code is issued by it: how long it rests counts from there.
+pub struct UseSession {
+    /// Where.
+    pub workspace: WorkspaceId,
+    /// Which.
+    pub id: SessionId,
+    /// When.
+    pub now: UnixTime,
+}
+
+impl Step for UseSession {
+    type Out = ();
+
+    async fn run<T: Tx>(&self, tx: &mut T) -> Result<(), StoreError> {
+        // Of two at once the later one counts.
+        let sql = "UPDATE session SET used_at = $1 WHERE workspace = $2 AND id = $3 AND enabled = 1 AND used_at < $4";
+        let values: [Value; 4] =
+            [self.now.into(), self.workspace.as_bytes().into(), self.id.as_bytes().into(), self.now.into()];
+        tx.write(sql, &values).await.map(drop)
+    }
+}
+
 /// Ends a session: everything bound to it dies. `false` if it had ended before.
 pub struct EndSession {
     /// When, where, by whom.

@@ -2,6 +2,7 @@
 
 pub mod making;
 mod place;
+mod shown;
 mod unique;
 
 use std::collections::HashMap;
@@ -12,8 +13,7 @@ use std::process::exit;
 
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
-use opalid_core::apply::{Difference, Document, PlannedChange, SecretSource, Verb};
-use serde_json::Value;
+use opalid_core::apply::{Document, PlannedChange, SecretSource};
 
 pub use making::Making;
 
@@ -23,6 +23,7 @@ use super::reach::{Reaching, Server};
 use crate::config::process_environment;
 use crate::manage::apply::{Applied, Declared, FoundSecrets, RotatedClientSecret};
 use crate::manage::{Command, Handed, Reply};
+use shown::shown;
 use unique::Unique;
 
 /// The longest document.
@@ -64,14 +65,16 @@ pub struct ExportCommand {
 impl Reaching for ApplyCommand {
     fn run(self, server: &Server) -> anyhow::Result<()> {
         server.no_workspace(WHICH)?;
-        making::run(server, Command::Apply(declared(&self.file, self.prune)?))
+        let (declared, text) = declared(&self.file, self.prune)?;
+        making::run(server, Command::Apply(declared)).map_err(|error| with_lines(error, &text))
     }
 }
 
 impl Reaching for DiffCommand {
     fn run(self, server: &Server) -> anyhow::Result<()> {
         server.no_workspace(WHICH)?;
-        let reply = server.ask(Command::Compare(declared(&self.file, self.prune)?))?;
+        let (declared, text) = declared(&self.file, self.prune)?;
+        let reply = server.ask(Command::Compare(declared)).map_err(|error| with_lines(error, &text))?;
         server.output.print(&reply)?;
         match reply {
             Reply::Planned(changes) if changes.is_empty() => Ok(()),
@@ -99,12 +102,19 @@ impl Reaching for ExportCommand {
     }
 }
 
-/// Reads a document and the secrets that it names.
-fn declared(file: &Path, prune: bool) -> anyhow::Result<Declared> {
+/// An error with the lines of the text that it is about, if it names any.
+fn with_lines(error: anyhow::Error, text: &str) -> anyhow::Error {
+    let said = error.to_string();
+    let with_lines = place::with_lines(&said, text);
+    if with_lines == said { error } else { anyhow!(with_lines) }
+}
+
+/// Reads a document, as text too, and the secrets that it names.
+fn declared(file: &Path, prune: bool) -> anyhow::Result<(Declared, String)> {
     let text = read(file)?;
     let document = parse(&text).with_context(|| format!("{} is not a document", file.display()))?;
     let secrets = find_secrets(&document, &process_environment())?;
-    Ok(Declared { document, secrets, prune })
+    Ok((Declared { document, secrets, prune }, text))
 }
 
 fn read(file: &Path) -> anyhow::Result<String> {
@@ -183,50 +193,6 @@ pub(super) fn applied(applied: &Applied) -> String {
     let mut said = Making::new(Format::Table);
     let done: String = applied.done.iter().map(|done| said.begins(done).unwrap_or_default() + &said.made()).collect();
     done + &said.end(applied).unwrap_or_default()
-}
-
-/// One change, such as `~ client app`, with a line for each field.
-fn shown(change: &PlannedChange) -> String {
-    let (sign, of) = match change.verb {
-        Verb::Create => ('+', ""),
-        Verb::Update => ('~', ""),
-        Verb::Delete => ('-', ", with everything that hangs from it"),
-    };
-    let kind = change.kind.name();
-    let place = if kind == "workspace" { String::new() } else { format!(" in {}", plain(&change.workspace)) };
-    let mut text = format!("{sign} {kind} {}{place}{of}\n", plain(&change.name));
-    // A new client without a name is called by its client_id.
-    let says_nothing = |difference: &Difference| difference.before.is_none() && difference.after == Some("".into());
-    for difference in change.differences.iter().filter(|difference| !says_nothing(difference)) {
-        let field = plain(&difference.field);
-        let line = match (&difference.before, &difference.after) {
-            (Some(Value::Array(before)), Some(Value::Array(after))) => lists(before, after),
-            (None, Some(after)) if change.verb == Verb::Create => value(after),
-            (before, after) => format!("{} → {}", optional(before.as_ref()), optional(after.as_ref())),
-        };
-        text += &format!("    {field}: {line}\n");
-    }
-    if let Some(secret) = &change.secret {
-        let what = if kind == "user" { "password" } else { "secret" };
-        text += &format!("    {what}: {}\n", plain(secret));
-    }
-    text
-}
-
-fn optional(found: Option<&Value>) -> String {
-    found.map_or_else(|| "(default)".into(), value)
-}
-
-fn value(value: &Value) -> String {
-    plain(&value.to_string())
-}
-
-/// How a list changes: what goes and what comes.
-fn lists(before: &[Value], after: &[Value]) -> String {
-    let gone = before.iter().filter(|item| !after.contains(item)).map(|item| format!("- {}", value(item)));
-    let new = after.iter().filter(|item| !before.contains(item)).map(|item| format!("+ {}", value(item)));
-    let changes: Vec<String> = gone.chain(new).collect();
-    if changes.is_empty() { "in another order".into() } else { changes.join(", ") }
 }
 
 /// A document, for people.

@@ -94,12 +94,6 @@ pub struct RoleFields {
 /// What is known of a user.
 #[derive(Debug, Args)]
 pub struct UserFields {
-    /// What the person types to sign in from now on
-    #[arg(long, value_name = "USERNAME")]
-    rename: Option<String>,
-    /// Whether the user administers the workspace
-    #[arg(long, value_name = "BOOL")]
-    admin: Option<bool>,
     /// A claim about the person, such as email=alice@example.com; without a value it goes
     #[arg(long, value_name = "CLAIM=VALUE")]
     claim: Vec<String>,
@@ -108,6 +102,19 @@ pub struct UserFields {
     role: Vec<String>,
     #[command(flatten)]
     any: AnyFields,
+}
+
+/// What of a user changes.
+#[derive(Debug, Args)]
+pub struct UserChanges {
+    /// What the person types to sign in from now on
+    #[arg(long, value_name = "USERNAME")]
+    rename: Option<String>,
+    /// Whether the user administers the workspace
+    #[arg(long, value_name = "BOOL")]
+    admin: Option<bool>,
+    #[command(flatten)]
+    known: UserFields,
 }
 
 impl AnyFields {
@@ -183,12 +190,26 @@ impl RoleFields {
     }
 }
 
-impl UserFields {
+impl UserChanges {
     /// The fields as they travel.
     pub fn into_map(self) -> anyhow::Result<Map<String, Value>> {
         let mut fields = Map::new();
         fields.extend(self.rename.map(|username| ("username".to_owned(), username.into())));
         fields.extend(self.admin.map(|admin| ("admin".to_owned(), admin.into())));
+        self.known.put(&mut fields)?;
+        Ok(fields)
+    }
+}
+
+impl UserFields {
+    /// The fields as they travel.
+    pub fn into_map(self) -> anyhow::Result<Map<String, Value>> {
+        let mut fields = Map::new();
+        self.put(&mut fields)?;
+        Ok(fields)
+    }
+
+    fn put(self, fields: &mut Map<String, Value>) -> anyhow::Result<()> {
         fields.extend(
             Some(("roles".to_owned(), self.role.into())).filter(|(_, roles)| *roles != Value::Array(Vec::new())),
         );
@@ -200,10 +221,9 @@ impl UserFields {
                 ("email_verified" | "updated_at", value) => json_or_text(value),
                 (_, value) => value.into(),
             };
-            put(&mut fields, &format!("claims.{claim}"), known);
+            put(fields, &format!("claims.{claim}"), known);
         }
-        self.any.put(&mut fields)?;
-        Ok(fields)
+        self.any.put(fields)
     }
 }
 
@@ -325,7 +345,7 @@ mod tests {
             "birthdate=2000",
         ];
         assert_eq!(
-            json(Flags::<UserFields>::parse_from(user).fields.into_map()),
+            json(Flags::<UserChanges>::parse_from(user).fields.into_map()),
             r#"{"admin":false,"claims":{"birthdate":"2000","email":"b@x.example","email_verified":true,"nickname":null},"username":"bob"}"#
         );
         let workspace = ["x", "--set", "code_lifetime=30", "--set", "display_name=Acme", "--unset", "require_pkce"];

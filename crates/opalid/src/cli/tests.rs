@@ -96,6 +96,7 @@ const WRITTEN: &[&str] = &[
     "user delete alice",
     "user create --admin NAME --data DIR",
     "user create --invite NAME",
+    "user create alice --role accountant --claim email=alice@example.com --set claims.attributes={} --set admin=true",
     "user suspend alice",
     "user resume alice",
     "user sign-out-everywhere alice",
@@ -138,6 +139,7 @@ fn every_command_is_understood_as_it_is_written_in_the_documents() {
         "client rotate-secret app --overlap -1",
         "user update alice --admin maybe",
         "user create alice --password P",
+        "user create alice --rename alicia",
     ] {
         assert!(Cli::try_parse_from(std::iter::once("opalid").chain(line.split(' '))).is_err(), "{line}");
     }
@@ -438,8 +440,8 @@ async fn what_a_change_says() {
     let handed = |text: &str| Handed::new(text.into());
     let mut said = String::new();
     for command in [
-        Ask::CreateUser { username: "carol".into(), admin: false, link: false },
-        Ask::CreateUser { username: "Carol".into(), admin: false, link: false },
+        Ask::CreateUser { username: "carol".into(), fields: serde_json::Map::new(), link: false },
+        Ask::CreateUser { username: "Carol".into(), fields: serde_json::Map::new(), link: false },
         Ask::SetPassword { username: "carol".into(), password: handed("a horse of course") },
         Ask::SetPassword { username: "carol".into(), password: handed("short") },
         Ask::SuspendUser { username: "carol".into() },

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use opalid_core::apply::{Kind, Verb};
 
-use super::fields::{self, UserFields};
+use super::fields::{self, UserChanges, UserFields};
 use super::output::{Output, Table, plain, service};
 use super::reach::{Part, Reaching, Server};
 use super::secret;
@@ -34,13 +34,15 @@ pub enum UserCommand {
         /// Print a link to set a password, good for 24 hours
         #[arg(long)]
         invite: bool,
+        #[command(flatten)]
+        fields: UserFields,
     },
     /// Changes what is named, and leaves the rest: sessions and tokens live on.
     Update {
         /// What the person types to sign in
         username: String,
         #[command(flatten)]
-        fields: UserFields,
+        fields: UserChanges,
     },
     /// Deletes a user: everything of theirs dies, and nobody ever has their subject again.
     Delete {
@@ -84,7 +86,13 @@ impl Reaching for UserCommand {
             }
             Self::List { part } => Command::ListUsers { paging: part.into() },
             Self::Show { username } => Command::ShowUser { username },
-            Self::Create { username, admin, invite } => Command::CreateUser { username, admin, link: admin || invite },
+            Self::Create { username, admin, invite, fields } => {
+                let mut fields = fields.into_map()?;
+                if admin {
+                    fields.insert("admin".into(), true.into());
+                }
+                Command::CreateUser { username, fields, link: admin || invite }
+            }
             Self::Suspend { username } => Command::SuspendUser { username },
             Self::Resume { username } => Command::ResumeUser { username },
             Self::SignOutEverywhere { username } => Command::SignOutEverywhere { username },

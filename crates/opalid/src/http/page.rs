@@ -65,7 +65,8 @@ pub fn not_found(app: &App, parts: &Parts, id: RequestId) -> Reply {
     rendered(app, StatusCode::NOT_FOUND, &page, Forms::StayHere)
 }
 
-fn error_page_of(app: &App, workspace: &str, id: RequestId, (error, advice): (&OAuthError, &str)) -> Reply {
+/// An error page before there is a call.
+pub fn error_page_of(app: &App, workspace: &str, id: RequestId, (error, advice): (&OAuthError, &str)) -> Reply {
     reply::log(error);
     let status = StatusCode::from_u16(error.code.status()).unwrap_or(StatusCode::BAD_REQUEST);
     let request_id = id.to_string();

@@ -58,7 +58,7 @@ macro_rules! endpoints {
             }
 
             /// Whether a person sees what it answers.
-            const fn is_page(self) -> bool {
+            pub const fn is_page(self) -> bool {
                 self.cors().is_none() && !matches!(self, Self::Introspect) && !self.is_probe()
             }
 
@@ -249,13 +249,30 @@ async fn at_issuer(
         match read_body(body, app.body_limits, (&app.bodies, address)).await {
             Ok(body) => body,
             Err(BodyError::Full) => return reply::come_again(),
-            Err(error) => return reply::empty(error.status()),
+            Err(error) => return unread(app, issuer, (endpoint, request_id), error),
         }
     } else {
         Bytes::new()
     };
     let call = Call { app, issuer, now: app.now(), parts, body, address, request_id, new_browser: OnceLock::new() };
     dispatch(&call, endpoint).await
+}
+
+/// The answer to a body that was not read: said as the endpoint says what else is wrong.
+fn unread(app: &App, issuer: &Issuer, (endpoint, id): (Endpoint, RequestId), why: BodyError) -> Reply {
+    let error = OAuthError::new(ErrorCode::InvalidRequest, why.to_string());
+    let mut reply = if endpoint.is_page() {
+        page::error_page_of(
+            app,
+            issuer.display_name(),
+            id,
+            (&error, "Go back and send it again, shorter if it was long."),
+        )
+    } else {
+        reply::oauth_error(&error, &issuer.url)
+    };
+    *reply.status_mut() = why.status();
+    reply
 }
 
 async fn dispatch(call: &Call<'_>, endpoint: Endpoint) -> Reply {

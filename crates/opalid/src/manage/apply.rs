@@ -147,6 +147,14 @@ impl Applying {
         Reply::Applied(Box::new(self.applied))
     }
 
+    /// Makes all that is left, for whoever has to know only whether it was made.
+    pub async fn make_all(mut self, app: &App) -> Result<(), ManageError> {
+        while let Some(next) = self.next() {
+            carry_out::one(app, (&next.change, self.found), (&self.secrets, next.secret.as_ref())).await?;
+        }
+        Ok(())
+    }
+
     /// The end, for whoever was told of each change: why it stopped and what is left.
     pub fn end(self) -> Reply {
         Reply::Applied(Box::new(Applied { done: Vec::new(), ..self.applied }))

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use opalid_core::apply::{Document, PlannedChange};
 use opalid_core::time::Seconds;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::{
     Handed, Page, Paging, apply, clients, consents, events, explain, inspect, keys, resources, roles, sessions,
@@ -53,8 +54,8 @@ pub enum Command {
     ListUsers { paging: Paging },
     /// One user.
     ShowUser { username: String },
-    /// Makes a user, and a link to set the password if wished.
-    CreateUser { username: String, admin: bool, link: bool },
+    /// Makes a user with these fields of a document, and a link to set the password if wished.
+    CreateUser { username: String, fields: Map<String, Value>, link: bool },
     /// Takes a user out of service.
     SuspendUser { username: String },
     /// Puts them back.

@@ -257,18 +257,20 @@ async fn access_opened(
     inspection.cut_with(operation, "this token alone", "revoke token -");
     let verdict = token.judge(store, issuer, now).await?;
     hang(operation, &mut inspection, (sealed.grant, sealed.epoch, sealed.entitlement)).await?;
-    if let AccessToken::Jwt(_, claims) = token
-        && inspection.grant.is_some()
-    {
-        jwt::says_too_much(&mut inspection, claims, issuer);
+    let alive = match verdict {
+        Verdict::Inactive(reason) => return Ok(inspection.judged(Err(reason))),
+        Verdict::Active(alive) => alive,
+    };
+    let (client, user) = (alive.grant.grant.client(), alive.grant.grant.user());
+    let Some(client) = store.find_client_by_id(workspace, client).await? else {
+        return Ok(inspection.judged(Err(Reason::AncestorGone(Ancestor::Client(client)))));
+    };
+    let judged = token.today(store, issuer, (&client, &alive)).await?.map(drop);
+    if let (AccessToken::Jwt(_, claims), Err(Reason::Narrowed)) = (token, judged) {
+        let why = jwt::says_too_much(operation, &inspection, issuer, (claims, &client, user)).await?;
+        return Ok(gone(inspection, &why));
     }
-    Ok(inspection.judged(match verdict {
-        Verdict::Inactive(reason) => Err(reason),
-        Verdict::Active(alive) => match store.find_client_by_id(workspace, alive.grant.grant.client()).await? {
-            None => Err(Reason::AncestorGone(Ancestor::Client(alive.grant.grant.client()))),
-            Some(client) => token.today(store, issuer, (&client, &alive)).await?.map(drop),
-        },
-    }))
+    Ok(inspection.judged(judged))
 }
 
 async fn refresh(operation: &Operation<'_>, token: &Handed) -> Result<Inspection, ManageError> {
@@ -348,7 +350,7 @@ fn open_row<K: Kind>(operation: &Operation<'_>, kind: &str, token: &Handed) -> R
     })
 }
 
-/// What its row, not its grant, says against it.
+/// What its row, or what stands in it, says against it; not its grant.
 fn gone(mut inspection: Inspection, why: &str) -> Inspection {
     inspection.active = false;
     inspection.why = Some(why.into());

@@ -309,7 +309,15 @@ async fn redeem(server: &TestServer, (id, digest): (LinkId, SecretDigest)) -> Re
 #[tokio::test]
 async fn a_link_sets_a_password_once_and_kills_what_the_user_had() {
     let server = server(false).await;
-    let made = link(&server, Command::CreateUser { username: "carol".into(), admin: true, link: true }).await;
+    let made = link(
+        &server,
+        Command::CreateUser {
+            username: "carol".into(),
+            fields: serde_json::Map::from_iter([("admin".to_owned(), true.into())]),
+            link: true,
+        },
+    )
+    .await;
     let forged = (made.0, SecretDigest::of(b"another secret"));
     assert_eq!(redeem(&server, forged).await, RedeemedLink::Dead);
     assert!(matches!(redeem(&server, made).await, RedeemedLink::Set(_)));
@@ -322,7 +330,9 @@ async fn a_link_sets_a_password_once_and_kills_what_the_user_had() {
 async fn a_link_dies_of_age_and_of_whatever_kills_its_user() {
     let server = server(false).await;
     let new = || Command::LinkPassword { username: "carol".into() };
-    let first = link(&server, Command::CreateUser { username: "carol".into(), admin: false, link: true }).await;
+    let first =
+        link(&server, Command::CreateUser { username: "carol".into(), fields: serde_json::Map::new(), link: true })
+            .await;
     let second = link(&server, new()).await;
     assert!(matches!(redeem(&server, first).await, RedeemedLink::Set(_)));
     assert_eq!(redeem(&server, second).await, RedeemedLink::Dead, "the password was set since it was made");
@@ -383,7 +393,10 @@ async fn a_long_list_comes_in_parts_that_miss_nothing() {
     let server = server(false).await;
     let names = ["one", "two", "three", "four", "five"];
     for username in names {
-        server.ask(Command::CreateUser { username: username.into(), admin: false, link: false }).await.unwrap();
+        server
+            .ask(Command::CreateUser { username: username.into(), fields: serde_json::Map::new(), link: false })
+            .await
+            .unwrap();
     }
     let mut found = Vec::new();
     let mut paging = Paging { after: None, limit: Some(2) };

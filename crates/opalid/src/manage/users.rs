@@ -1,5 +1,6 @@
 //! Users: listed, shown, made, suspended, resumed; their passwords.
 
+use opalid_core::apply::{Kind, Verb};
 use opalid_core::claims::StandardClaims;
 use opalid_core::grant::Epoch;
 use opalid_core::ids::{LinkId, UserId};
@@ -8,9 +9,11 @@ use opalid_core::token::{PasswordLink, RowSecret};
 use opalid_core::user::{User, username_key};
 use opalid_store::steps::list::ListUsers;
 use opalid_store::steps::password::{CreatePasswordLink, SetPassword};
-use opalid_store::steps::user::{CreateUser, Credentials, FindCredentials, TouchUser, UserEvent};
+use opalid_store::steps::user::{Credentials, FindCredentials, TouchUser, UserEvent};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
+use super::apply::{self, OneChange};
 use super::{Handed, ManageError, Operation, Page, Paging, Reply, roles};
 use crate::metrics::Revoked;
 use crate::passwords::password::{ChosenPassword, Password};
@@ -122,31 +125,24 @@ pub(super) async fn touch(operation: &Operation<'_>, username: &str, event: User
     }))
 }
 
-/// Makes a user, and if wished a link to set the first password.
+/// Makes a user, by the rules of a document, and if wished a link to set the first password.
 pub(super) async fn create(
     operation: &Operation<'_>,
     username: &str,
-    (admin, link): (bool, bool),
+    fields: Map<String, Value>,
+    link: bool,
 ) -> Result<Reply, ManageError> {
-    let username_key = username_key(username).map_err(|bad| ManageError::Refused(bad.to_string()))?;
-    let id = UserId::from_bytes(operation.app.new_id());
-    let step = CreateUser {
-        stamp: operation.stamp(),
-        id,
-        username: username.to_owned(),
-        username_key,
-        admin,
-        password_hash: None,
-        claims: StandardClaims::default(),
-        roles: Vec::new(),
-    };
-    if !operation.app.store.run(step).await? {
+    username_key(username).map_err(|bad| ManageError::Refused(bad.to_string()))?;
+    if find_credentials(operation, username).await?.is_some() {
         let workspace = &operation.record.workspace.name;
         return Err(ManageError::Refused(format!(
             "workspace {workspace} has a user {username:?} already; for a link to set the password: {}",
             operation.command(&format!("user set-password {username} --link"))
         )));
     }
+    let name = username.to_owned();
+    let asked = OneChange { kind: Kind::User, verb: Verb::Create, name, fields, secret: None };
+    apply::one(operation, &asked).await?.make_all(operation.app).await?;
     if link {
         return make_link(operation, username).await;
     }
@@ -201,8 +197,10 @@ pub(super) async fn load(operation: &Operation<'_>, username: &str) -> Result<Us
 }
 
 async fn load_credentials(operation: &Operation<'_>, username: &str) -> Result<Credentials, ManageError> {
-    let unknown = || operation.unknown("user", username);
-    let username_key = username_key(username).map_err(|_| unknown())?;
-    let step = FindCredentials { workspace: operation.workspace(), username_key };
-    operation.app.store.read(step).await?.ok_or_else(unknown)
+    find_credentials(operation, username).await?.ok_or_else(|| operation.unknown("user", username))
+}
+
+async fn find_credentials(operation: &Operation<'_>, username: &str) -> Result<Option<Credentials>, ManageError> {
+    let Ok(username_key) = username_key(username) else { return Ok(None) };
+    Ok(operation.app.store.read(FindCredentials { workspace: operation.workspace(), username_key }).await?)
 }

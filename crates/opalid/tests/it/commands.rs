@@ -76,6 +76,61 @@ fn a_user_who_is_renamed_is_the_same_person_and_one_who_is_deleted_takes_everyth
 }
 
 #[test]
+fn a_user_is_made_with_roles_claims_and_attributes_or_not_at_all() {
+    let data = Folder::new();
+    let _daemon = Daemon::start(data.path(), &[]);
+    let data = data.path();
+    done(data, "role create accountant --permit https://api.demo.example/=read");
+    let known = r#"--role accountant --claim email=carol@mail.example --set claims.attributes={"department":"sales"}"#;
+    let said = done(data, &format!("user create carol --invite {known}"));
+    assert!(said.contains("/set-password?token="), "{said}");
+    let shown: serde_json::Value = serde_json::from_str(&done(data, "user show carol -o json")).unwrap();
+    assert_eq!((&shown["roles"], &shown["admin"]), (&serde_json::json!(["accountant"]), &false.into()));
+    let claims = serde_json::json!({"attributes": {"department": "sales"}, "email": "carol@mail.example"});
+    assert_eq!(shown["claims"], claims);
+    done(data, "user create dora --admin --role accountant");
+    let shown: serde_json::Value = serde_json::from_str(&done(data, "user show dora -o json")).unwrap();
+    assert_eq!((&shown["roles"], &shown["admin"]), (&serde_json::json!(["accountant"]), &true.into()));
+    for (words, why) in [
+        ("--role nobody", "roles: there is no role nobody; declare it in this workspace"),
+        ("--set claims.attributes={\"a\":1.5}", "claims.attributes: a: a text, a whole number, yes or no"),
+        ("--set nonsense=1", "unknown field `nonsense`"),
+        ("--set username=else", "username cannot be set this way"),
+        ("--claim nickname", "expected --claim CLAIM=VALUE"),
+    ] {
+        let (made, said) = opalid(data, &format!("user create emil {words}"), "");
+        assert!(!made && said.contains(why), "{words}: {said}");
+        assert!(!opalid(data, "user show emil", "").0, "{words}");
+    }
+}
+
+#[test]
+fn a_claim_with_a_scope_that_nobody_has_is_refused_with_its_line() {
+    let data = Folder::new();
+    let _daemon = Daemon::start(data.path(), &[]);
+    let document = |scope: &str| {
+        format!("[[workspace]]\nname = \"demo\"\n\n[workspace.claims.tier]\nvalue = 1\nscope = \"{scope}\"\n")
+    };
+    for command in ["diff -f -", "apply -f -"] {
+        let (made, said) = opalid(data.path(), command, &document("lend"));
+        let why = "  line 4: workspace demo: claims.tier: no resource of this workspace has the scope lend";
+        assert!(!made && said.contains(why), "{said}");
+    }
+    let (made, said) =
+        opalid(data.path(), "workspace update demo --set claims.tier={\"value\":1,\"scope\":\"lend\"}", "");
+    assert!(!made && said.contains("claims.tier: no resource of this workspace has the scope lend"), "{said}");
+    let (made, said) = opalid(data.path(), "apply -f -", &document("read"));
+    assert!(made, "{said}");
+    // It stays as it is where the scope goes, and keeps nobody from changing anything else.
+    let data = data.path();
+    done(data, "resource update https://api.demo.example/ --scopes write");
+    done(data, "user update alice --claim nickname=Al");
+    let (changed, said) = opalid(data, "workspace update demo --set code_lifetime=30", "");
+    assert!(!changed && said.contains("claims.tier"), "{said}");
+    done(data, "workspace update demo --set code_lifetime=30 --unset claims.tier");
+}
+
+#[test]
 fn a_resource_a_client_or_a_workspace_that_is_deleted_takes_its_tokens_along() {
     let data = Folder::new();
     let daemon = Daemon::start(data.path(), &[]);

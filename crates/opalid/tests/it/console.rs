@@ -39,7 +39,16 @@ async fn ask(server: &Server, workspace: Option<&str>, command: Command) -> Repl
 }
 
 async fn administrator(server: &Server, workspace: Option<&str>, name: &str) {
-    ask(server, workspace, Command::CreateUser { username: name.into(), admin: true, link: false }).await;
+    ask(
+        server,
+        workspace,
+        Command::CreateUser {
+            username: name.into(),
+            fields: serde_json::Map::from_iter([("admin".to_owned(), true.into())]),
+            link: false,
+        },
+    )
+    .await;
     let password = Handed::new(password_of(name));
     ask(server, workspace, Command::SetPassword { username: name.into(), password }).await;
 }
@@ -245,8 +254,8 @@ async fn a_jwt_that_says_more_than_it_may_is_dead_and_what_is_too_much_is_said()
     server.update_client(SIGNER.0, machine(&[(API, "read")])).await;
     let (mut browser, form) = entered(&server).await;
     let (said, page) = inspect(&mut browser, &server, &form, &token).await;
-    assert!(said.contains("This access token (JWT) is dead"), "{said}");
-    assert!(said.contains("says more than it may") && said.contains(&format!("scope read, aud {SIGNED}")), "{said}");
+    let dead = "This access token (JWT) is dead: it says more than it may today";
+    assert!(said.contains(&format!("{dead}: scope read, aud {SIGNED}.")), "{said}");
     assert!(page.has("cut-grant"));
 }
 
@@ -330,6 +339,31 @@ async fn a_page_shows_a_foreign_jwt_below_its_own_verdict_with_nothing_hidden_an
         assert!(said.contains(word), "{word}: {said}");
     }
     assert!(!said.contains(|c: char| c != '\n' && opalid_core::visible::is_hidden(c)), "{said:?}");
+}
+
+#[tokio::test]
+async fn a_session_that_is_used_in_the_console_does_not_rest_and_one_that_rested_a_day_is_asked_to_sign_in() {
+    const DAY: i64 = 24 * 3600;
+    let server = server().await;
+    let token = server.token_of(MACHINE).await;
+    let (mut browser, form) = entered(&server).await;
+    let make = browser.open(&server, "/console/test-jwt").await.page().form("make");
+    for _ in 0..2 {
+        server.clock.advance(DAY);
+        assert_eq!(browser.get(&server, INSPECT).await.status, 200);
+        server.clock.advance(DAY);
+        assert_eq!(send(&mut browser, &server, &form.clone().with("token", &token)).await.0, 200);
+        server.clock.advance(DAY);
+        assert_eq!(send(&mut browser, &server, &make).await.0, 200);
+    }
+    server.clock.advance(DAY + 1);
+    assert_eq!(browser.open(&server, INSPECT).await.path(), "/console/sign-in");
+    // Whoever may do nothing there uses nothing either.
+    enter(&mut browser, &server, "", "alice").await;
+    server.clock.advance(DAY);
+    assert_eq!(browser.get(&server, INSPECT).await.status, 403);
+    server.clock.advance(1);
+    assert_eq!(browser.open(&server, INSPECT).await.path(), "/console/sign-in");
 }
 
 #[tokio::test]

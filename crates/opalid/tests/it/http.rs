@@ -98,6 +98,33 @@ async fn an_unknown_path_is_not_found_whatever_the_method() {
     }
 }
 
+/// What a machine is told of a body that is too long.
+pub const TOO_LARGE: &str =
+    r#"413 {"error":"invalid_request","error_description":"the body is larger than this server reads"}"#;
+
+#[tokio::test]
+async fn a_body_larger_than_is_read_is_answered_as_the_endpoint_says_other_errors() {
+    let server = Server::demo().await;
+    let body = "x".repeat(64 * 1024 + 1);
+    let mut pages = 0;
+    for endpoint in Endpoint::ALL.iter().filter(|endpoint| endpoint.methods().contains("POST")) {
+        let answer = server.request("POST", endpoint.path(), &[FORM], body.as_bytes()).await;
+        if endpoint.is_page() {
+            pages += 1;
+            let headers = (answer.header("content-type"), answer.header("x-frame-options"));
+            assert_eq!((answer.status, headers), (413, (Some("text/html; charset=utf-8"), Some("DENY"))));
+            let (said, id) = (answer.text(), answer.header("x-request-id").unwrap());
+            assert!(said.contains("the body is larger than this server reads") && said.contains(id), "{said}");
+        } else {
+            assert_eq!(answer.seen(), TOO_LARGE, "{}", endpoint.path());
+            let headers = (answer.header("content-type"), answer.header("cache-control"));
+            assert_eq!(headers, (Some("application/json"), Some("no-store")));
+            assert_eq!(answer.header(ALLOW_ORIGIN).is_some(), endpoint.cors().is_some(), "{}", endpoint.path());
+        }
+    }
+    assert!(pages > 5, "{pages}");
+}
+
 #[tokio::test]
 async fn a_body_larger_than_is_read_is_refused() {
     let server = Server::demo().await;
@@ -109,7 +136,7 @@ async fn a_body_larger_than_is_read_is_refused() {
         )
     };
     let answer = raw(server.address, head(64 * 1024 + 1).as_bytes()).await;
-    assert_eq!((answer.status, answer.text()), (413, ""));
+    assert_eq!((answer.seen(), answer.header("content-type")), (TOO_LARGE.into(), Some("application/json")));
     let form = "grant_type=client_credentials&more=";
     let padded = format!("{form}{}", "x".repeat(64 * 1024 - form.len()));
     assert_eq!(raw(server.address, format!("{}{padded}", head(padded.len())).as_bytes()).await.status, 200);

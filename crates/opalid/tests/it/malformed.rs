@@ -4,6 +4,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::http::TOO_LARGE;
 use crate::support::http::{Answer, basic};
 use crate::support::person::{API, API_SERVER, PUBLIC};
 use crate::support::{FORM, Server, machine};
@@ -246,7 +247,7 @@ async fn a_form_larger_than_is_read_is_refused_and_one_that_just_fits_is_not() {
     };
     for endpoint in ENDPOINTS {
         let answer = world.ask(endpoint, &headers, &padded(64 * 1024 + 1)).await;
-        assert_eq!(answer.seen(), "413", "{endpoint}");
+        assert_eq!(answer.seen(), TOO_LARGE, "{endpoint}");
         assert!(world.server.is_active(API_SERVER, &world.token).await);
     }
     let answer = world.ask("/introspect", &headers, &padded(64 * 1024)).await;

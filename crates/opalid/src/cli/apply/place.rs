@@ -35,6 +35,53 @@ enum Key<'k> {
 /// The line that a path leads to, in words; nothing where it is not known.
 type At<'a> = &'a dyn Fn(&[Key<'_>]) -> String;
 
+/// What a server says is wrong with a document, with the line of the entry, or of its field, that each problem names;
+/// as it was said where the text is no TOML.
+pub fn with_lines(said: &str, text: &str) -> String {
+    let (Ok(table), Ok(document)) = (DeTable::parse(text), toml::from_str::<Value>(text)) else {
+        return said.to_owned();
+    };
+    let places = places(&document);
+    let line_of = |problem: &str| {
+        let (what, path) = places.iter().find_map(|(whose, path)| {
+            Some((problem.strip_prefix(whose.as_str())?.strip_prefix(": ")?, path.as_slice()))
+        })?;
+        let field = what.split_once(": ").map(|(field, _)| field).unwrap_or_default();
+        let (outer, inner) = field.split_once('.').unwrap_or((field, ""));
+        let inside = [Key::Field(outer), Key::Field(inner)];
+        let begin = (0..=inside.len())
+            .rev()
+            .find_map(|depth| begin_of(table.get_ref(), &[path, inside.get(..depth)?].concat()));
+        Some(text.get(..begin?)?.matches('\n').count() + 1)
+    };
+    let with_line = |line: &str| {
+        let problem = line.strip_prefix("  ")?;
+        Some(format!("  line {}: {problem}", line_of(problem)?))
+    };
+    let lines: Vec<String> = said.lines().map(|line| with_line(line).unwrap_or_else(|| line.to_owned())).collect();
+    lines.join("\n")
+}
+
+/// Every entry as a problem names it, and the path to it.
+fn places(document: &Value) -> Vec<(String, Vec<Key<'static>>)> {
+    let entries = |of: &Value, kind: &str, name: &str| -> Vec<(usize, Value, String)> {
+        let all = of.get(kind).and_then(Value::as_array).into_iter().flatten().enumerate();
+        all.filter_map(|(number, entry)| Some((number, entry.clone(), entry.get(name)?.as_str()?.to_owned()))).collect()
+    };
+    let mut found = Vec::new();
+    for (number, workspace, name) in entries(document, "workspace", "name") {
+        let (whose, place) = (format!("workspace {name}"), [Key::Field("workspace"), Key::Item(number)]);
+        for (kind, by) in KINDS {
+            found.extend(entries(&workspace, kind, by).into_iter().map(|(number, _, name)| {
+                let path = [place.as_slice(), &[Key::Field(kind), Key::Item(number)]].concat();
+                (format!("{whose}, {kind} {name}"), path)
+            }));
+        }
+        found.push((whose, place.to_vec()));
+    }
+    found
+}
+
 /// Where what a path leads to begins.
 fn begin_of(table: &DeTable<'_>, path: &[Key<'_>]) -> Option<usize> {
     let (Key::Field(first), rest) = path.split_first()? else { return None };

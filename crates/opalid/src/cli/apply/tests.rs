@@ -1,6 +1,7 @@
 //! Tests of how documents are read and changes are shown.
 
 use opalid_core::apply::{PlanOptions, plan as make_plan};
+use serde_json::Value;
 
 use super::*;
 use crate::manage::apply::Done;
@@ -57,6 +58,63 @@ fn changes_are_shown_field_by_field() {
     assert_eq!(plan(&[]), "Nothing to change.\n");
     let gone = planned(BEFORE, "[[workspace]]\nname = \"w\"\nuser = []");
     assert_eq!(plan(&gone), "- user ada in w, with everything that hangs from it\n");
+}
+
+const KEYS: &str = r#"
+[[workspace]]
+name = "w"
+[workspace.claims.department]
+from = "attribute.department"
+show = ["id_token"]
+[workspace.claims.mail]
+from = "user.email"
+scope = "email"
+[workspace.claims.tier]
+value = 1
+[[workspace.client]]
+client_id = "app"
+access = { "urn:a:b" = "read", "urn:c:d" = "read" }
+[[workspace.client.jwks.keys]]
+kty = "EC"
+kid = "stays"
+crv = "P-256"
+x = "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4"
+y = "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"
+[[workspace.client.jwks.keys]]
+kty = "OKP"
+crv = "X25519"
+x = "3p7bfXt9wbTTW2HC7OQ1Nz-DQ8hbeGdNrfx-FG-IK08"
+[[workspace.resource]]
+uri = "urn:a:b"
+scopes = "read write"
+[[workspace.resource]]
+uri = "urn:c:d"
+scopes = "read write"
+"#;
+
+#[test]
+fn of_keys_claims_and_access_only_what_changes_is_shown() {
+    let after = KEYS
+        .replace("show = [\"id_token\"]", "show = [\"id_token\", \"userinfo\"]")
+        .replace("scope = \"email\"\n", "")
+        .replace("[workspace.claims.tier]\nvalue = 1", "[workspace.claims.grade]\nvalue = 1")
+        .replace("kid = \"stays\"", "kid = \"stays\"\nuse = \"enc\"")
+        .replace("3p7bfXt9wbTTW2HC7OQ1Nz-DQ8hbeGdNrfx-FG-IK08", "hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo")
+        .replace("\"urn:c:d\" = \"read\"", "\"urn:c:d\" = \"read write\"");
+    let text = plan(&planned(KEYS, &after));
+    assert_eq!(
+        text,
+        r#"~ workspace w
+    claims.tier: - {"value":1}
+    claims.department.show: + "userinfo"
+    claims.grade: + {"value":1}
+    claims.mail.scope: - "email"
+~ client app in w
+    access.urn:c:d: "read" → "read write"
+    jwks.keys: - {"crv":"X25519","kty":"OKP","x":"3p7bfXt9wbTTW2HC7OQ1Nz-DQ8hbeGdNrfx-FG-IK08"}, + {"crv":"X25519","kty":"OKP","x":"hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo"}
+    jwks.keys.stays.use: + "enc"
+"#
+    );
 }
 
 fn with_secret(change: PlannedChange) -> Done {
@@ -143,6 +201,33 @@ fn a_mistake_is_shown_with_its_line() {
     let client = "[[workspace]]\nname = \"w\"\n[[workspace.client]]\nclient_id = \"c\"\n";
     let both = parse(&format!("{client}secret = {{ file = \"p\", env = \"X\" }}\n")).unwrap_err().to_string();
     assert!(both.contains("line 5") && both.contains("not both"), "{both}");
+}
+
+#[test]
+fn what_a_server_refuses_is_shown_with_its_line() {
+    let text = r#"
+[[workspace]]
+name = "w"
+[workspace.claims."https://example.com/tier"]
+value = 1
+scope = "lend"
+[[workspace.client]]
+client_id = "app"
+[[workspace.client]]
+client_id = "app2"
+access = { "urn:a:b" = "" }
+[[workspace.user]]
+username = "ada"
+"#;
+    let said = "nothing was changed:\n  workspace w: claims.https://example.com/tier: no\n  workspace w: name: is one\n  \
+                workspace w, client app2: access: none\n  workspace w, client app2: a public client\n  \
+                workspace w, user ada: roles: none\n  workspace v: code_lifetime: long\n  the document: twice";
+    let expected = "nothing was changed:\n  line 4: workspace w: claims.https://example.com/tier: no\n  line 3: workspace \
+                    w: name: is one\n  line 11: workspace w, client app2: access: none\n  line 9: workspace w, client \
+                    app2: a public client\n  line 12: workspace w, user ada: roles: none\n  workspace v: \
+                    code_lifetime: long\n  the document: twice";
+    assert_eq!(place::with_lines(said, text), expected);
+    assert_eq!(place::with_lines(said, r#"{"workspace":[{"name":"w"}]}"#), said);
 }
 
 #[test]

@@ -90,11 +90,14 @@ fn exists(current: &WorkspaceEntry, asked: &OneChange) -> bool {
 }
 
 fn planned(current: &WorkspaceEntry, asked: &OneChange, workspace: &str) -> Result<Plan, ManageError> {
-    let bare =
-        WorkspaceEntry { name: workspace.to_owned(), settings: current.settings.clone(), ..WorkspaceEntry::default() };
+    // It says nothing of the workspace's own settings, unless it is about them.
+    let bare = WorkspaceEntry { name: workspace.to_owned(), ..WorkspaceEntry::default() };
     let mut renamed = None;
     let desired = match asked.kind {
-        Kind::Workspace => patched(Some(&bare), asked, ("name", &["resource", "role", "client", "user"]))?,
+        Kind::Workspace => {
+            let found = WorkspaceEntry { settings: current.settings.clone(), ..bare };
+            patched(Some(&found), asked, ("name", &["resource", "role", "client", "user"]))?
+        }
         Kind::Resource => {
             let found = current.resources.iter().flatten().find(|resource| resource.uri == asked.name);
             let resource: ResourceEntry = patched(found, asked, ("uri", &[]))?;
@@ -113,7 +116,9 @@ fn planned(current: &WorkspaceEntry, asked: &OneChange, workspace: &str) -> Resu
         }
         Kind::User => {
             let mut asked = asked.clone();
-            renamed = asked.fields.remove("username");
+            if asked.verb == Verb::Update {
+                renamed = asked.fields.remove("username");
+            }
             let user: UserEntry = patched(current.users.iter().flatten().next(), &asked, ("username", &["password"]))?;
             WorkspaceEntry { users: Some(vec![user]), ..bare }
         }
@@ -161,8 +166,8 @@ fn patched<E: Serialize + DeserializeOwned>(
         _ => Map::new(),
     };
     fields.insert(name.to_owned(), asked.name.as_str().into());
-    if let Some(unknown) = unknown::<E>(&fields, asked) {
-        return Err(refused(unknown));
+    if let Some(wrong) = unknown::<E>(&fields, asked).or_else(|| absent(&fields, asked)) {
+        return Err(refused(wrong));
     }
     with(&fields, &asked.fields).map_err(|error| refused(named(&error, asked, |one| with::<E>(&fields, one).err())))
 }
@@ -192,6 +197,31 @@ fn unknown<E: DeserializeOwned>(fields: &Map<String, Value>, asked: &OneChange) 
 
 /// How the parser begins to say that.
 const UNKNOWN_FIELD: &str = "unknown field";
+
+/// Where an entry of this kind has entries of its own, under names that operators give.
+const fn named_by_operators(kind: Kind) -> Option<&'static [&'static str]> {
+    match kind {
+        Kind::Workspace => Some(&["claims"]),
+        Kind::Resource => None,
+        Kind::Role => Some(&["permissions"]),
+        Kind::Client => Some(&["access"]),
+        Kind::User => Some(&["claims", "attributes"]),
+    }
+}
+
+/// What is wrong with taking away an entry of these that is not there: it may be spelt otherwise.
+fn absent(fields: &Map<String, Value>, asked: &OneChange) -> Option<String> {
+    let path = named_by_operators(asked.kind)?;
+    let inner =
+        |of: &Map<String, Value>| path.iter().try_fold(Value::Object(of.clone()), |at, name| at.get(name).cloned());
+    let (there, change) = (inner(fields), inner(&asked.fields)?);
+    let there = there.as_ref().and_then(Value::as_object);
+    let has = |name: &String| there.is_some_and(|there| there.contains_key(name));
+    let (name, _) = change.as_object()?.iter().find(|(name, value)| value.is_null() && !has(name))?;
+    let names: Vec<&str> = there.into_iter().flat_map(Map::keys).map(String::as_str).collect();
+    let names = if names.is_empty() { "there is none".to_owned() } else { format!("there is: {}", names.join(", ")) };
+    Some(format!("{}: there is no {name} to take away; {names}", path.join(".")))
+}
 
 /// Every field of a change by itself, with its name.
 fn alone(change: &Map<String, Value>) -> Vec<(String, Map<String, Value>)> {

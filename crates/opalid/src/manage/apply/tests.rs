@@ -252,14 +252,69 @@ async fn a_field_that_an_entry_cannot_have_is_not_taken_away_from_it_either() {
     assert!(refused.starts_with("nothing was changed: unknown field `nonsense`"), "{refused}");
     // What could be there and is not, and what has a value that is none of its kind while it goes.
     for (kind, name, fields) in [
-        ("workspace", "default", json!({"claims": {"gone": null}, "key_rotation": null})),
+        ("workspace", "default", json!({"claims": null, "key_rotation": null})),
         ("resource", API, json!({"requires_roles": null, "offline_window": null})),
-        ("client", "app", json!({"access": {"https://gone.example/": null}, "default_resource": null})),
+        ("client", "app", json!({"default_resource": null})),
         ("user", "Alice", json!({"claims": {"attributes": null, "nickname": null}, "roles": null})),
-        ("role", "reader", json!({"permissions": {"https://gone.example/": null}, "description": null})),
+        ("role", "reader", json!({"description": null})),
     ] {
         assert_eq!(server.change(kind, "update", name, fields).await, Ok(Vec::new()), "{kind}");
     }
+}
+
+#[tokio::test]
+async fn an_entry_that_is_not_there_is_not_taken_away_and_what_is_there_is_named() {
+    let server = server(false).await;
+    server.apply(&declared(&acme())).await;
+    server.change("role", "create", "reader", json!({"permissions": {API: "read"}})).await.unwrap();
+    let claim = json!({"claims": {"tier": {"value": 1}, "level": {"value": 2}}});
+    server.change("workspace", "update", "default", claim).await.unwrap();
+    server.change("user", "update", "alice", json!({"claims": {"attributes": {"floor": 3}}})).await.unwrap();
+    let missing = "https://api.example";
+    for (kind, name, fields, why) in [
+        (
+            "client",
+            "app",
+            json!({"access": {missing: null}}),
+            format!("access: there is no {missing} to take away; there is: {API}"),
+        ),
+        (
+            "client",
+            "api",
+            json!({"access": {API: null}}),
+            format!("access: there is no {API} to take away; there is none"),
+        ),
+        (
+            "client",
+            "new",
+            json!({"access": {API: null}}),
+            format!("access: there is no {API} to take away; there is none"),
+        ),
+        (
+            "role",
+            "reader",
+            json!({"permissions": {missing: null}}),
+            format!("permissions: there is no {missing} to take away; there is: {API}"),
+        ),
+        (
+            "workspace",
+            "default",
+            json!({"claims": {"teir": null}}),
+            "claims: there is no teir to take away; there is: level, tier".into(),
+        ),
+        (
+            "user",
+            "alice",
+            json!({"claims": {"attributes": {"flor": null}}}),
+            "claims.attributes: there is no flor to take away; there is: floor".into(),
+        ),
+    ] {
+        let verb = if name == "new" { "create" } else { "update" };
+        assert_eq!(server.change(kind, verb, name, fields).await, Err(format!("nothing was changed: {why}")), "{kind}");
+    }
+    server.change("client", "update", "app", json!({"access": {API: null}})).await.unwrap();
+    server.change("workspace", "update", "default", json!({"claims": {"tier": null}})).await.unwrap();
+    server.change("user", "update", "alice", json!({"claims": {"attributes": {"floor": null}}})).await.unwrap();
 }
 
 #[tokio::test]
@@ -381,7 +436,7 @@ async fn two_spellings_of_one_name_are_one_user() {
     server.change("user", "create", "bob", json!({})).await.unwrap();
     for spelling in ["ju\u{308}rgen", "J\u{dc}RGEN", "\u{ff2a}\u{fc}rgen"] {
         assert!(server.change("user", "create", spelling, json!({})).await.is_err(), "{spelling}");
-        let command = Command::CreateUser { username: spelling.into(), admin: false, link: false };
+        let command = Command::CreateUser { username: spelling.into(), fields: serde_json::Map::new(), link: false };
         assert!(server.ask(command).await.is_err(), "{spelling}");
         assert!(server.change("user", "update", "bob", json!({"username": spelling})).await.is_err(), "{spelling}");
         let renamed = server.change("user", "update", spelling, json!({"username": spelling})).await;
@@ -389,7 +444,7 @@ async fn two_spellings_of_one_name_are_one_user() {
     }
     for unseen in ["al\u{202e}ice", "alice\u{200b}", "\u{2066}alice"] {
         assert!(server.change("user", "create", unseen, json!({})).await.is_err(), "{unseen:?}");
-        let command = Command::CreateUser { username: unseen.into(), admin: false, link: false };
+        let command = Command::CreateUser { username: unseen.into(), fields: serde_json::Map::new(), link: false };
         assert!(server.ask(command).await.is_err(), "{unseen:?}");
         assert!(server.change("user", "update", "bob", json!({"username": unseen})).await.is_err(), "{unseen:?}");
     }

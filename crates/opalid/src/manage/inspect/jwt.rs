@@ -3,12 +3,14 @@
 //! Holds: whose a JWT is and whether it lives is said by what verifies tokens everywhere else; what stands in it is
 //! shown beside that and decides nothing.
 
+use opalid_core::client::Client;
 use opalid_core::ids::{SessionId, UserId};
 use opalid_core::jwt::{AccessTokenClaims, DecodedJwt, IdTokenClaims, Signature};
 use opalid_core::scope::Scopes;
 use opalid_core::token::AccessJwt;
 use opalid_store::steps::evidence::LoadStandings;
 use opalid_store::steps::session::FindSession;
+use serde_json::Value;
 
 use super::super::sessions::username;
 use super::super::{Handed, ManageError, Operation};
@@ -16,7 +18,7 @@ use super::hang::{name_of, state};
 use super::{Inspection, Whose, access_opened};
 use crate::browser;
 use crate::issuer::Issuer;
-use crate::presented::AccessToken;
+use crate::presented::{self, AccessToken};
 
 /// Inspects a JWT, ours or not.
 pub(super) async fn inspect(operation: &Operation<'_>, token: &Handed) -> Result<Inspection, ManageError> {
@@ -65,8 +67,13 @@ fn words(operation: &Operation<'_>, issuer: &Issuer, signature: Signature<'_>, e
     }
 }
 
-/// Adds what a JWT says that its client may not today; while that is so, it is dead.
-pub(super) fn says_too_much(inspection: &mut Inspection, claims: &AccessTokenClaims, issuer: &Issuer) {
+/// Why a JWT that says more than it may is dead while that is so: what is too much.
+pub(super) async fn says_too_much(
+    operation: &Operation<'_>,
+    inspection: &Inspection,
+    issuer: &Issuer,
+    (claims, client, user): (&AccessTokenClaims, &Client, Option<UserId>),
+) -> Result<String, ManageError> {
     let open = |uri: &str| inspection.may.iter().any(|part| part.resource == uri && part.today.is_some());
     let too_many: Vec<&str> = claims.aud.iter().filter(|uri| *uri != issuer.url && !open(uri)).collect();
     let today = inspection.may.iter().filter_map(|part| part.today.as_ref());
@@ -79,9 +86,14 @@ pub(super) fn says_too_much(inspection: &mut Inspection, claims: &AccessTokenCla
     if !too_many.is_empty() {
         said.push(format!("aud {}", too_many.join(" ")));
     }
-    if !said.is_empty() {
-        inspection.fact("says more than it may", said.join(", "));
+    let roles = presented::roles_too_many(&operation.app.store, (client, user), claims).await?;
+    if !roles.is_empty() {
+        let name = |role: &&Value| role.as_str().map_or_else(|| role.to_string(), str::to_owned);
+        said.push(format!("roles {}", roles.iter().map(name).collect::<Vec<_>>().join(" ")));
     }
+    // One list of scopes for all its resources: what one of them allows another may not.
+    let what = if said.is_empty() { "at one of its resources".to_owned() } else { said.join(", ") };
+    Ok(format!("it says more than it may today: {what}"))
 }
 
 /// An ID token lives as long as the session that it came of, and until it expires.

@@ -372,7 +372,7 @@ async fn a_change_is_not_made_over_what_another_operator_did_while_it_was_told()
 async fn an_export_says_how_much_is_read_before_the_document() {
     let (server, _stopping, _task) = serving().await;
     for name in ["ada", "bob"] {
-        let command = Command::CreateUser { username: name.into(), admin: false, link: false };
+        let command = Command::CreateUser { username: name.into(), fields: serde_json::Map::new(), link: false };
         handle(&server.app, Request { workspace: None, command }).await.unwrap();
     }
     let answer = ask(&server.data, "{\"command\":{\"do\":\"export\",\"users\":true}}\n").await;

@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 use std::thread::JoinHandle;
 
 use super::daemon::{Daemon, Line, Seeded, long};
+use crate::manage::opalid;
 use crate::support::folder::Folder;
 
 const SECTOR: usize = 512;
@@ -70,6 +71,13 @@ impl Disk {
 
     fn written(&self) -> u64 {
         std::fs::metadata(self.path("writes")).unwrap().len()
+    }
+
+    /// What is there now, in a folder of its own.
+    fn data_as_it_is(&self) -> PathBuf {
+        let now = self.path("now");
+        copy(&self.data(), &now);
+        now
     }
 
     /// What is there when the power goes when this much of the log had happened.
@@ -247,6 +255,54 @@ fn a_failed_sync_is_an_outage_then_the_end_and_the_next_start_loses_nothing() {
     for _ in 0..3 {
         assert_eq!(lost(&disk, disk.written(), &mut random, &acknowledged), 0);
     }
+}
+
+/// The master keys that lie in a data folder: that of the store, and one that was to take its place.
+fn master_keys(data: &Path) -> [Option<String>; 2] {
+    ["master.key", "master.key.new"].map(|name| std::fs::read_to_string(data.join(name)).ok())
+}
+
+/// Starts the server on a folder that a rotation was broken off in: it is under one of the two keys, and has all of its own.
+/// Says under which.
+fn goes_on(data: &Path, [old, new]: [&str; 2], token: &str) -> bool {
+    let daemon = Daemon::start(data, &[]);
+    let line = daemon.line();
+    assert!(line.is_active(token), "the keys that made it are there");
+    assert!(line.is_active(&line.mint().unwrap().field("access_token")));
+    let is_new = match master_keys(data) {
+        [Some(key), None] if key == old => false,
+        [Some(key), None] if key == new => true,
+        other => panic!("neither of both, or still both: {}", other.iter().flatten().count()),
+    };
+    let (rotated, said) = opalid(data, "key rotate-master", "");
+    assert!(rotated, "{said}");
+    assert!(line.is_active(token));
+    assert!(daemon.stop().success());
+    is_new
+}
+
+#[test]
+fn a_master_key_whose_commit_the_disk_fails_is_thrown_away_by_nobody_and_the_next_start_goes_on_with_one_of_both() {
+    let (disk, mut random) = (Disk::new(), Seeded(14));
+    let daemon = disk.serve(&[]);
+    let token = daemon.line().mint().unwrap().field("access_token");
+    let begun = disk.written();
+    std::fs::write(disk.path("fail"), "").unwrap();
+    let (rotated, said) = opalid(&disk.data(), "key rotate-master", "");
+    assert!(!rotated, "{said}");
+    assert_eq!(daemon.ended().code(), Some(70));
+    assert!(!disk.path("fail").exists(), "it was the log of the database that could not be synced");
+    let keys = master_keys(&disk.data());
+    let [Some(old), Some(new)] = keys.each_ref().map(Option::as_deref) else { panic!("a key was thrown away") };
+    let failed = disk.written();
+    // As it is after a crash of the server alone, and after cuts of power anywhere since the rotation began.
+    assert!(goes_on(&disk.data_as_it_is(), [old, new], &token), "what was written is all there");
+    let mut found = Vec::new();
+    for _ in 0..if long() { 60 } else { 4 } {
+        let at = begun + random.below(failed - begun + 1);
+        found.push(goes_on(&disk.cut(at, &mut random), [old, new], &token));
+    }
+    assert!(found.contains(&false), "of what was not synced some was lost");
 }
 
 #[test]

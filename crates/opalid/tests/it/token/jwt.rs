@@ -1,8 +1,10 @@
 //! JWT access tokens (RFC 9068): issued where the settings say so, introspected and revoked like opaque ones.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use opalid::manage::{Command, Request, handle};
 use opalid_core::client::ClientSettings;
-use opalid_core::jwt::{AccessTokenClaims, TYP_ACCESS_TOKEN};
+use opalid_core::jwt::{AccessTokenClaims, SigningAlgorithm, TYP_ACCESS_TOKEN};
 use opalid_core::resource::ResourceSettings;
 use opalid_core::scope::Scopes;
 use opalid_core::time::Seconds;
@@ -255,7 +257,7 @@ async fn the_client_decides_before_the_resource_and_the_resource_before_the_work
 async fn every_algorithm_signs_access_tokens() {
     let server = server().await;
     let keys = server.get("/jwks").await.json();
-    for &alg in opalid_core::jwt::SigningAlgorithm::ALL {
+    for &alg in SigningAlgorithm::ALL {
         let tokens = TokenOverrides { access_token_signing_alg: Some(alg), ..nothing() };
         server.update_client(MACHINE.0, ClientSettings { tokens, ..machine(&[(API, "read")]) }).await;
         let token = server.token_of(MACHINE).await;
@@ -266,6 +268,39 @@ async fn every_algorithm_signs_access_tokens() {
     }
 }
 
+/// The other form of an ECDSA signature on P-256: of the same message by the same key, with n − s for s (SEC 1 §4.1).
+fn with_the_other_signature(jwt: &str) -> String {
+    const N: [u8; 32] = [
+        0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa, 0xad,
+        0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
+    ];
+    let (message, signature) = jwt.rsplit_once('.').unwrap();
+    let mut signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
+    let mut borrowed = false;
+    for (byte, of_n) in signature[32..].iter_mut().zip(N).rev() {
+        let (less, one) = of_n.overflowing_sub(*byte);
+        let (less, other) = less.overflowing_sub(u8::from(borrowed));
+        (*byte, borrowed) = (less, one || other);
+    }
+    format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
+}
+
+#[tokio::test]
+async fn a_jwt_whose_ecdsa_signature_is_written_in_its_other_form_says_the_same_and_dies_with_it() {
+    let server = server().await;
+    let tokens = TokenOverrides { access_token_signing_alg: Some(SigningAlgorithm::Es256), ..jwt() };
+    server.update_client(MACHINE.0, ClientSettings { tokens, ..machine(&[(API, "read write")]) }).await;
+    let [one, two] = [server.token_of(MACHINE).await, server.token_of(MACHINE).await];
+    for (token, presented) in [(&one, &with_the_other_signature(&one)), (&with_the_other_signature(&two), &two)] {
+        assert_ne!(token, presented);
+        let seen = server.introspect(API_SERVER, token).await;
+        assert_eq!(seen.seen(), server.introspect(API_SERVER, presented).await.seen());
+        assert_eq!(seen.json()["active"], true);
+        assert_eq!(server.form_post_as(MACHINE, "/revoke", &[("token", presented)]).await.status, 200);
+        assert!(!server.is_active(API_SERVER, token).await && !server.is_active(API_SERVER, presented).await);
+    }
+}
+
 /// A token with these claims, signed by the server's own key.
 async fn forged(server: &Server, typ: &str, change: impl FnOnce(&mut Value)) -> String {
     let issuer = server.app.find_issuer(None).await.unwrap().unwrap();
@@ -273,7 +308,7 @@ async fn forged(server: &Server, typ: &str, change: impl FnOnce(&mut Value)) -> 
     let claims: AccessTokenClaims = issuer.public.verify_access_token(&token, &server.issuer).unwrap();
     let mut claims = serde_json::to_value(claims).unwrap();
     change(&mut claims);
-    issuer.signing_key(opalid_core::jwt::SigningAlgorithm::Rs256).unwrap().sign(typ, &claims).unwrap()
+    issuer.signing_key(SigningAlgorithm::Rs256).unwrap().sign(typ, &claims).unwrap()
 }
 
 #[tokio::test]

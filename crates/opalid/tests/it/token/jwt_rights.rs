@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::id_token::verified;
 use crate::apply::change;
+use crate::manage::why;
 use crate::support::browser::Browser;
 use crate::support::person::{API, API_SERVER, APP, Ask};
 use crate::support::{CLIENT_CREDENTIALS, Server, machine, serving};
@@ -231,4 +232,38 @@ async fn a_jwt_whose_claim_named_no_roles_is_not_judged_by_it_once_it_does() {
     assert!(server.is_active(API_SERVER, &token).await);
     declare(&server, json!({"groups": {"from": "roles", "value": null}})).await;
     assert!(server.is_active(API_SERVER, &token).await, "staff is no role");
+}
+
+#[tokio::test]
+async fn the_inspector_names_the_roles_that_a_jwt_says_too_many() {
+    let server = with_roles().await;
+    let claims_of = json!({"claims": {"roles": {"from": "roles", "show": ["access_token"]}}});
+    change(&server, "workspace", "update", "default", claims_of).await;
+    for name in ["auditor", "keeper"] {
+        change(&server, "role", "create", name, json!({})).await;
+    }
+    hold(&server, &["reader", "writer", "auditor", "keeper"]).await;
+    let token = sign_in(&server).await;
+    assert_eq!(why(&server, &token).await, None);
+    hold(&server, &["reader", "writer"]).await;
+    let too_much = "it says more than it may today: roles auditor keeper";
+    assert_eq!(why(&server, &token).await.as_deref(), Some(too_much));
+    hold(&server, &["reader", "auditor", "keeper"]).await;
+    let too_much = "it says more than it may today: scope write, roles writer";
+    assert_eq!(why(&server, &token).await.as_deref(), Some(too_much));
+    hold(&server, &["reader", "writer", "auditor", "keeper"]).await;
+    assert_eq!(why(&server, &token).await, None);
+}
+
+#[tokio::test]
+async fn the_inspector_says_of_a_jwt_for_two_that_it_is_too_much_at_one_of_them() {
+    let server = two().await;
+    change(&server, "resource", "update", BOOKS, json!({"scopes": "lend"})).await;
+    let access = json!({"access": {BOOKS: "lend", MAIL: "read send"}});
+    change(&server, "client", "update", MACHINE.0, access).await;
+    let token = for_both(&server, "lend read").await;
+    assert!(is_jwt(&token));
+    change(&server, "resource", "update", BOOKS, json!({"scopes": "lend read"})).await;
+    let too_much = "it says more than it may today: at one of its resources";
+    assert_eq!(why(&server, &token).await.as_deref(), Some(too_much));
 }

@@ -3,6 +3,7 @@
 
 use opalid_core::request::GrantType;
 
+use crate::http::TOO_LARGE;
 use crate::support::browser::Browser;
 use crate::support::http::{Answer, basic};
 use crate::support::person::{API, API_SERVER, APP, Ask, PUBLIC, VERIFIER, refusal, web_app};
@@ -255,7 +256,7 @@ async fn a_client_that_asks_for_itself_is_refused_for_what_is_wrong_with_its_req
 async fn a_form_larger_than_is_read_is_refused_and_uses_nothing_up() {
     let world = World::new().await;
     let padded = |length: usize| format!("grant_type=refresh_token&refresh_token=TOKEN&padding={}", "a".repeat(length));
-    assert_eq!(world.ask(Some(ALL), &padded(64 * 1024)).await.seen(), "413");
+    assert_eq!(world.ask(Some(ALL), &padded(64 * 1024)).await.seen(), TOO_LARGE);
     assert_eq!(world.ask(Some(ALL), &padded(60 * 1024)).await.status, 200);
     world.nothing_was_used_up().await;
 }
