@@ -9,8 +9,8 @@ mod heal;
 mod nodes;
 mod parts;
 mod search;
-mod shapes;
 mod simulate;
+mod tests;
 mod verifiers;
 mod world;
 

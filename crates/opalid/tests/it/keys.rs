@@ -459,44 +459,6 @@ serves = ["https://api.example/"]
 "#;
 
 #[tokio::test]
-async fn a_revoked_key_stays_refused_when_another_workspace_goes_and_what_it_signed_dead_when_its_own_is_made_anew() {
-    const SECRET: &str = "a secret of some length";
-    let server = Server::empty().await;
-    let make = async || drop(server.apply(ACME, &[("SECRET", SECRET)]).await);
-    let at_acme =
-        async |command| handle(&server.app, Request { workspace: Some("acme".into()), command }).await.map(drop);
-    let in_use = async || {
-        at_acme(import_ed25519()).await.unwrap();
-        let rotate = Command::RotateKeys { purpose: None, algorithm: Some("EdDSA".into()), now: true };
-        at_acme(rotate).await.unwrap();
-        let token = server.token_at("/acme", ("job", SECRET)).await;
-        assert_eq!(kid(&token), ED25519_KID);
-        token
-    };
-    let is_active = async |token: &str| {
-        let answer = server.form_post_as(("api", SECRET), "/acme/introspect", &[("token", token)]).await;
-        answer.json()["active"].as_bool().unwrap()
-    };
-    make().await;
-    let token = in_use().await;
-    assert!(is_active(&token).await);
-    let revoke = || Command::RevokeKey { key: ED25519_KID.into(), yes: true };
-    at_acme(revoke()).await.unwrap();
-    done(&server, import_ed25519()).await;
-    done(&server, revoke()).await;
-    assert!(!is_active(&token).await && at_acme(import_ed25519()).await.is_err());
-
-    let delete = serde_json::json!({"do": "change", "kind": "workspace", "verb": "delete", "name": "acme"});
-    ask(&server, serde_json::from_value(delete).unwrap()).await.unwrap();
-    let why = refused(&server, import_ed25519()).await;
-    assert!(why.contains("this key was revoked on 20"), "that of the root's own is known still: {why}");
-    // Another of its name knows nothing of it; what the key signed for the first one hangs from what is gone.
-    make().await;
-    let another = in_use().await;
-    assert!(is_active(&another).await && !is_active(&token).await);
-}
-
-#[tokio::test]
 async fn a_key_that_was_revoked_does_not_come_back_where_its_workspace_was_deleted_and_made_anew() {
     let server = Server::empty().await;
     let acme = async |command| handle(&server.app, Request { workspace: Some("acme".into()), command }).await;
