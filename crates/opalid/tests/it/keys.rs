@@ -436,28 +436,6 @@ async fn a_signing_key_that_was_revoked_is_not_brought_in_again_and_what_it_sign
     }
 }
 
-/// A workspace whose JWTs are signed with EdDSA, a client for itself and the API's own client.
-const ACME: &str = r#"
-[[workspace]]
-name = "acme"
-access_token_format = "jwt"
-access_token_signing_alg = "EdDSA"
-[[workspace.resource]]
-uri = "https://api.example/"
-scopes = "read"
-introspects_jwts = true
-[[workspace.client]]
-client_id = "job"
-secret = { env = "SECRET" }
-grant_types = ["client_credentials"]
-access = { "https://api.example/" = "read" }
-default_resources = ["https://api.example/"]
-[[workspace.client]]
-client_id = "api"
-secret = { env = "SECRET" }
-serves = ["https://api.example/"]
-"#;
-
 #[tokio::test]
 async fn a_key_that_was_revoked_does_not_come_back_where_its_workspace_was_deleted_and_made_anew() {
     let server = Server::empty().await;
