@@ -14,6 +14,7 @@ pub mod grant;
 pub mod ids;
 pub mod jwt;
 pub mod lease;
+pub mod mirror;
 pub mod pkce;
 pub mod redirect_uri;
 pub mod refresh;
