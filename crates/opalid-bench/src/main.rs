@@ -13,6 +13,7 @@ mod forms;
 mod ground;
 mod http;
 mod load;
+mod mirror;
 mod opalid;
 mod plan;
 mod reference;
@@ -54,6 +55,8 @@ enum Command {
     Run(Box<plan::Options>),
     /// Every form of an access token beside the opaque one
     Forms(forms::Options),
+    /// A check from memory beside the verification of a signature
+    Mirror(mirror::Options),
     /// Introspections of the references' tokens at a reference that already runs
     Load(Load),
     /// The group-commit floor behind HTTP
@@ -163,6 +166,7 @@ fn run_command() -> Result<()> {
         Command::AxumHonest(serve) => reference::serve(Reference::AxumHonest, serve.listen, serve.entries),
         Command::Run(options) => run::run(&options),
         Command::Forms(options) => forms::run(&options),
+        Command::Mirror(options) => mirror::run(&options),
         Command::Load(load) => print(&load_reference(&load)?),
         Command::FloorHttp(FloorHttp { data, database, pool, work }) => {
             floor::http::serve(&floor::http::Place { data, database, pool, work })

@@ -6,12 +6,14 @@
 //! shard before the lease that came with the change is believed; no more entries than there is room for.
 //! Not here: what a token may do, which is judged at each check; where news come from; the clock.
 
+mod digest;
 mod finals;
 mod shard;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::lease::{Ask, Belief, Entries, Heard, Holder, HolderId, Moment, News, Position};
+pub use digest::DigestKey;
 use finals::Finals;
 use shard::Shards;
 

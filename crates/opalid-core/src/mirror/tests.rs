@@ -164,3 +164,12 @@ fn ten_thousand_rounds_of_fill_against_invalidate() {
     });
     assert!(checks.load(Ordering::SeqCst) > 0);
 }
+
+#[test]
+fn a_digest_is_of_the_whole_token_and_of_one_holder() {
+    let (key, other) = (DigestKey::new([1; 16]), DigestKey::new([2; 16]));
+    assert_eq!(key.of("oat_abc"), key.of("oat_abc"));
+    assert_ne!(key.of("oat_abc"), key.of("oat_abd"));
+    assert_ne!(key.of("oat_abc"), other.of("oat_abc"));
+    assert_eq!(format!("{key:?}"), "DigestKey");
+}
