@@ -11,6 +11,7 @@ pub mod barrier;
 pub mod granter;
 pub mod holder;
 pub mod time;
+pub mod wire;
 
 #[cfg(test)]
 mod model;
