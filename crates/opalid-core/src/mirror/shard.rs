@@ -21,8 +21,9 @@ pub(super) struct Shards<F>(Box<[RwLock<Shard<F>>]>);
 
 #[derive(Debug)]
 struct Shard<F> {
-    places: Digested<TokenDigest, usize>,
-    slots: Vec<Slot<F>>,
+    /// All that a check looks at, in one place of memory.
+    entries: Digested<TokenDigest, Entry<F>>,
+    slots: Vec<Slot>,
     /// Where the entries are that hang from something.
     hanging: Digested<Tag, Vec<usize>>,
     hand: usize,
@@ -30,18 +31,24 @@ struct Shard<F> {
 }
 
 #[derive(Debug)]
-struct Slot<F> {
-    of: TokenDigest,
+struct Entry<F> {
     facts: Arc<F>,
     expires_at: Moment,
+    place: u32,
+    asked_for: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Slot {
+    of: TokenDigest,
     /// Each tag, and where this slot stands in its list.
     tags: Box<[(Tag, usize)]>,
-    asked_for: AtomicBool,
 }
 
 impl<F> Shards<F> {
     pub fn new(room: usize) -> Self {
         let room = room.div_ceil(SHARDS).max(1);
+        let room = room.min(u32::MAX as usize);
         Self((0..SHARDS).map(|_| RwLock::new(Shard::new(room))).collect())
     }
 
@@ -52,14 +59,14 @@ impl<F> Shards<F> {
 
     pub fn find(&self, now: Moment, token: TokenDigest) -> Option<Arc<F>> {
         let shard = self.of(token)?.read().unwrap_or_else(PoisonError::into_inner);
-        let slot = shard.slots.get(*shard.places.get(&token)?)?;
-        if now >= slot.expires_at {
+        let entry = shard.entries.get(&token)?;
+        if now >= entry.expires_at {
             return None;
         }
-        if !slot.asked_for.load(Ordering::Relaxed) {
-            slot.asked_for.store(true, Ordering::Relaxed);
+        if !entry.asked_for.load(Ordering::Relaxed) {
+            entry.asked_for.store(true, Ordering::Relaxed);
         }
-        Some(Arc::clone(&slot.facts))
+        Some(Arc::clone(&entry.facts))
     }
 
     pub fn insert(&self, answer: &Answer<'_, F>) {
@@ -92,12 +99,12 @@ impl<F> Shards<F> {
 
 impl<F> Shard<F> {
     fn new(room: usize) -> Self {
-        Self { places: HashMap::default(), slots: Vec::new(), hanging: HashMap::default(), hand: 0, room }
+        Self { entries: HashMap::default(), slots: Vec::new(), hanging: HashMap::default(), hand: 0, room }
     }
 
     fn insert(&mut self, answer: &Answer<'_, F>) {
-        if let Some(place) = self.places.get(&answer.of) {
-            self.remove(*place);
+        if let Some(known) = self.entries.get(&answer.of) {
+            self.remove(known.place as usize);
         }
         if self.slots.len() >= self.room {
             self.make_room();
@@ -112,17 +119,18 @@ impl<F> Shard<F> {
             (tag, list.len() - 1)
         });
         let tags = listed.collect();
-        let asked_for = AtomicBool::new(false);
-        let (of, facts) = (answer.of, Arc::clone(&answer.facts));
-        self.slots.push(Slot { of, facts, expires_at: answer.expires_at, tags, asked_for });
-        self.places.insert(answer.of, place);
+        self.slots.push(Slot { of: answer.of, tags });
+        let (facts, asked_for) = (Arc::clone(&answer.facts), AtomicBool::new(false));
+        let place = u32::try_from(place).unwrap_or(u32::MAX);
+        self.entries.insert(answer.of, Entry { facts, expires_at: answer.expires_at, place, asked_for });
     }
 
     /// Gives up the next that nobody asked for since the hand was there last.
     fn make_room(&mut self) {
         for _ in 0..=self.slots.len() {
             self.hand = if self.hand + 1 < self.slots.len() { self.hand + 1 } else { 0 };
-            let asked_for = self.slots.get(self.hand).is_some_and(|slot| slot.asked_for.swap(false, Ordering::Relaxed));
+            let entry = self.slots.get(self.hand).and_then(|slot| self.entries.get(&slot.of));
+            let asked_for = entry.is_some_and(|entry| entry.asked_for.swap(false, Ordering::Relaxed));
             if !asked_for {
                 break;
             }
@@ -139,13 +147,15 @@ impl<F> Shard<F> {
     /// Takes a slot out; the last one comes into its place.
     fn remove(&mut self, place: usize) {
         let Some(slot) = self.slots.get_mut(place) else { return };
-        self.places.remove(&slot.of);
+        self.entries.remove(&slot.of);
         for (tag, at) in std::mem::take(&mut slot.tags) {
             self.unlist(tag, at);
         }
         self.slots.swap_remove(place);
         let Some(moved) = self.slots.get(place) else { return };
-        self.places.insert(moved.of, place);
+        if let Some(entry) = self.entries.get_mut(&moved.of) {
+            entry.place = u32::try_from(place).unwrap_or(u32::MAX);
+        }
         for (tag, at) in &moved.tags {
             if let Some(listed) = self.hanging.get_mut(tag).and_then(|list| list.get_mut(*at)) {
                 *listed = place;
