@@ -214,8 +214,8 @@ pub enum NotGranted {
     Scope(String),
     /// This scope was, but for none of the resources that are wished for.
     ScopeElsewhere(String),
-    /// A resource; these were granted.
-    Resource(Vec<ResourceId>),
+    /// This resource; those were granted.
+    Resource(ResourceId, Vec<ResourceId>),
 }
 
 impl Wish {
@@ -226,8 +226,8 @@ impl Wish {
         let mut narrowed = granted.clone();
         if !self.resources.is_empty() {
             let known: Vec<ResourceId> = granted.resources.iter().map(|(resource, _)| *resource).collect();
-            if !self.resources.iter().all(|asked| known.contains(asked)) {
-                return Err(NotGranted::Resource(known));
+            if let Some(wrong) = self.resources.iter().find(|asked| !known.contains(asked)) {
+                return Err(NotGranted::Resource(*wrong, known));
             }
             narrowed.resources.retain(|(resource, _)| self.resources.contains(resource));
         }
@@ -387,7 +387,7 @@ mod tests {
         assert_eq!(wish("write", &[two]), Err(NotGranted::ScopeElsewhere("write".into())));
         assert_eq!(wish("delete", &[two]), Err(NotGranted::Scope("delete".into())));
         for wrong in [vec![three], vec![one, three]] {
-            assert_eq!(wish("", &wrong), Err(NotGranted::Resource(vec![one, two])));
+            assert_eq!(wish("", &wrong), Err(NotGranted::Resource(three, vec![one, two])));
         }
         for narrowed in [wish("read openid", &[]), wish("", &[two]), wish("openid", &[two])] {
             assert!(narrowed.unwrap().is_within(&granted));
