@@ -113,7 +113,7 @@ impl OAuthError {
             ' '..='~' => c,
             _ => '?',
         };
-        self.description.chars().map(allowed).collect()
+        self.description.replace('…', "...").chars().map(allowed).collect()
     }
 }
 
@@ -123,8 +123,8 @@ mod tests {
 
     #[test]
     fn descriptions_keep_to_the_characters_the_specification_allows() {
-        let error = OAuthError::new(ErrorCode::InvalidScope, "unknown scope \"a\\b\"\nü");
-        assert_eq!(error.wire_description(), "unknown scope 'a'b'??");
+        let error = OAuthError::new(ErrorCode::InvalidScope, "unknown scope \"a\\b\"…\nü");
+        assert_eq!(error.wire_description(), "unknown scope 'a'b'...??");
     }
 
     #[test]

@@ -39,6 +39,7 @@ const NAMED: &[&str] = &[
     "login",
     "login_hint",
     "max_age",
+    "minimal",
     "new_password",
     "nonce",
     "password",
@@ -56,6 +57,7 @@ const NAMED: &[&str] = &[
     "state",
     "token",
     "token_type_hint",
+    "tokens",
     "ui_locales",
 ];
 /// Up to here comparing every pair of names is cheaper than sorting them.
@@ -102,6 +104,11 @@ impl<'a> Form<'a> {
     pub fn all<'f>(&'f self, name: &str) -> impl Iterator<Item = &'f str> {
         let named = self.parameters.iter().filter(move |(found, _)| found == name);
         named.map(|(_, value)| &**value).filter(|value| !value.is_empty())
+    }
+
+    /// Whether the parameter was sent, with a value or without.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.parameters.iter().any(|(found, _)| found == name)
     }
 
     /// The parameter's value, or `invalid_request` naming it.

@@ -214,20 +214,20 @@ pub enum NotGranted {
     Scope(String),
     /// This scope was, but for none of the resources that are wished for.
     ScopeElsewhere(String),
-    /// A resource; these were granted.
-    Resource(Vec<ResourceId>),
+    /// This resource; those were granted.
+    Resource(ResourceId, Vec<ResourceId>),
 }
 
 impl Wish {
     /// What of `granted` is wished for: narrower or the same, never wider (RFC 6749 §6, RFC 8707 §2.2). A resource
-    /// stays the audience even if none of its scopes is left. Beside `openid`, a scope that is neither known nor was
-    /// granted is left out, as it was when the person was asked (OpenID Core §3.1.2.1); but something must be left.
+    /// stays the audience even if none of its scopes is left. Beside `openid` in the same wish, a scope that is neither
+    /// known nor was granted is left out, as it was when the person was asked (OpenID Core §3.1.2.1).
     pub fn of(&self, granted: &Entitlement) -> Result<Entitlement, NotGranted> {
         let mut narrowed = granted.clone();
         if !self.resources.is_empty() {
             let known: Vec<ResourceId> = granted.resources.iter().map(|(resource, _)| *resource).collect();
-            if !self.resources.iter().all(|asked| known.contains(asked)) {
-                return Err(NotGranted::Resource(known));
+            if let Some(wrong) = self.resources.iter().find(|asked| !known.contains(asked)) {
+                return Err(NotGranted::Resource(*wrong, known));
             }
             narrowed.resources.retain(|(resource, _)| self.resources.contains(resource));
         }
@@ -235,12 +235,11 @@ impl Wish {
             return Ok(narrowed);
         }
         let (left, all) = (narrowed.scope(), granted.scope());
-        let with_openid = granted.openid.has(OpenIdScope::OpenId);
+        let with_openid = self.scope.has(OpenIdScope::OpenId);
         let is_left_out = |name: &str| with_openid && self.unknown.contains(name) && !all.contains(name);
         let is_good = |name: &str| left.contains(name) && !self.unknown.contains(name);
         let wrong = self.scope.iter().find(|name| !is_good(name) && !is_left_out(name));
-        let nothing_left = || self.scope.iter().next().filter(|_| self.scope.iter().all(is_left_out));
-        if let Some(wrong) = wrong.or_else(nothing_left) {
+        if let Some(wrong) = wrong {
             let elsewhere = all.contains(wrong) && !left.contains(wrong) && !self.unknown.contains(wrong);
             let not_granted = if elsewhere { NotGranted::ScopeElsewhere } else { NotGranted::Scope };
             return Err(not_granted(wrong.to_owned()));
@@ -388,7 +387,7 @@ mod tests {
         assert_eq!(wish("write", &[two]), Err(NotGranted::ScopeElsewhere("write".into())));
         assert_eq!(wish("delete", &[two]), Err(NotGranted::Scope("delete".into())));
         for wrong in [vec![three], vec![one, three]] {
-            assert_eq!(wish("", &wrong), Err(NotGranted::Resource(vec![one, two])));
+            assert_eq!(wish("", &wrong), Err(NotGranted::Resource(three, vec![one, two])));
         }
         for narrowed in [wish("read openid", &[]), wish("", &[two]), wish("openid", &[two])] {
             assert!(narrowed.unwrap().is_within(&granted));
@@ -396,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn beside_openid_a_scope_that_nobody_knows_is_left_out_unless_nothing_else_is_asked_for() {
+    fn a_scope_that_nobody_knows_is_left_out_beside_openid_in_the_same_wish_and_refused_without_it() {
         let scopes = |text: &str| Scopes::parse(text).unwrap();
         let one = ResourceId::from_bytes([1; 16]);
         let wish = |openid: &str, scope: &str, unknown: &str| {
@@ -408,8 +407,10 @@ mod tests {
         assert_eq!(wish("openid", "address openid read", "address").unwrap(), read);
         assert_eq!(wish("openid", "delete openid read", ""), wrong("delete"), "known, and not granted");
         assert_eq!(wish("openid", "openid read write", "write"), wrong("write"), "granted, and lost since");
-        assert_eq!(wish("openid", "address phone", "address phone"), wrong("address"), "not all of it instead");
-        assert_eq!(wish("offline_access", "address read", "address"), wrong("address"), "no openid");
+        assert_eq!(wish("openid", "address phone", "address phone"), wrong("address"));
+        assert_eq!(wish("openid", "address read", "address"), wrong("address"), "granted is not asked for");
+        assert_eq!(wish("offline_access", "address read", "address"), wrong("address"));
+        assert_eq!(wish("offline_access", "address openid read", "address"), wrong("openid"), "asked for, not granted");
     }
 
     proptest! {

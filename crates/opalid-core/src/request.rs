@@ -199,7 +199,7 @@ fn resources(form: &Form<'_>) -> Result<Vec<ResourceUri>, OAuthError> {
         if resources.len() == MAX_RESOURCES {
             return Err(OAuthError::new(ErrorCode::InvalidTarget, "more than 16 resources"));
         }
-        resources.push(text.parse::<ResourceUri>()?);
+        resources.push(ResourceUri::asked(text)?);
     }
     Ok(resources)
 }

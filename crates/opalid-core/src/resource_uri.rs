@@ -11,17 +11,15 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::{ErrorCode, OAuthError};
 use crate::uri::{BadUri, split_scheme};
+use crate::visible::quoted;
 
 /// Why a text names no resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the resource {0}")]
 pub struct BadResourceUri(#[from] pub BadUri);
 
-impl From<BadResourceUri> for OAuthError {
-    fn from(bad: BadResourceUri) -> Self {
-        Self::new(ErrorCode::InvalidTarget, bad.to_string())
-    }
-}
+/// The longest that an error says of what was sent, in characters.
+const SAID_MAX: usize = 100;
 
 /// The URI of a resource, as it was registered or asked for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -32,6 +30,16 @@ impl ResourceUri {
     /// The URI, byte for byte.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl ResourceUri {
+    /// One that a request names; `invalid_target` says what was read: some libraries write a list as one text.
+    pub fn asked(text: &str) -> Result<Self, OAuthError> {
+        text.parse().map_err(|BadResourceUri(bad)| {
+            let description = format!("resource {} {bad}", quoted(text, SAID_MAX));
+            OAuthError::new(ErrorCode::InvalidTarget, description)
+        })
     }
 }
 
@@ -113,8 +121,21 @@ mod tests {
         ] {
             assert_eq!(text.parse::<ResourceUri>(), Err(BadResourceUri(reason)), "{text}");
         }
-        let error = OAuthError::from("api".parse::<ResourceUri>().unwrap_err());
-        assert_eq!(error.code, ErrorCode::InvalidTarget);
-        assert_eq!(error.description, "the resource is not absolute: expected a scheme such as https:");
+    }
+
+    #[test]
+    fn what_is_refused_in_a_request_is_said_as_it_was_read_cut_and_escaped() {
+        let said = |text: &str| {
+            let error = ResourceUri::asked(text).unwrap_err();
+            assert_eq!(error.code, ErrorCode::InvalidTarget);
+            error.wire_description()
+        };
+        assert_eq!(said("api"), "resource 'api' is not absolute: expected a scheme such as https:");
+        assert!(said("['https://a.example/', 'https://b.example/']").starts_with(
+            "resource '['https://a.example/', 'https://b.example/']' holds a character that a URI cannot hold"
+        ));
+        let long = format!("https://{}/", "a".repeat(2048));
+        assert!(said(&long).ends_with("aaa'... (2057 bytes) is longer than 2048 bytes") && said(&long).len() < 200);
+        assert!(said("https://a\n\u{202e}\u{fc}").is_ascii());
     }
 }

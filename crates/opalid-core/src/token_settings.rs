@@ -76,6 +76,7 @@ fn opaque_unless_equal(one: AccessTokenFormat, other: AccessTokenFormat, _: Acce
     if one == other { one } else { AccessTokenFormat::Opaque }
 }
 
+/// Where they are not equal there is no JWT to sign; see `Terms::format`.
 fn the_workspaces_unless_equal(
     one: SigningAlgorithm,
     other: SigningAlgorithm,
@@ -209,8 +210,10 @@ pub struct ResourceTerms {
 /// Why an access token is opaque although it could be a JWT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpaqueBecause {
-    /// The resources that it is for say different things.
+    /// The resources that it is for say different things of the format.
     Disagreement,
+    /// They want it signed by different algorithms: none of them would take another's.
+    Signature,
     /// It is for several resources, and one of them wants it encrypted: there is no key that all of them have.
     Encryption,
 }
@@ -249,15 +252,25 @@ impl Terms<'_> {
             |resource: &ResourceTerms| resource.says.access_token_format.unwrap_or(self.workspace.access_token_format);
         if chosen.value == AccessTokenFormat::Jwt {
             let encrypted = self.resources.len() > 1 && self.resources.iter().any(|resource| resource.encrypts);
-            return if encrypted {
-                (AccessTokenFormat::Opaque, Some(OpaqueBecause::Encryption))
-            } else {
-                (chosen.value, None)
+            let because = match self.signing_algs_agree() {
+                _ if encrypted => Some(OpaqueBecause::Encryption),
+                false => Some(OpaqueBecause::Signature),
+                true => None,
             };
+            return (because.map_or(chosen.value, |_| AccessTokenFormat::Opaque), because);
         }
         let disagree =
             chosen.origin != Origin::Client && self.resources.iter().any(|one| says(one) == AccessTokenFormat::Jwt);
         (chosen.value, disagree.then_some(OpaqueBecause::Disagreement))
+    }
+
+    /// Whether one algorithm is right for everybody who reads a JWT.
+    pub fn signing_algs_agree(&self) -> bool {
+        let wanted =
+            |one: &ResourceTerms| one.says.access_token_signing_alg.unwrap_or(self.workspace.access_token_signing_alg);
+        let mut each = self.resources.iter().map(wanted);
+        let first = each.next();
+        self.client.access_token_signing_alg.is_some() || each.all(|alg| Some(alg) == first)
     }
 
     /// How long an access token of this format lives: a JWT whose resource server does not ask about it no longer than

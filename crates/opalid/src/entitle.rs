@@ -157,20 +157,19 @@ fn shares(
 
 /// `invalid_target` for one that was named, with what the client could have asked for.
 fn not_for_client(client: &Client, wrong: &str) -> OAuthError {
-    but_for(client, &format!("resource {wrong} is not one this client may ask for"))
+    not_a_target(&format!("resource {wrong} is not one this client may ask for"), &known_to(client))
 }
 
 /// `invalid_target` where one has to be named, with what the client could have asked for.
 fn no_target(client: &Client) -> OAuthError {
-    but_for(client, "name a resource this client may ask for")
+    match known_to(client).as_slice() {
+        [] => OAuthError::new(ErrorCode::InvalidTarget, "this client may not ask for any resource"),
+        known => not_a_target("name a resource this client may ask for", known),
+    }
 }
 
-fn but_for(client: &Client, wrong: &str) -> OAuthError {
-    let known: Vec<&str> = client.settings.access.keys().map(String::as_str).collect();
-    match known.as_slice() {
-        [] => OAuthError::new(ErrorCode::InvalidTarget, "this client may not ask for any resource"),
-        known => not_a_target(wrong, known),
-    }
+fn known_to(client: &Client) -> Vec<&str> {
+    client.settings.access.keys().map(String::as_str).collect()
 }
 
 /// `invalid_target`: what is wrong, and what would not have been.

@@ -120,6 +120,7 @@ impl<'f> IntrospectionRequest<'f> {
         let about = match (form.one("token"), form.one("tokens")) {
             (Some(_), Some(_)) => return Err(bad("token and tokens at once: send one of them")),
             (None, Some(tokens)) => AskedAbout::Several(several(tokens)?),
+            (None, None) if form.has("tokens") => return Err(bad("tokens has no value: send at least one token")),
             _ => AskedAbout::One(form.required("token")?),
         };
         let minimal = match form.one("minimal") {
@@ -139,15 +140,16 @@ fn several(tokens: &str) -> Result<Vec<&str>, OAuthError> {
     if tokens.len() > TOKENS_AT_ONCE {
         return Err(bad(format!("more than {TOKENS_AT_ONCE} tokens at once")));
     }
+    if tokens.contains(&"") {
+        return Err(bad("tokens has exactly one blank between two tokens, and none at its ends".into()));
+    }
     // No token has another character (RFC 6750 §2.1): whoever separates them otherwise hears of it.
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
     if tokens.iter().any(|token| !token.bytes().all(is_token)) {
         return Err(bad(
-            "tokens are separated by one blank, and have no other characters than a bearer token has".into()
+            "tokens has exactly one blank between two tokens, and they have no other characters than a bearer token has"
+                .into(),
         ));
-    }
-    if tokens.contains(&"") {
-        return Err(bad("tokens has one blank between two tokens and none at its ends".into()));
     }
     Ok(tokens)
 }
@@ -237,7 +239,7 @@ mod tests {
     #[test]
     fn several_tokens_keep_their_places_and_are_bounded() {
         let parse = |text: &str| {
-            let form = Form::parse(text.as_bytes()).unwrap();
+            let form = Form::parse(text.as_bytes()).map_err(|error| error.wire_description())?;
             IntrospectionRequest::parse(&form)
                 .map(|request| match request.about {
                     AskedAbout::One(_) => 1,
@@ -250,12 +252,14 @@ mod tests {
         let many = |count| format!("tokens={}", vec!["a"; count].join("+"));
         assert_eq!(parse(&many(TOKENS_AT_ONCE)), Ok(TOKENS_AT_ONCE));
         assert_eq!(parse(&many(TOKENS_AT_ONCE + 1)), Err("more than 100 tokens at once".into()));
-        for bad in ["tokens=a,b", "tokens=a%0Ab"] {
-            assert!(parse(bad).is_err_and(|words| words.contains("one blank")), "{bad}");
+        for bad in ["tokens=a,b", "tokens=a%0Ab", "tokens=a++b", "tokens=+a", "tokens=a+", "tokens=+"] {
+            assert!(parse(bad).is_err_and(|words| words.contains("exactly one blank")), "{bad}");
         }
-        for bad in ["tokens=a++b", "tokens=+a", "tokens=a+"] {
-            assert!(parse(bad).is_err_and(|words| words.contains("one blank")), "{bad}");
+        for none in ["tokens=", "tokens", "token=&tokens="] {
+            assert_eq!(parse(none), Err("tokens has no value: send at least one token".into()), "{none}");
         }
+        assert_eq!(parse("token=a&tokens="), Ok(1), "what has no value counts as omitted");
+        assert!(parse("tokens=a&tokens=b").is_err_and(|words| words.starts_with("parameter tokens ")));
         assert!(parse("token=a&tokens=b").is_err_and(|words| words.contains("at once")));
         assert!(parse("token=a&minimal=yes").is_err_and(|words| words.contains("true or false")));
     }

@@ -114,7 +114,7 @@ proptest! {
 }
 
 #[test]
-fn algorithms_that_disagree_give_the_workspaces() {
+fn algorithms_that_disagree_make_no_jwt_unless_the_client_has_one_of_its_own() {
     let alg = |alg| TokenOverrides { access_token_signing_alg: Some(alg), ..TokenOverrides::default() };
     let (es, ed) = (alg(SigningAlgorithm::Es256), alg(SigningAlgorithm::EdDsa));
     let resources = [resource(es, true, 1), resource(ed, true, 1)];
@@ -124,6 +124,22 @@ fn algorithms_that_disagree_give_the_workspaces() {
     assert_eq!(terms.access_token_signing_alg(), chosen);
     let of = |resources| Terms { resources, ..terms }.access_token_signing_alg().value;
     assert_eq!(of(&[resources[0], resources[0]]), SigningAlgorithm::Es256);
+
+    let jwts = TokenSettings { access_token_format: AccessTokenFormat::Jwt, ..workspace };
+    let format =
+        |client: &TokenOverrides, resources: &[ResourceTerms]| Terms { workspace: &jwts, client, resources }.format();
+    let (none, rs) = (resource(client, true, 1), resource(alg(SigningAlgorithm::Rs256), true, 1));
+    let opaque = (AccessTokenFormat::Opaque, Some(OpaqueBecause::Signature));
+    assert_eq!(format(&client, &resources), opaque);
+    assert_eq!(format(&client, &[resources[0], none]), opaque, "who says nothing reads the workspace's");
+    assert_eq!(format(&client, &[none, rs]).1, None);
+    assert_eq!(format(&client, &[resources[0], resources[0]]), (AccessTokenFormat::Jwt, None));
+    assert_eq!(format(&client, &[]), (AccessTokenFormat::Jwt, None));
+    assert_eq!(format(&es, &resources), (AccessTokenFormat::Jwt, None), "a client's own comes first");
+    let encrypts = ResourceTerms { encrypts: true, ..resources[0] };
+    assert_eq!(format(&client, &[encrypts, resources[1]]).1, Some(OpaqueBecause::Encryption));
+    let asks_for_jwts = TokenOverrides { access_token_format: Some(AccessTokenFormat::Jwt), ..client };
+    assert_eq!(format(&asks_for_jwts, &resources), opaque);
 }
 
 #[test]

@@ -120,7 +120,7 @@ async fn a_refused_resource_uses_no_code_up(place: &Place) {
     for wrong in [vec![elsewhere], vec![world.resource, elsewhere]] {
         let refused = world.store.run(RedeemCode { wish: wish(wrong), ..redeem() }).await.unwrap();
         assert!(
-            matches!(&refused, RedeemedCode::NotGranted(NotGranted::Resource(known)) if *known == [world.resource]),
+            matches!(&refused, RedeemedCode::NotGranted(NotGranted::Resource(wrong, known)) if *wrong == elsewhere && *known == [world.resource]),
             "{refused:?}"
         );
         let narrowed = world.store.run(RedeemCode { open: vec![elsewhere].into(), ..redeem() }).await.unwrap();

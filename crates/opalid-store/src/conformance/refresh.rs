@@ -296,7 +296,7 @@ async fn a_wish_for_more_is_refused_and_uses_nothing_up(place: &Place) {
     assert!(matches!(outcome, Redeemed::NotGranted(NotGranted::Scope(scope)) if scope == "delete"));
     let resource = Wish { scope: Scopes::default(), resources: vec![OTHER_API], ..Wish::default() };
     let outcome = store.run(Refresh { wish: resource, ..refresh_at(&first, 100) }).await.unwrap();
-    assert!(matches!(outcome, Redeemed::NotGranted(NotGranted::Resource(known)) if known == [API]));
+    assert!(matches!(outcome, Redeemed::NotGranted(NotGranted::Resource(OTHER_API, known)) if known == [API]));
     assert_eq!(find(store, &first).await.chain.generation, 0);
     use_it(store, refresh_at(&first, 100)).await;
 }

@@ -90,6 +90,10 @@ impl Explaining<'_> {
         match name {
             "access_token_format" => self.format(plain),
             "access_token_lifetime" => self.lifetime(plain),
+            "access_token_signing_alg" if !self.terms.signing_algs_agree() => Explained {
+                why: "without effect: the resources disagree, so tokens for all of them are opaque".into(),
+                ..plain
+            },
             "rotate_refresh_tokens" if self.client.is_public() => {
                 let why = "refresh tokens of a public client are rotated, whatever is set (RFC 9700 §4.14.2)";
                 Explained { value: true.into(), from: self.of(Origin::Client), why: why.into(), ..plain }
@@ -128,6 +132,9 @@ impl Explaining<'_> {
         let (format, because) = self.terms.format();
         let why = match because {
             Some(OpaqueBecause::Disagreement) => "the resources disagree: then it is opaque".into(),
+            Some(OpaqueBecause::Signature) => {
+                "the resources disagree about access_token_signing_alg: then it is opaque".into()
+            }
             Some(OpaqueBecause::Encryption) => {
                 "several resources, of which one wants it encrypted: there is no key that all of them have, so it is opaque".into()
             }

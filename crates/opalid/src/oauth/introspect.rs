@@ -137,6 +137,16 @@ async fn said(
     })
 }
 
+/// What of a token its caller may see.
+struct Part<'e> {
+    /// What it may do there.
+    scope: Cow<'e, Scopes>,
+    /// Where.
+    audience: Audience<'e>,
+    /// The issuer's scopes, which are nobody's part: they decide about declared claims.
+    openid: &'e Scopes,
+}
+
 /// One audience is a text, several are a list (RFC 7519 §4.1.3).
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Audience<'a> {
@@ -243,7 +253,8 @@ async fn refresh_token(
     let nothing = || Effective { entitlement: Cow::Owned(Entitlement::default()), resources: Vec::new() };
     let effective = store.effective((&client, grant.user()), entitlement).await?.unwrap_or_else(nothing);
     // It opens nothing but the token endpoint, whatever comes of it there (RFC 6749 §1.5).
-    let part = (Cow::Owned(effective.entitlement.scope()), Audience::One(&call.issuer.url));
+    let (scope, audience) = (Cow::Owned(effective.entitlement.scope()), Audience::One(&call.issuer.url));
+    let part = Part { scope, audience, openid: &effective.entitlement.openid };
     let of = About {
         issued_at: row.chain.rotated_at,
         expires_at: row.chain.ends_at(limits.idle),
@@ -269,7 +280,7 @@ async fn facts(
     call: &Call<'_>,
     client: &Client,
     grant: &Grant,
-    (scope, aud): (Cow<'_, Scopes>, Audience<'_>),
+    part: Part<'_>,
     of: About,
 ) -> Result<Verdict<JsonObject>, opalid_store::Outage> {
     if of.minimal {
@@ -289,18 +300,20 @@ async fn facts(
     let subject = user.as_deref().map(|user| user.id.to_string());
     let mut facts = JsonObject::begin();
     facts.is("active").text("iss", &call.issuer.url).text("sub", subject.as_deref().unwrap_or(&client.client_id));
-    match aud {
+    match &part.audience {
         Audience::One(aud) => facts.text("aud", aud),
-        Audience::Several(aud) => facts.texts("aud", &aud),
+        Audience::Several(aud) => facts.texts("aud", aud),
     };
     facts.text("client_id", &client.client_id);
     // Absent if there is none: a scope has at least one name (RFC 6749 §3.3).
-    facts.text_if("scope", Some(scope.as_str()).filter(|scope| !scope.is_empty()));
+    facts.text_if("scope", Some(part.scope.as_str()).filter(|scope| !scope.is_empty()));
     facts.number("exp", of.expires_at.0).number("iat", of.issued_at.0).number("nbf", of.issued_at.0);
     facts.text_if("jti", of.jti.as_deref()).text_if("token_type", of.token_type);
     facts.text_if("username", user.as_deref().map(|user| user.username.as_str()));
     let about = shown_claims::About { client, user: grant.user(), authentication: None };
-    for (name, value) in shown_claims::at(call, ClaimPlace::Introspection, &scope, about).await? {
+    let is_any_declared = !call.issuer.settings().claims.is_empty();
+    let granted = if is_any_declared { Cow::Owned(part.scope.union(part.openid)) } else { part.scope };
+    for (name, value) in shown_claims::at(call, ClaimPlace::Introspection, &granted, about).await? {
         facts.value(&name, &value);
     }
     Ok(Verdict::Active(facts))
@@ -308,12 +321,7 @@ async fn facts(
 
 /// What the caller may see: all of a token issued to it or if it may introspect everything; else the part
 /// that is for a resource it serves; else nothing.
-fn part_of<'e>(
-    call: &'e Call<'_>,
-    caller: &Client,
-    grant: &Grant,
-    effective: &'e Effective<'_>,
-) -> Option<(Cow<'e, Scopes>, Audience<'e>)> {
+fn part_of<'e>(call: &'e Call<'_>, caller: &Client, grant: &Grant, effective: &'e Effective<'_>) -> Option<Part<'e>> {
     let Effective { entitlement, resources } = effective;
     let sees_all = grant.client() == caller.id || caller.settings.introspect_tokens;
     let all = entitlement.resources.iter().zip(resources);
@@ -333,5 +341,5 @@ fn part_of<'e>(
         [only] => Audience::One(only),
         _ => Audience::Several(aud),
     };
-    Some((scope, audience))
+    Some(Part { scope, audience, openid: &entitlement.openid })
 }

@@ -1,13 +1,14 @@
 //! Claims that a workspace declares: where they show, to whom, and what is refused.
 
 use opalid_core::client::ClientSettings;
+use opalid_core::scope::Scopes;
 use opalid_core::token_settings::{AccessTokenFormat, TokenOverrides};
 use serde_json::{Value, json};
 
 use crate::support::browser::Browser;
 use crate::support::http::Answer;
 use crate::support::person::{API, API_SERVER, APP, Ask, CALLBACK, web_app};
-use crate::support::{CLIENT_CREDENTIALS, Server, machine};
+use crate::support::{CLIENT_CREDENTIALS, Server, machine, serving};
 use crate::token::id_token::verified;
 
 /// A person of whom more is known, and where each thing shows.
@@ -38,6 +39,28 @@ from = "attribute.level"
 [[workspace.user]]
 username = "alice"
 claims = { email = "alice@mail.example", attributes = { department = "sales", level = 7 } }
+"#;
+
+/// Claims that go with scopes of the issuer, and with one of a resource.
+const CLAIMS: &str = r#"
+[workspace.claims.mail]
+from = "user.email"
+show = ["introspection", "access_token"]
+scope = "email"
+
+[workspace.claims.named]
+from = "user.username"
+show = ["introspection", "access_token"]
+scope = "profile"
+
+[workspace.claims.of_more]
+value = "more"
+show = ["introspection"]
+scope = "more"
+
+[[workspace.user]]
+username = "alice"
+claims = { email = "alice@mail.example" }
 "#;
 
 async fn server() -> Server {
@@ -89,6 +112,46 @@ async fn a_claim_with_a_scope_shows_only_with_it_and_what_nobody_has_is_absent()
     let fields = [CLIENT_CREDENTIALS];
     let alone = server.form_post_as(("machine", "ocs_machine"), "/token", &fields).await.field("access_token");
     assert!(of(&server.introspect(API_SERVER, &alone).await.json()).is_empty(), "there is no person");
+}
+
+#[tokio::test]
+async fn a_claim_with_an_openid_scope_shows_at_introspection_to_whoever_is_told_of_the_token() {
+    let server = Server::with_people().await;
+    let more = "https://more.example/";
+    server.resource(more, "more").await;
+    server.client("more", Some("ocs_more"), serving(&[more])).await;
+    let access = [(API, "read write"), (more, "more")].map(|(uri, may)| (uri.to_owned(), Scopes::parse(may).unwrap()));
+    for format in ["opaque", "jwt"] {
+        server
+            .apply(&format!("[[workspace]]\nname = \"default\"\naccess_token_format = \"{format}\"\n{CLAIMS}"), &[])
+            .await;
+        server
+            .update_client(APP.0, ClientSettings { access: access.clone().into(), ..web_app("The App", &[CALLBACK]) })
+            .await;
+        let told = async |caller: (&str, &str), token: &str| {
+            let seen = server.introspect(caller, token).await.json();
+            let claims = ["mail", "named", "of_more"].into_iter().filter(|name| seen.get(*name).is_some());
+            (claims.collect::<Vec<_>>().join(" "), seen["scope"].as_str().unwrap_or("").to_owned())
+        };
+        let both = async |scope: &str| {
+            let ask = Ask::new().with("scope", scope).with("resource", API).and("resource", more);
+            server.tokens(&Browser::new().code(&server, &ask, "alice").await).await
+        };
+        let answer = both("openid email read more").await;
+        let token = answer.field("access_token");
+        let refresh = [("grant_type", "refresh_token"), ("refresh_token", &*answer.field("refresh_token"))];
+        let one = server.form_post_as(APP, "/token", &[&refresh[..], &[("resource", API)]].concat()).await;
+        let one = one.field("access_token");
+        for token in [&token, &one] {
+            assert_eq!(token.contains('.'), format == "jwt");
+            assert_eq!(told(API_SERVER, token).await, ("mail".into(), "read".into()), "{format}");
+        }
+        assert_eq!(told(("more", "ocs_more"), &token).await, ("mail of_more".into(), "more".into()));
+        assert_eq!(told(APP, &token).await, ("mail of_more".into(), "email more openid read".into()));
+        assert!(!server.is_active(("more", "ocs_more"), &one).await);
+        let without = both("openid read more").await.field("access_token");
+        assert_eq!(told(API_SERVER, &without).await, (String::new(), "read".into()), "it was not granted");
+    }
 }
 
 #[tokio::test]

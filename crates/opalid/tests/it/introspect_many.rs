@@ -186,12 +186,46 @@ async fn a_signed_answer_is_for_its_caller_alone_and_says_what_the_plain_one_say
         });
         assert_eq!(claims, whole);
     }
-    for plain in ["application/json", "*/*", "application/token-introspection+jwt;q=0", "application/jwt"] {
-        let answer = ask_accepting(&server, plain, &[("token", "x")]).await;
-        assert_eq!(answer.seen(), r#"200 {"active":false}"#, "{plain}");
-    }
     let several = ask_accepting(&server, TYPE, &[("tokens", "x y")]).await;
     assert_eq!((several.status, several.field("error").as_str()), (400, "invalid_request"));
+}
+
+#[tokio::test]
+async fn an_answer_is_signed_for_whoever_names_that_type_and_likes_it_no_less_than_json() {
+    let server = server().await;
+    for (accept, is_signed) in [
+        ("application/token-introspection+jwt;q=0.001", true),
+        ("application/token-introspection+jwt, application/json", true),
+        ("application/token-introspection+jwt, */*", true),
+        ("application/json;q=0.2, application/token-introspection+jwt;q=0.3, */*", true),
+        ("application/*;q=0.2, application/token-introspection+jwt;q=0.3, */*", true),
+        ("text/html, application/token-introspection+jwt;q=0.3", true),
+        ("application/token-introspection+jwt;Q=1.000, application/json;q=1", true),
+        ("application/json, application/token-introspection+jwt;q=0.9", false),
+        ("application/token-introspection+jwt;q=0.5, */*", false),
+        ("application/token-introspection+jwt;q=0.5, */*;q=0.1, application/*;q=0.6", false),
+        ("application/token-introspection+jwt;q=0, text/html", false),
+        ("application/token-introspection+jwt; q=0.000", false),
+        ("application/token-introspection+jwt;q=2", false),
+        ("application/token-introspection+jwt;q=-1", false),
+        ("application/json", false),
+        ("application/*, */*", false),
+        ("application/jwt", false),
+    ] {
+        let answer = ask_accepting(&server, accept, &[("token", "x")]).await;
+        let expected = if is_signed { TYPE } else { "application/json" };
+        assert_eq!((answer.status, answer.header("content-type")), (200, Some(expected)), "{accept}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_tokens_that_is_none_is_refused_with_how_it_is_written() {
+    let server = server().await;
+    let said = async |tokens: &str| ask(&server, &[("tokens", tokens)]).await.field("error_description");
+    assert_eq!(said("").await, "tokens has no value: send at least one token");
+    for wrong in ["a  b", " a", "a ", " ", "a,b"] {
+        assert!(said(wrong).await.starts_with("tokens has exactly one blank between two tokens, and "), "{wrong:?}");
+    }
 }
 
 #[tokio::test]

@@ -127,6 +127,16 @@ async fn one_resource_of_several_that_is_not_the_clients_refuses_them_all_by_its
 }
 
 #[tokio::test]
+async fn a_resource_that_is_no_uri_is_refused_with_what_was_read() {
+    let server = server().await;
+    // As a library writes a list that takes it for one value.
+    let refused = ask_alone(&server, &["['https://books.example/', 'https://mail.example/']"], "").await;
+    insta::assert_snapshot!(refused.seen(), @r#"400 {"error":"invalid_target","error_description":"resource '['https://books.example/', 'https://mail.example/']' holds a character that a URI cannot hold, such as a space, a control character, a backslash or a letter outside ASCII"}"#);
+    let refused = ask_alone(&server, &["books"], "").await;
+    insta::assert_snapshot!(refused.seen(), @r#"400 {"error":"invalid_target","error_description":"resource 'books' is not absolute: expected a scheme such as https:"}"#);
+}
+
+#[tokio::test]
 async fn a_request_names_sixteen_resources_at_most() {
     let server = server().await;
     let uris: Vec<String> = (0..=MAX_RESOURCES).map(|number| format!("https://{number}.example/")).collect();
@@ -261,14 +271,14 @@ async fn a_resource_that_was_not_granted_is_refused_with_those_that_were_and_use
         let fields: Vec<(&str, &str)> = wrong.iter().map(|uri| ("resource", *uri)).collect();
         let refused = server.redeem(APP, &code, &fields).await;
         insta::allow_duplicates! {
-            insta::assert_snapshot!(refused.seen(), @r#"400 {"error":"invalid_target","error_description":"a resource was not granted; these were: https://books.example/"}"#);
+            insta::assert_snapshot!(refused.seen(), @r#"400 {"error":"invalid_target","error_description":"resource https://mail.example/ was not granted; these were: https://books.example/"}"#);
         }
     }
     let refused = server.redeem(APP, &code, &[("resource", BOOKS), ("resource", "https://nowhere.example/")]).await;
     insta::assert_snapshot!(refused.seen(), @r#"400 {"error":"invalid_target","error_description":"resource https://nowhere.example/ is not one this client may ask for: https://books.example/, https://mail.example/"}"#);
     let chain = server.tokens(&code).await.field("refresh_token");
     let refused = refresh(&server, &chain, &[BOOKS, MAIL]).await;
-    insta::assert_snapshot!(refused.seen(), @r#"400 {"error":"invalid_target","error_description":"a resource was not granted; these were: https://books.example/"}"#);
+    insta::assert_snapshot!(refused.seen(), @r#"400 {"error":"invalid_target","error_description":"resource https://mail.example/ was not granted; these were: https://books.example/"}"#);
     assert_eq!(refresh(&server, &chain, &[BOOKS]).await.status, 200);
 }
 

@@ -56,6 +56,25 @@ async fn every_setting_of_a_token_is_explained_and_the_first_who_says_something_
 }
 
 #[tokio::test]
+async fn resources_that_want_different_algorithms_are_said_to_get_opaque_tokens() {
+    let server = server(true).await;
+    let other = "https://other.example/";
+    let fields = json!({"scopes": "read", "access_token_signing_alg": "ES256"});
+    let Value::Object(fields) = fields else { panic!("an object") };
+    let made = OneChange { kind: Kind::Resource, verb: Verb::Create, name: other.into(), fields, secret: None };
+    server.ask(Command::Change(made)).await.unwrap();
+    let access = json!({"access": {API: "read", other: "read"}, "default_resources": [API, other]});
+    change(&server, Kind::Client, "demo-api", access).await;
+    change(&server, Kind::Workspace, "demo", json!({"access_token_format": "jwt"})).await;
+    let (format, alg) = ("access_token_format", "access_token_signing_alg");
+    insta::assert_snapshot!(says(&server, "demo-api", format).await, @r#""opaque" workspace demo: the resources disagree about access_token_signing_alg: then it is opaque"#);
+    insta::assert_snapshot!(says(&server, "demo-api", alg).await, @r#""RS256" workspace demo: without effect: the resources disagree, so tokens for all of them are opaque"#);
+    change(&server, Kind::Client, "demo-api", json!({"access_token_signing_alg": "EdDSA"})).await;
+    assert!(says(&server, "demo-api", format).await.starts_with(r#""jwt" workspace demo: "#));
+    insta::assert_snapshot!(says(&server, "demo-api", alg).await, @r#""EdDSA" client demo-api: the client sets it, and a client's own comes first"#);
+}
+
+#[tokio::test]
 async fn what_the_client_cannot_ask_for_is_not_explained() {
     let server = server(true).await;
     let ask = |client: &str, uri: &str| Command::Explain { client_id: client.into(), resources: vec![uri.into()] };

@@ -32,14 +32,32 @@ struct Claims<'a> {
     token_introspection: Value,
 }
 
-/// Whether the caller takes this type of answer and says so (§4).
+/// Whether the caller names this type of answer (§4) and likes it at least as much as JSON (RFC 9110 §12.5.1).
 pub(super) fn is_asked_for(headers: &HeaderMap) -> bool {
-    let listed =
-        headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(','));
-    listed.map(|one| one.split(';').map(str::trim)).any(|mut one| {
-        let named = one.next().is_some_and(|name| name.eq_ignore_ascii_case(MEDIA_TYPE));
-        named && one.all(|parameter| !matches!(parameter, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
-    })
+    let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let ranges: Vec<(&str, u16)> = values.flat_map(|text| text.split(',')).filter_map(range).collect();
+    let weight = |of: &str| {
+        let named = ranges.iter().filter(|(name, _)| name.eq_ignore_ascii_case(of));
+        named.map(|(_, weight)| *weight).max()
+    };
+    // The most specific range that fits is the one that counts.
+    let json = weight("application/json").or_else(|| weight("application/*")).or_else(|| weight("*/*"));
+    weight(MEDIA_TYPE).is_some_and(|jwt| jwt > 0 && jwt >= json.unwrap_or(0))
+}
+
+/// A media range and its weight in thousandths; none of a weight that is no number from 0 to 1 of at most three places.
+fn range(listed: &str) -> Option<(&str, u16)> {
+    let mut parts = listed.split(';').map(str::trim);
+    let name = parts.next()?;
+    let weights = parts.filter_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+    weights.map(thousandths).next().unwrap_or(Some(1000)).map(|weight| (name, weight))
+}
+
+fn thousandths(weight: &str) -> Option<u16> {
+    let (whole, places) = weight.split_once('.').unwrap_or((weight, ""));
+    let is_written_so = matches!(whole, "0" | "1") && places.len() <= 3 && places.bytes().all(|b| b.is_ascii_digit());
+    let thousandths = is_written_so.then(|| format!("{whole}{places:0<3}").parse().ok()).flatten();
+    thousandths.filter(|thousandths| *thousandths <= 1000)
 }
 
 pub(super) fn reply(

@@ -121,16 +121,18 @@ pub async fn not_granted(call: &Call<'_>, what: &NotGranted) -> OAuthError {
             );
             OAuthError::new(ErrorCode::InvalidScope, description)
         }
-        NotGranted::Resource(granted) => {
+        NotGranted::Resource(wrong, granted) => {
             let mut uris = Vec::with_capacity(granted.len());
-            for id in granted {
+            for id in [wrong].into_iter().chain(granted) {
                 match call.app.store.find_resource_by_id(call.issuer.id(), *id).await {
-                    Ok(found) => uris.extend(found),
+                    Ok(found) => uris.push(found),
                     Err(error) => return reply::outage(&error),
                 }
             }
-            let uris: Vec<&str> = uris.iter().map(|resource| resource.uri.as_str()).collect();
-            entitle::not_a_target("a resource was not granted; these were", &uris)
+            let mut uris = uris.iter().map(|found| found.as_deref().map(|resource| resource.uri.as_str()));
+            let wrong = uris.next().flatten().map_or_else(|| "a resource".into(), |uri| format!("resource {uri}"));
+            let granted: Vec<&str> = uris.flatten().collect();
+            entitle::not_a_target(&format!("{wrong} was not granted; these were"), &granted)
         }
     }
 }

@@ -132,7 +132,7 @@ async fn a_code_gives_what_its_client_may_have_when_it_is_redeemed() {
     let code = browser.silent_code(&server, &ask).await;
     server.update_client(APP.0, settings(&[])).await;
     let refused = server.redeem(APP, &code, &[("resource", API)]).await;
-    insta::assert_snapshot!(refused.seen(), @r#"400 {"error":"invalid_target","error_description":"this client may not ask for any resource"}"#);
+    insta::assert_snapshot!(refused.seen(), @r#"400 {"error":"invalid_target","error_description":"resource https://api.example/ is not one this client may ask for: there is none"}"#);
     assert_eq!(server.tokens(&code).await.field("scope"), "openid");
 }
 

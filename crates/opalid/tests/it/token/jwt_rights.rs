@@ -89,6 +89,28 @@ async fn resources_that_disagree_or_of_which_one_wants_encryption_get_an_opaque_
 }
 
 #[tokio::test]
+async fn resources_that_want_different_algorithms_get_an_opaque_token_unless_the_client_wants_one_itself() {
+    let server = two().await;
+    let set = async |kind: &str, name: &str, alg: Value| {
+        change(&server, kind, "update", name, json!({"access_token_signing_alg": alg})).await;
+    };
+    let alg = async || {
+        let token = for_both(&server, "lend send").await;
+        let keys = server.get("/jwks").await.json();
+        is_jwt(&token).then(|| verified(&token, &keys).0["alg"].as_str().unwrap().to_owned())
+    };
+    set("resource", MAIL, json!("ES256")).await;
+    assert_eq!(alg().await, None, "the other one reads what the workspace says");
+    set("resource", BOOKS, json!("EdDSA")).await;
+    assert_eq!(alg().await, None);
+    set("resource", BOOKS, json!("ES256")).await;
+    assert_eq!(alg().await.as_deref(), Some("ES256"));
+    set("resource", BOOKS, json!("EdDSA")).await;
+    set("client", MACHINE.0, json!("PS256")).await;
+    assert_eq!(alg().await.as_deref(), Some("PS256"), "a client's own comes first");
+}
+
+#[tokio::test]
 async fn a_jwt_for_two_resources_dies_when_one_of_them_goes() {
     let server = two().await;
     let token = for_both(&server, "lend send").await;

@@ -397,7 +397,7 @@ async fn beside_openid_scopes_that_nobody_knows_are_left_out_as_they_were_at_the
     assert_eq!(text(&next, "scope"), "email openid profile read");
     assert!(next.get("id_token").is_some());
     let next = text(&next, "refresh_token");
-    for wrong in ["openid write", "openid offline_access", "address phone"] {
+    for wrong in ["openid write", "openid offline_access", "address phone", "read address", "email address"] {
         let refused = refresh(&server, SPA, &next, &[("scope", wrong)]).await;
         assert_eq!((refused.status, refused.field("error").as_str()), (400, "invalid_scope"), "{wrong}");
     }
