@@ -2,6 +2,7 @@
 
 mod load;
 mod master;
+mod shared;
 
 use opalid::keys::keeper::keep;
 use opalid::manage::keys::KeyRow;
