@@ -125,6 +125,8 @@ async fn keys_of_several_workspaces_change_in_all_or_in_none(place: &Place) {
     let check = check(&world).await;
     let other = World { workspace: WorkspaceId::from_bytes(unique_bytes()), ..world.clone() };
     let mut workspace = other.create_workspace("other");
+    let (purpose, wrapped) = (KeyPurpose::Signing, vec![1; 40]);
+    workspace.keys.keys.push(NewKey { purpose, number: 1, algorithm: "EdDSA".into(), wrapped });
     workspace.keys.key_check = check.clone();
     assert!(world.store.run(workspace).await.unwrap());
     let seen = async || {
