@@ -6,6 +6,7 @@
 
 mod attributes;
 mod declared;
+mod room;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -17,6 +18,7 @@ pub use attributes::{Attribute, Attributes, wrong_attributes};
 pub use declared::{
     BadClaim, ClaimPlace, ClaimSource, DeclaredClaim, DeclaredClaims, Known, naming_roles, shown, shows, wrong_claims,
 };
+pub use room::TooMuch;
 
 macro_rules! standard_claims {
     ($($(#[$doc:meta])* $name:ident: $kind:ty;)*) => {

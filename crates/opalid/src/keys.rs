@@ -9,16 +9,17 @@
 pub mod keeper;
 pub mod kept;
 pub mod rewrap;
+pub mod shared;
 
 use std::sync::Arc;
 
 use opalid_core::ids::WorkspaceId;
 use opalid_core::jwt::{SigningAlgorithm, SigningKey};
 use opalid_core::time::{Seconds, UnixTime};
-use opalid_store::StoreError;
 use opalid_store::keys::{KeyPurpose, KeyState, MadeKeys, NewKey, WorkspaceKey, WorkspaceRecord};
 use opalid_store::steps::Stamp;
 use opalid_store::steps::keys::{AddedAs, ChangeKeys, ChangedKeys, KeyChange, KeyEvent, SeenKeys, Thumbprints};
+use opalid_store::{Step, StoreError};
 use zeroize::Zeroizing;
 
 use crate::app::App;
@@ -157,11 +158,16 @@ impl Changing<'_> {
 
     /// The next key is used; it makes a next one anew. Whether it was published for long enough, the caller has seen to.
     pub async fn rotate(&self, ring: Ring, former: Former) -> Result<(), KeysUnchanged> {
+        let (changes, event) = self.rotation(ring, former)?;
+        self.change(ring, changes, event).await
+    }
+
+    fn rotation(&self, ring: Ring, former: Former) -> Result<(Vec<KeyChange>, (KeyEvent, String)), KeysUnchanged> {
         let Plan { changes, used, gone } = plan(self.keys(), ring, former)?;
         let was = ring.current(self.keys()).map_or_else(|| "none".to_owned(), |(key, _)| key.number.to_string());
         let event = if former == Former::Kept { KeyEvent::Rotated } else { KeyEvent::Revoked };
         let gone = gone.map_or_else(String::new, |gone| format!("; without {}, for its number", gone.number));
-        self.change(ring, changes, (event, format!("{} {was}, then {used}{gone}", ring.name()))).await
+        Ok((changes, (event, format!("{} {was}, then {used}{gone}", ring.name()))))
     }
 
     /// The key that goes, too, when the one in use is revoked, because another needs its number.
@@ -169,15 +175,21 @@ impl Changing<'_> {
         plan(self.keys(), ring, Former::Revoked).ok()?.gone
     }
 
-    /// Takes away a key that makes nothing now. Where it was to follow, another is made to.
+    /// Takes away a key that makes nothing now.
     pub async fn remove(&self, key: &WorkspaceKey, event: KeyEvent) -> Result<(), KeysUnchanged> {
+        let (changes, event) = self.removal(key, event);
+        self.change(Ring::holding(key), changes, event).await
+    }
+
+    /// Where it was to follow, another is made to.
+    fn removal(&self, key: &WorkspaceKey, event: KeyEvent) -> (Vec<KeyChange>, (KeyEvent, String)) {
         let ring = Ring::holding(key);
         let mut changes = vec![KeyChange::Remove(key.number)];
         if key.state == KeyState::Next {
             let number = free_numbers(self.keys(), ring.purpose()).next();
             changes.extend(number.map(|number| KeyChange::Add(number, AddedAs::Next)));
         }
-        self.change(ring, changes, (event, format!("{} {}", ring.name(), key.number))).await
+        (changes, (event, format!("{} {}", ring.name(), key.number)))
     }
 
     /// A signing key from outside follows; one that was made to follow goes, for it has signed nothing. One that was
@@ -192,10 +204,10 @@ impl Changing<'_> {
         let master = self.app.master.current();
         let key = wrap(self.record.workspace.id, &master, (ring, number), pkcs8)?;
         let made = MadeKeys { key_check: master.check().to_vec(), keys: vec![key] };
-        let imported = Some(thumbprint(algorithm, pkcs8)?);
+        let imported = Some(shared::thumbprint(algorithm, pkcs8)?);
         let thumbprints = Thumbprints { imported, ..Thumbprints::default() };
         let event = (KeyEvent::Imported, format!("{} {number}", ring.name()));
-        self.store(ring, made, (changes, thumbprints), event).await
+        self.store(self.step(ring, made, (changes, thumbprints), event)).await
     }
 
     /// Makes what enters, then changes.
@@ -205,6 +217,15 @@ impl Changing<'_> {
         changes: Vec<KeyChange>,
         event: (KeyEvent, String),
     ) -> Result<(), KeysUnchanged> {
+        self.store(self.prepared(ring, changes, event).await?).await
+    }
+
+    async fn prepared(
+        &self,
+        ring: Ring,
+        changes: Vec<KeyChange>,
+        event: (KeyEvent, String),
+    ) -> Result<ChangeKeys, KeysUnchanged> {
         let master = self.app.master.current();
         let mut keys = Vec::new();
         for change in &changes {
@@ -215,33 +236,23 @@ impl Changing<'_> {
         let is_revoked = event.0 == KeyEvent::Revoked && ring.purpose() == KeyPurpose::Signing;
         let revoked = if is_revoked { self.thumbprints(&changes)? } else { Vec::new() };
         let thumbprints = Thumbprints { revoked, imported: None };
-        self.store(ring, MadeKeys { key_check: master.check().to_vec(), keys }, (changes, thumbprints), event).await
+        let made = MadeKeys { key_check: master.check().to_vec(), keys };
+        Ok(self.step(ring, made, (changes, thumbprints), event))
     }
 
-    /// Those of the signing keys that go.
-    fn thumbprints(&self, changes: &[KeyChange]) -> Result<Vec<String>, KeysUnchanged> {
-        let goes = |key: &&WorkspaceKey| changes.contains(&KeyChange::Remove(key.number));
-        let signing = self.keys().iter().filter(|key| key.purpose == KeyPurpose::Signing).filter(goes);
-        let of = |key: &WorkspaceKey| {
-            let label = label(self.record.workspace.id, key.purpose, key.number);
-            let opened = self.app.master.unwrap(&label, &key.wrapped);
-            let opened = opened.map_err(|_| refused(format!("the master key does not open key {label}")))?;
-            let algorithm = SigningAlgorithm::from_wire(&key.algorithm);
-            thumbprint(algorithm.ok_or_else(|| refused(format!("the algorithm of key {label} is unknown")))?, &opened)
-        };
-        signing.map(of).collect()
-    }
-
-    async fn store(
+    fn step(
         &self,
         ring: Ring,
         made: MadeKeys,
         (changes, thumbprints): (Vec<KeyChange>, Thumbprints),
         event: (KeyEvent, String),
-    ) -> Result<(), KeysUnchanged> {
+    ) -> ChangeKeys {
         let stamp = Stamp { now: self.now, ..self.app.stamp(self.record.workspace.id, self.initiator) };
         let seen = SeenKeys::of(self.keys(), ring.purpose());
-        let step = ChangeKeys { stamp, purpose: ring.purpose(), seen, made, changes, thumbprints, event };
+        ChangeKeys { stamp, purpose: ring.purpose(), seen, made, changes, thumbprints, event }
+    }
+
+    async fn store(&self, step: impl Step<Out = ChangedKeys>) -> Result<(), KeysUnchanged> {
         match self.app.store.run(step).await? {
             ChangedKeys::Done => Ok(()),
             ChangedKeys::Moved => Err(KeysUnchanged::Moved),
@@ -316,12 +327,6 @@ fn all_taken(purpose: KeyPurpose) -> KeysUnchanged {
 
 fn refused(why: String) -> KeysUnchanged {
     KeysUnchanged::Refused(why)
-}
-
-/// What a signing key is called everywhere.
-fn thumbprint(algorithm: SigningAlgorithm, pkcs8: &[u8]) -> Result<String, KeysUnchanged> {
-    let key = SigningKey::from_pkcs8(algorithm, pkcs8).map_err(|error| refused(error.to_string()))?;
-    Ok(key.kid().to_owned())
 }
 
 /// What a wrapped key is bound to, so that no two can be swapped.

@@ -4,9 +4,13 @@
 //! back to [`Pending::continue_url`]. The URL names the client too, so that whoever comes back when the request is over
 //! (answered, or too late) is led to the application and not to a dead end.
 
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{Method, StatusCode};
 use opalid_core::client::Client;
 use opalid_core::error::OAuthError;
+use opalid_core::grant::Entitlement;
 use opalid_core::ids::{RequestId, SessionId};
 use opalid_core::request::{AuthorizeRequest, Prompt};
 use opalid_core::time::{Seconds, UnixTime};
@@ -47,13 +51,25 @@ pub struct Pending {
 }
 
 /// What a person says to a client's wish.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Decision {
-    /// Yes.
-    Allow,
+    /// Yes, to what the page showed, and to nothing else.
+    Allow(ShownDigest),
     /// No.
     Deny,
+}
+
+/// What a page showed, in few bytes: the record has no room for all of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ShownDigest(String);
+
+impl ShownDigest {
+    /// Of what [`Pending::shown`] says.
+    pub fn of(shown: &str) -> Self {
+        Self(URL_SAFE_NO_PAD.encode(digest(&SHA256, shown.as_bytes())))
+    }
 }
 
 const fn no_id() -> RequestId {
@@ -134,6 +150,13 @@ impl Pending {
         !self.needs_sign_in(session, call.now) && self.is_hinted(call, session) && !self.needs_choice(session)
     }
 
+    /// What a page shows: the request, the person it names, and what the client would have. The form is bound to it, and so
+    /// is what the person says: to have something else, the client has them asked anew.
+    pub fn shown(&self, session: &SessionRow, entitlement: &Entitlement) -> String {
+        let resources = entitlement.resources.iter().map(|(id, scopes)| format!(" {id} {scopes}"));
+        format!("{} {} {}{}", self.id, session.id, entitlement.openid, resources.collect::<String>())
+    }
+
     /// The request named `request` in the query, if it still waits.
     pub async fn find(call: &Call<'_>) -> Result<Option<Self>, Outage> {
         Ok(waiting::find::<Self>(call).await?.map(|(id, pending)| Self { id, ..pending }))
@@ -190,7 +213,7 @@ mod tests {
         let created_at = UnixTime(1_900_000_000);
         let begun = Pending { id: no_id(), request, created_at, signed_in: None, chosen: None, decision: None };
         let session = SessionId::from_bytes([255; 16]);
-        let decision = Some((session, Decision::Allow));
+        let decision = Some((session, Decision::Allow(ShownDigest::of(""))));
         let all = Pending { signed_in: Some(session), chosen: Some(session), decision, ..begun.clone() };
         assert!(longer(&begun, &all) <= waiting::GROWTH);
         let wish = SigningOut {

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::attributes::{Attribute, is_attribute_name};
+use super::room::{Room, TooMuch};
 use crate::client::Client;
 use crate::grant::Authentication;
 use crate::scope::{ScopeName, Scopes};
@@ -261,16 +262,23 @@ pub fn shows(claims: &DeclaredClaims, place: ClaimPlace, of: fn(&ClaimSource) ->
     claims.values().any(|claim| claim.show.contains(&place) && of(&claim.source))
 }
 
-/// The claims that show at a place to whoever was granted these scopes.
-pub fn shown(claims: &DeclaredClaims, place: ClaimPlace, granted: &Scopes, known: &Known<'_>) -> Map<String, Value> {
+/// The claims that show at a place to whoever was granted these scopes. Nothing more is made once they are too much.
+pub fn shown(
+    claims: &DeclaredClaims,
+    place: ClaimPlace,
+    granted: &Scopes,
+    known: &Known<'_>,
+) -> Result<Map<String, Value>, TooMuch> {
+    let mut room = Room::at(place);
     let mut shown = Map::new();
     for (name, claim) in claims.iter().filter(|(_, claim)| claim.show.contains(&place)) {
         let open = claim.scope.as_ref().is_none_or(|scope| granted.contains(scope.as_str()));
         if let Some(value) = known.value(&claim.source).filter(|_| open) {
+            room.take(name, &value)?;
             shown.insert(name.clone(), value);
         }
     }
-    shown
+    Ok(shown)
 }
 
 /// Those of the claims that show which name roles.
@@ -371,10 +379,10 @@ mod tests {
             "app": "app", "app_name": "The App", "at": 7, "how": ["pwd"], "class": "1",
             "https://x.example/region": {"name": "eu"},
         });
-        assert_eq!(Value::Object(shown(&claims, ClaimPlace::IdToken, &Scopes::default(), &known)), expected);
-        assert!(shown(&claims, ClaimPlace::Userinfo, &Scopes::default(), &known).is_empty());
+        assert_eq!(Value::Object(shown(&claims, ClaimPlace::IdToken, &Scopes::default(), &known).unwrap()), expected);
+        assert!(shown(&claims, ClaimPlace::Userinfo, &Scopes::default(), &known).unwrap().is_empty());
         let nobody = Known { user: None, authentication: None, roles: &[], ..known };
-        let alone = shown(&claims, ClaimPlace::AccessToken, &Scopes::default(), &nobody);
+        let alone = shown(&claims, ClaimPlace::AccessToken, &Scopes::default(), &nobody).unwrap();
         assert_eq!(alone.keys().collect::<Vec<_>>(), ["app", "app_name", "https://x.example/region", "roles"]);
         assert_eq!(read(serde_json::to_value(&claims).unwrap()).unwrap(), claims, "it is written as it is read");
     }
@@ -384,7 +392,8 @@ mod tests {
         let claims = read(json!({"dep": {"value": 1, "show": ["userinfo"], "scope": "hr"}})).unwrap();
         let (user, client) = (user(), client());
         let known = Known { user: Some(&user), client: &client, authentication: None, roles: &[] };
-        let at = |scopes: &str| shown(&claims, ClaimPlace::Userinfo, &Scopes::parse(scopes).unwrap(), &known).len();
+        let at =
+            |scopes: &str| shown(&claims, ClaimPlace::Userinfo, &Scopes::parse(scopes).unwrap(), &known).unwrap().len();
         assert_eq!((at("openid"), at("openid hr")), (0, 1));
     }
 

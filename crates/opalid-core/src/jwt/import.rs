@@ -30,9 +30,15 @@ pub enum ImportRefused {
     /// Of no kind that signs here, or too weak.
     #[error("not a key that can sign here: expected RSA with 2048 to 8192 bits, P-256 or P-384, or Ed25519")]
     NoKey,
-    /// An RSA key with a small exponent.
-    #[error("the public exponent of this key is below 65537 (FIPS 186-5 A.1.1); make another key")]
+    /// An RSA key with another exponent than the one that all have.
+    #[error("the public exponent of this key is not 65537; make another key")]
     Exponent,
+    /// An RSA key with a prime that may be small enough to be found.
+    #[error(
+        "the primes of this key are not both half as long as its modulus (FIPS 186-5 A.1.3), and a short one can be found; \
+         make another key"
+    )]
+    UnevenPrimes,
     /// An RSA key whose primes can be found.
     #[error(
         "the primes of this key are so close that whoever has its public half can find them (FIPS 186-5 A.1.3); make \
@@ -55,7 +61,7 @@ pub fn import(
     pem: &str,
     asked: Option<SigningAlgorithm>,
 ) -> Result<(SigningAlgorithm, Zeroizing<Vec<u8>>), ImportRefused> {
-    let pkcs8 = decode_pem(pem).ok_or(ImportRefused::NotPkcs8)?;
+    let pkcs8 = decode_pem(pem).filter(|pkcs8| rsa::whole(pkcs8).is_some()).ok_or(ImportRefused::NotPkcs8)?;
     let fits = |algorithm: &SigningAlgorithm| SigningKey::from_pkcs8(*algorithm, &pkcs8).is_ok();
     let able: Vec<_> = SigningAlgorithm::ALL.iter().copied().filter(fits).collect();
     let names =
@@ -136,10 +142,20 @@ mod tests {
     }
 
     #[test]
-    fn rsa_keys_with_a_small_exponent_or_with_primes_that_are_close_are_refused() {
+    fn rsa_keys_with_another_exponent_or_with_primes_that_are_short_or_close_are_refused() {
         let read = |pem: &str| import(pem, Some(SigningAlgorithm::Rs256)).map(|(algorithm, _)| algorithm);
         let (small, close) = (include_str!("import/exponent-3.pem"), include_str!("import/primes-close.pem"));
-        assert_eq!(read(small), Err(ImportRefused::Exponent));
+        for exponent in [small, include_str!("import/exponent-65539.pem")] {
+            assert_eq!(read(exponent), Err(ImportRefused::Exponent));
+        }
+        // Of 2048 bits: 24 and 2024, in either order, and 1040 and 1008.
+        for primes in [
+            include_str!("import/prime-small.pem"),
+            include_str!("import/prime-small-first.pem"),
+            include_str!("import/primes-uneven.pem"),
+        ] {
+            assert_eq!(read(primes), Err(ImportRefused::UnevenPrimes));
+        }
         // Of 2048 bits primes are 2^924 apart: these are 2^922, and these 2^925.
         assert_eq!(read(close), Err(ImportRefused::ClosePrimes));
         assert_eq!(read(include_str!("import/primes-apart.pem")), Ok(SigningAlgorithm::Rs256));
@@ -155,6 +171,15 @@ mod tests {
         let refused = import(&pem(other.as_ref()), None).unwrap_err();
         assert!(refused.to_string().contains("RSA with 2048 to 8192 bits, P-256 or P-384, or Ed25519"), "{refused}");
         let cut = &vectors::rfc8037_pkcs8()[1..];
-        assert!(matches!(import(&pem(cut), None), Err(ImportRefused::NoKey)));
+        assert!(matches!(import(&pem(cut), None), Err(ImportRefused::NotPkcs8)));
+    }
+
+    #[test]
+    fn a_key_that_something_follows_is_refused() {
+        for &algorithm in SigningAlgorithm::ALL {
+            let mut pkcs8 = SigningKey::generate(algorithm).unwrap();
+            pkcs8.push(0);
+            assert_eq!(import(&pem(&pkcs8), Some(algorithm)), Err(ImportRefused::NotPkcs8));
+        }
     }
 }

@@ -14,12 +14,14 @@ use crate::steps::keys::{
     SeenKeys, Thumbprints,
 };
 use crate::steps::settle_rewrap::{SettleRewrap, SettledUnder};
-use crate::steps::workspace::{ByWorkspace, FindWorkspace};
+use crate::steps::shared_key::{ChangeSharedKey, SeenSigning};
+use crate::steps::workspace::{ByWorkspace, FindWorkspace, ListWorkspaces};
 
 on_every_engine! {
     of_two_changes_decided_on_the_same_keys_one_is_made;
     a_key_under_another_master_key_does_not_enter;
     a_key_that_was_revoked_never_enters_again_not_even_when_its_workspace_has_gone;
+    keys_of_several_workspaces_change_in_all_or_in_none;
     all_keys_are_wrapped_anew_or_none;
     once_a_rewrap_is_settled_one_that_comes_later_does_nothing;
     a_workspace_with_nothing_sealed_has_no_oldest_row;
@@ -116,6 +118,45 @@ async fn a_key_that_was_revoked_never_enters_again_not_even_when_its_workspace_h
     let thumbprints = Thumbprints { revoked: Vec::new(), imported: Some("one".into()) };
     let made = world.store.run(ChangeKeys { thumbprints, ..step }).await.unwrap();
     assert_eq!(made, ChangedKeys::Revoked(world.stamp().now));
+}
+
+async fn keys_of_several_workspaces_change_in_all_or_in_none(place: &Place) {
+    let world = world(place).await;
+    let check = check(&world).await;
+    let other = World { workspace: WorkspaceId::from_bytes(unique_bytes()), ..world.clone() };
+    let mut workspace = other.create_workspace("other");
+    let (purpose, wrapped) = (KeyPurpose::Signing, vec![1; 40]);
+    workspace.keys.keys.push(NewKey { purpose, number: 1, algorithm: "EdDSA".into(), wrapped });
+    workspace.keys.key_check = check.clone();
+    assert!(world.store.run(workspace).await.unwrap());
+    let seen = async || {
+        let mut seen = SeenSigning::default();
+        for workspace in world.store.read(ListWorkspaces).await.unwrap() {
+            let record = world.store.read(FindWorkspace(ByWorkspace::Id(workspace.id))).await.unwrap();
+            seen.add(&record.unwrap());
+        }
+        seen
+    };
+    let numbers = async |world: &World| {
+        let record = world.store.find_workspace_by_id(world.workspace).await.unwrap().unwrap();
+        let sealing = record.keys.iter().filter(|key| key.purpose == KeyPurpose::Sealing);
+        sealing.map(|key| key.number).collect::<Vec<_>>()
+    };
+    let (one, two) = (keys(&world).await, keys(&other).await);
+    let both = |number: u8, seen: SeenSigning| ChangeSharedKey {
+        seen,
+        parts: vec![rotation(&world, &one, &check, number), rotation(&other, &two, &check, number)],
+    };
+    assert_eq!(world.store.run(both(8, SeenSigning::default())).await.unwrap(), ChangedKeys::Moved);
+    assert_eq!((numbers(&world).await, numbers(&other).await), (vec![1], vec![1]));
+    assert_eq!(world.store.run(both(8, seen().await)).await.unwrap(), ChangedKeys::Done);
+    assert_eq!((numbers(&world).await, numbers(&other).await), (vec![1, 8], vec![1, 8]), "memory knows of it");
+    let half = ChangeSharedKey {
+        seen: seen().await,
+        parts: vec![rotation(&world, &keys(&world).await, &check, 9), rotation(&other, &two, &check, 9)],
+    };
+    assert_eq!(world.store.run(half).await.unwrap(), ChangedKeys::Moved);
+    assert_eq!((numbers(&world).await, numbers(&other).await), (vec![1, 8], vec![1, 8]));
 }
 
 async fn all_keys_are_wrapped_anew_or_none(place: &Place) {

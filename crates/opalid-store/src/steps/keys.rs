@@ -130,22 +130,34 @@ impl Step for ChangeKeys {
     type Out = ChangedKeys;
 
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<ChangedKeys, StoreError> {
+        Ok(match self.hindrance(tx).await? {
+            Some(hindered) => hindered,
+            None => self.make_all(tx).await?,
+        })
+    }
+}
+
+impl ChangeKeys {
+    /// Why it cannot be made, if it cannot; from here on nobody else changes keys.
+    pub(crate) async fn hindrance<T: Tx>(&self, tx: &mut T) -> Result<Option<ChangedKeys>, StoreError> {
         if !lock_master(tx, &self.made.key_check).await? {
-            return Ok(ChangedKeys::Moved);
+            return Ok(Some(ChangedKeys::Moved));
         }
         let sql = "SELECT number, state FROM workspace_key WHERE workspace = $1 AND purpose = $2 ORDER BY number";
         let of: [Value; 2] = [self.stamp.workspace.as_bytes().into(), self.purpose.name().into()];
         if !self.seen.are(&tx.run(sql, &of).await?)? {
-            return Ok(ChangedKeys::Moved);
+            return Ok(Some(ChangedKeys::Moved));
         }
         // Else keys could be left behind by a workspace that is being deleted.
         let there = "SELECT id FROM workspace WHERE id = $1";
         if tx.run_locking(there, &[self.stamp.workspace.as_bytes().into()]).await?.is_empty() {
-            return Ok(ChangedKeys::Moved);
+            return Ok(Some(ChangedKeys::Moved));
         }
-        if let Some(at) = self.revoked_at(tx).await? {
-            return Ok(ChangedKeys::Revoked(at));
-        }
+        Ok(self.revoked_at(tx).await?.map(ChangedKeys::Revoked))
+    }
+
+    /// Makes it, once nothing hinders.
+    pub(crate) async fn make_all<T: Tx>(&self, tx: &mut T) -> Result<ChangedKeys, StoreError> {
         for change in &self.changes {
             self.make(tx, *change).await?;
         }
@@ -158,9 +170,7 @@ impl Step for ChangeKeys {
         self.stamp.audit(tx, event.name(), target.as_str(), "");
         Ok(ChangedKeys::Done)
     }
-}
 
-impl ChangeKeys {
     /// When the key that is brought in was revoked.
     async fn revoked_at<T: Tx>(&self, tx: &mut T) -> Result<Option<UnixTime>, StoreError> {
         let Some(kid) = &self.thumbprints.imported else { return Ok(None) };

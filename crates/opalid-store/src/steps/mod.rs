@@ -22,6 +22,7 @@ pub mod role;
 pub mod session;
 pub mod settings;
 pub mod settle_rewrap;
+pub mod shared_key;
 pub mod standing;
 pub mod sweep;
 pub mod user;

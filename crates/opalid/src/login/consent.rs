@@ -3,7 +3,8 @@
 //! Takes: a stored request, a form. Gives: the person's decision, and the way back to the request.
 //! Holds: a decision is taken from the session that the page was made for and no other, and only from the person whom the
 //! request is about: the one it names, the one who signed in for it, or the one who was chosen. The page names every
-//! resource that a token will be for, with a scope or without.
+//! resource that a token will be for, with a scope or without. A yes is to what the page showed: it is bound to that, and so
+//! is the form.
 
 use opalid_core::client::Client;
 use opalid_core::error::OAuthError;
@@ -23,7 +24,7 @@ use crate::http::reply::{self, Reply};
 use crate::http::routes::Endpoint;
 use crate::http::security_headers::Forms;
 use crate::pages::{Consent, ScopeGroup};
-use crate::pending::{self, Decision, Pending};
+use crate::pending::{self, Decision, Pending, ShownDigest};
 
 const ADVICE: &str = "Go back to the application and start again.";
 
@@ -112,7 +113,7 @@ async fn consent_page(call: &Call<'_>, wish: &Wish) -> Result<Reply, OAuthError>
         .map(|(resource, scopes)| ScopeGroup { resource: resource.display_name(), scopes: or_none(scopes) });
     let groups = (!account.scopes.is_empty()).then_some(account.clone()).into_iter().chain(apis).collect();
     let offline = wish.entitlement.openid.has(OpenIdScope::OfflineAccess);
-    let csrf = browser::form_token(call, FormPurpose::Consent, &shown(&wish.pending, &wish.session, &wish.entitlement));
+    let csrf = browser::form_token(call, FormPurpose::Consent, &wish.pending.shown(&wish.session, &wish.entitlement));
     let action = wish.pending.url(call, Endpoint::Consent);
     let asked = wish.pending.request.redirect_uri.as_deref();
     let address = wish.client.settings.redirect_uris.return_address(asked);
@@ -133,13 +134,12 @@ async fn consent_page(call: &Call<'_>, wish: &Wish) -> Result<Reply, OAuthError>
 async fn decide(call: &Call<'_>, wish: Wish) -> Result<Reply, OAuthError> {
     let Wish { mut pending, session, client, entitlement } = wish;
     let form = call.form()?;
-    if let Err(forged) =
-        browser::check_form(call, &form, FormPurpose::Consent, &shown(&pending, &session, &entitlement))
-    {
+    let shown = pending.shown(&session, &entitlement);
+    if let Err(forged) = browser::check_form(call, &form, FormPurpose::Consent, &shown) {
         return Ok(page::start_again(call, forged.to_string()));
     }
-    let decision = if form.one("decision") == Some("allow") { Decision::Allow } else { Decision::Deny };
-    if decision == Decision::Allow {
+    let allowed = form.one("decision") == Some("allow");
+    if allowed {
         let step = GiveConsent {
             stamp: call.app.stamp(call.issuer.id(), format!("user {}", session.user)),
             id: ConsentId::from_bytes(call.app.new_id()),
@@ -149,16 +149,10 @@ async fn decide(call: &Call<'_>, wish: Wish) -> Result<Reply, OAuthError> {
         };
         call.app.store.run(step).await.map_err(|error| reply::outage(&error))?;
     }
+    let decision = if allowed { Decision::Allow(ShownDigest::of(&shown)) } else { Decision::Deny };
     pending.decision = Some((session.id, decision));
     pending.save(call).await?;
     Ok(reply::see_other(&pending.continue_url(call)))
-}
-
-/// What the form is bound to: the request, the person it names, and what the page showed. If the client may have something else by
-/// the time the form comes back, the person is asked anew.
-fn shown(pending: &Pending, session: &SessionRow, entitlement: &Entitlement) -> String {
-    let resources = entitlement.resources.iter().map(|(id, scopes)| format!(" {id} {scopes}"));
-    format!("{} {} {}{}", pending.id, session.id, entitlement.openid, resources.collect::<String>())
 }
 
 /// What may be done at a resource; that it is told of the person all the same, if that is nothing by name.

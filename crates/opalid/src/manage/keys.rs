@@ -8,7 +8,7 @@ use opalid_core::jwt::{self, SigningAlgorithm};
 use opalid_core::time::UnixTime;
 use opalid_core::wrap::MasterKey;
 use opalid_store::keys::{KeyPurpose, KeyState, WorkspaceKey, WorkspaceRecord};
-use opalid_store::steps::keys::{COUNTED, CountSealed, KeyEvent};
+use opalid_store::steps::keys::{COUNTED, CountSealed};
 use opalid_store::steps::workspace::{ByWorkspace, FindWorkspace};
 use serde::{Deserialize, Serialize};
 
@@ -217,6 +217,13 @@ pub(super) async fn revoke(at: &Operation<'_>, which: &str, yes: bool) -> Result
             name(&issuer, gone)
         ));
     }
+    let shared = changing.shared(&key).await?;
+    if !shared.names().is_empty() {
+        let others = shared.names().join(", ");
+        dies.push_str(&format!(
+            "; other workspaces have this key, too, so there as well, with what it signed there: {others}"
+        ));
+    }
     if !yes {
         let which = match ring {
             Ring::Signing(algorithm) => format!("--alg {}", algorithm.wire_name()),
@@ -227,11 +234,7 @@ pub(super) async fn revoke(at: &Operation<'_>, which: &str, yes: bool) -> Result
              {rotating} {which}"
         )));
     }
-    if key.state.is_current() {
-        changing.rotate(ring, Former::Revoked).await?;
-    } else {
-        changing.remove(&key, KeyEvent::Revoked).await?;
-    }
+    changing.revoke(&key, shared).await?;
     let early = early.map(|_| {
         " The key that signs now was hardly published: clients that keep the key set refuse its signatures until they \
          look again."

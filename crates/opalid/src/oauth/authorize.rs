@@ -213,7 +213,7 @@ async fn decide(call: &Call<'_>, asked: &Asked, (pending, stored): (&Pending, St
 
 impl Pending {
     /// What the person decided in this session.
-    fn decision_in(&self, session: opalid_core::ids::SessionId) -> Option<Decision> {
-        self.decision.filter(|(of, _)| *of == session).map(|(_, decision)| decision)
+    fn decision_in(&self, session: opalid_core::ids::SessionId) -> Option<&Decision> {
+        self.decision.as_ref().filter(|(of, _)| *of == session).map(|(_, decision)| decision)
     }
 }

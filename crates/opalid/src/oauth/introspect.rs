@@ -28,7 +28,7 @@ use crate::http::json::{JsonArray, JsonObject};
 use crate::http::reply::{self, Reply};
 use crate::metrics::Introspected;
 use crate::presented::AccessToken;
-use crate::shown_claims;
+use crate::shown_claims::{self, NotShown};
 
 /// POST /introspect.
 pub async fn endpoint(call: &Call<'_>) -> Reply {
@@ -124,7 +124,7 @@ async fn said(
         access_token(call, caller, token, wanted).await
     };
     let introspections = &call.app.metrics.introspections;
-    Ok(match verdict.map_err(|error| reply::outage(&error))? {
+    Ok(match verdict? {
         Verdict::Active(facts) => {
             introspections.count(Introspected::Active);
             Some(facts)
@@ -161,7 +161,7 @@ async fn access_token(
     caller: &AuthenticatedClient,
     token: &str,
     wanted: Wanted,
-) -> Result<Verdict<JsonObject>, opalid_store::Outage> {
+) -> Result<Verdict<JsonObject>, NotShown> {
     let store = &call.app.store;
     let Ok(token) = AccessToken::open(call.issuer, token) else {
         return Ok(Verdict::Inactive(Reason::NotOurs));
@@ -209,7 +209,7 @@ async fn refresh_token(
     caller: &AuthenticatedClient,
     token: PresentedToken<'_>,
     wanted: Wanted,
-) -> Result<Verdict<JsonObject>, opalid_store::Outage> {
+) -> Result<Verdict<JsonObject>, NotShown> {
     let store = &call.app.store;
     let workspace = call.issuer.id();
     let Ok(secret) = call.issuer.row_sealer.open_row::<Refresh>(token) else {
@@ -282,7 +282,7 @@ async fn facts(
     grant: &Grant,
     part: Part<'_>,
     of: About,
-) -> Result<Verdict<JsonObject>, opalid_store::Outage> {
+) -> Result<Verdict<JsonObject>, NotShown> {
     if of.minimal {
         let mut facts = JsonObject::begin();
         facts.is("active");

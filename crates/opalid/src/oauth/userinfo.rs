@@ -87,7 +87,7 @@ async fn answer(call: &Call<'_>, token: &str) -> Result<Reply, OAuthError> {
         claims.insert("preferred_username".into(), user.username.as_str().into());
     }
     let about = About { client: &client, user: Some(user.id), authentication: None };
-    claims.extend(shown_claims::at(call, ClaimPlace::Userinfo, &granted, about).await.map_err(outage)?);
+    claims.extend(shown_claims::at(call, ClaimPlace::Userinfo, &granted, about).await?);
     as_declared(call, &client, claims)
 }
 

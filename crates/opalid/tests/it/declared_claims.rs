@@ -187,6 +187,46 @@ async fn claims_that_make_a_jwt_too_long_cost_nobody_a_sign_in() {
 }
 
 #[tokio::test]
+async fn more_than_64_kib_of_claims_of_one_token_are_refused_and_named_and_nothing_is_said_by_half() {
+    let server = Server::with_people().await;
+    let texts = vec![format!("{:?}", "x".repeat(1000)); 30].join(", ");
+    let claims = |n: usize| -> String {
+        let claim = |n| {
+            format!("[workspace.claims.c{n}]\nfrom = \"attribute.long\"\nshow = [\"introspection\", \"userinfo\"]\n")
+        };
+        (0..n).map(claim).collect()
+    };
+    let document = |n| {
+        let user =
+            format!("[[workspace.user]]\nusername = \"alice\"\nclaims = {{ attributes = {{ long = [{texts}] }} }}\n");
+        format!("[[workspace]]\nname = \"default\"\n{}{user}", claims(n))
+    };
+    server.apply(&document(2), &[]).await;
+    let token = tokens(&server, "openid read").await.field("access_token");
+    let seen = server.introspect(API_SERVER, &token).await.json();
+    assert_eq!((seen["active"].as_bool(), seen["c1"].as_array().unwrap().len()), (Some(true), 30));
+    assert_eq!(server.userinfo(&token).await.status, 200);
+    server.apply(&document(3), &[]).await;
+    let said = "longer than 65536 bytes together, which is the most; the longest are c0 (30";
+    let several = server.form_post_as(API_SERVER, "/introspect", &[("tokens", &token)]).await;
+    let signed = {
+        let authorization = crate::support::http::basic(API_SERVER);
+        let headers = [
+            crate::support::server::FORM,
+            ("authorization", &authorization),
+            ("accept", "application/token-introspection+jwt"),
+        ];
+        server.request("POST", "/introspect", &headers, format!("token={token}").as_bytes()).await
+    };
+    for refused in [server.introspect(API_SERVER, &token).await, several, signed, server.userinfo(&token).await] {
+        assert_eq!((refused.status, refused.field("error").as_str()), (400, "invalid_request"), "{refused:?}");
+        assert!(refused.field("error_description").contains(said), "{refused:?}");
+    }
+    let minimal = server.form_post_as(API_SERVER, "/introspect", &[("token", &token), ("minimal", "true")]).await;
+    assert_eq!(minimal.text(), r#"{"active":true}"#);
+}
+
+#[tokio::test]
 async fn userinfo_shows_a_claim_no_longer_than_its_scope_is_allowed() {
     let server = server().await;
     server

@@ -2,6 +2,7 @@
 
 mod load;
 mod master;
+mod shared;
 
 use opalid::keys::keeper::keep;
 use opalid::manage::keys::KeyRow;
@@ -378,7 +379,9 @@ async fn an_rsa_key_from_outside_that_is_weak_is_refused_in_words_and_one_that_i
     let before = kids(&server, "RS256").await;
     let import = |pem: &str| Command::ImportKey { key: Handed::new(pem.into()), algorithm: Some("RS256".into()) };
     for (pem, words) in [
-        (include_str!("../../../opalid-core/src/jwt/import/exponent-3.pem"), "exponent of this key is below 65537"),
+        (include_str!("../../../opalid-core/src/jwt/import/exponent-3.pem"), "exponent of this key is not 65537"),
+        (include_str!("../../../opalid-core/src/jwt/import/exponent-65539.pem"), "exponent of this key is not 65537"),
+        (include_str!("../../../opalid-core/src/jwt/import/prime-small.pem"), "not both half as long as its modulus"),
         (include_str!("../../../opalid-core/src/jwt/import/primes-close.pem"), "primes of this key are so close"),
     ] {
         let why = refused(&server, import(pem)).await;

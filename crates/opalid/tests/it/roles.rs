@@ -9,9 +9,11 @@ use serde_json::{Value, json};
 
 use crate::apply::change;
 use crate::manage::inspected;
-use crate::support::browser::Browser;
+use crate::support::browser::{Browser, Landed};
 use crate::support::http::Answer;
-use crate::support::person::{API, API_SERVER, APP, Ask, CALLBACK, password_of, refusal, value, web_app};
+use crate::support::person::{
+    API, API_SERVER, APP, Ask, CALLBACK, LOOPBACK, PUBLIC, VERIFIER, password_of, refusal, value, web_app,
+};
 use crate::support::{CLIENT_CREDENTIALS, Server, machine};
 
 const MACHINE: (&str, &str) = ("machine", "ocs_machine-secret");
@@ -242,6 +244,70 @@ async fn a_person_is_asked_about_what_their_roles_permit_and_again_about_what_a_
     let landed = browser.open(&server, &asking().target()).await;
     let (_, parameters) = browser.allow(&server, landed).await.away();
     assert_eq!(server.tokens(value(&parameters, "code")).await.field("scope"), "read write");
+}
+
+#[tokio::test]
+async fn who_is_asked_each_time_grants_what_the_page_showed_and_nothing_of_what_they_agreed_to_before() {
+    let (server, mut browser) = (server().await, Browser::new());
+    let ask = Ask::public().with("scope", "openid read write").with("resource", API);
+    let native =
+        async |form: &[(&str, &str)]| server.form_post("/token", &[form, &[("client_id", PUBLIC)]].concat()).await;
+    let redeem = async |landed: Landed, browser: &mut Browser| {
+        let (_, parameters) = browser.allow(&server, landed).await.away();
+        let form = [
+            ("grant_type", "authorization_code"),
+            ("code", value(&parameters, "code")),
+            ("redirect_uri", LOOPBACK),
+            ("code_verifier", VERIFIER),
+        ];
+        native(&form).await
+    };
+    let landed = browser.open(&server, &ask.target()).await;
+    let landed = browser.give_password(&server, landed, "alice", &password_of("alice")).await;
+    assert_eq!(redeem(landed, &mut browser).await.field("scope"), "openid read write");
+    for (roles, shown) in [(&["reader"][..], "openid read"), (&[], "openid")] {
+        hold(&server, "user", "alice", roles).await;
+        let landed = browser.open(&server, &ask.target()).await;
+        let tokens = redeem(landed, &mut browser).await;
+        assert_eq!(tokens.field("scope"), shown);
+        hold(&server, "user", "alice", &["reader", "writer"]).await;
+        let chain = tokens.field("refresh_token");
+        let again = native(&[("grant_type", "refresh_token"), ("refresh_token", &chain)]).await;
+        assert_eq!(again.field("scope"), shown, "the page showed no more");
+        let seen = scope(&server, &again.field("access_token")).await;
+        assert_eq!(seen.is_some(), shown.contains("read"), "nor was the API named where nothing may be done: {seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn who_may_have_something_else_by_the_time_a_yes_arrives_is_asked_anew() {
+    let (server, mut browser) = (server().await, Browser::new());
+    browser.code(&server, &asking(), "alice").await;
+    hold(&server, "user", "alice", &["reader"]).await;
+    let landed = browser.open(&server, &asking().with("prompt", "consent").target()).await;
+    let form = landed.page().form("allow");
+    let answer = browser.post(&server, &form.action, &form.pairs()).await;
+    hold(&server, "user", "alice", &["reader", "writer"]).await;
+    let landed = browser.open(&server, answer.header("location").unwrap()).await;
+    assert_eq!(landed.path(), "/consent");
+    hold(&server, "user", "alice", &["reader"]).await;
+    let landed = browser.open(&server, answer.header("location").unwrap()).await;
+    let (_, parameters) = landed.away();
+    let tokens = server.tokens(value(&parameters, "code")).await;
+    hold(&server, "user", "alice", &["reader", "writer"]).await;
+    let again = refresh(&server, &tokens.field("refresh_token")).await;
+    assert_eq!((tokens.field("scope"), again.field("scope")), ("read".into(), "read".into()));
+}
+
+#[tokio::test]
+async fn what_was_agreed_to_before_and_is_not_asked_about_comes_back_with_the_role() {
+    let (server, mut browser) = (server().await, Browser::new());
+    browser.code(&server, &asking(), "alice").await;
+    hold(&server, "user", "alice", &["reader"]).await;
+    let tokens = server.tokens(&browser.silent_code(&server, &asking()).await).await;
+    assert_eq!(tokens.field("scope"), "read");
+    hold(&server, "user", "alice", &["reader", "writer"]).await;
+    assert_eq!(refresh(&server, &tokens.field("refresh_token")).await.field("scope"), "read write");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //!
 //! Takes: PKCS#8 (RFC 5208 §5) with an RSA key (RFC 8017 A.1.2), which a library has read before.
 //! Gives: what is wrong with its exponent or primes.
+//! Holds: the exponent is 65537, so that a modulus has one thumbprint (RFC 7638): no revoked key is back with another exponent.
 
 use zeroize::Zeroizing;
 
@@ -10,8 +11,8 @@ use super::ImportRefused;
 const SEQUENCE: u8 = 0x30;
 const INTEGER: u8 = 0x02;
 const OCTETS: u8 = 0x04;
-/// The least exponent, 2^16 + 1.
-const EXPONENT_MIN: [u8; 3] = [1, 0, 1];
+/// The exponent, 2^16 + 1.
+const EXPONENT: [u8; 3] = [1, 0, 1];
 
 /// The numbers that are looked at, without leading zeros.
 struct Numbers<'k> {
@@ -23,8 +24,12 @@ struct Numbers<'k> {
 /// Refuses what is weak.
 pub(super) fn check(pkcs8: &[u8]) -> Result<(), ImportRefused> {
     let numbers = read(pkcs8).ok_or(ImportRefused::Damaged)?;
-    if is_below(numbers.exponent, &EXPONENT_MIN) {
+    if numbers.exponent != EXPONENT {
         return Err(ImportRefused::Exponent);
+    }
+    let half = |prime| bits(prime) * 2 == bits(numbers.modulus);
+    if !half(numbers.primes.0) || !half(numbers.primes.1) {
+        return Err(ImportRefused::UnevenPrimes);
     }
     let apart = bits(&difference(numbers.primes.0, numbers.primes.1));
     // |p − q| < 2^k has k bits at most.
@@ -32,10 +37,10 @@ pub(super) fn check(pkcs8: &[u8]) -> Result<(), ImportRefused> {
 }
 
 fn read(pkcs8: &[u8]) -> Option<Numbers<'_>> {
-    let (document, _) = element(SEQUENCE, pkcs8)?;
+    let document = whole(pkcs8)?;
     let (_version, rest) = element(INTEGER, document)?;
     let (_algorithm, rest) = element(SEQUENCE, rest)?;
-    let (key, _) = element(SEQUENCE, element(OCTETS, rest)?.0)?;
+    let key = whole(element(OCTETS, rest)?.0)?;
     let (_version, rest) = element(INTEGER, key)?;
     let (modulus, rest) = number(rest)?;
     let (exponent, rest) = number(rest)?;
@@ -43,6 +48,11 @@ fn read(pkcs8: &[u8]) -> Option<Numbers<'_>> {
     let (p, rest) = number(rest)?;
     let (q, _) = number(rest)?;
     Some(Numbers { modulus, exponent, primes: (p, q) })
+}
+
+/// What a structure of DER holds that nothing follows.
+pub(super) fn whole(from: &[u8]) -> Option<&[u8]> {
+    element(SEQUENCE, from).and_then(|(held, rest)| rest.is_empty().then_some(held))
 }
 
 /// What one element of DER with this tag holds, and what follows it.

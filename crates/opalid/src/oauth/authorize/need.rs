@@ -1,4 +1,7 @@
 //! What a request still needs of the person: a sign-in, a choice, a consent, or nothing.
+//!
+//! Holds: who was asked on a page grants what it showed, whatever they agreed to before; who is not asked, for they agreed
+//! before, what was asked for of all that.
 
 use opalid_core::error::{ErrorCode, OAuthError};
 use opalid_core::grant::Entitlement;
@@ -13,7 +16,7 @@ use crate::browser;
 use crate::entitle;
 use crate::http::call::Call;
 use crate::http::reply;
-use crate::pending::{Decision, Pending};
+use crate::pending::{Decision, Pending, ShownDigest};
 use crate::terms;
 
 /// What is missing.
@@ -74,12 +77,18 @@ pub(super) async fn look(call: &Call<'_>, asked: &Asked, pending: &Pending) -> R
         situation.need = Some(Need::Consent);
         return Ok(situation);
     }
-    let shown = shown?;
-    situation.need = match pending.decision_in(session.id) {
+    let shown = shown?.entitlement.into_owned();
+    // A yes to something else than what a page would show now is none.
+    let is_this = |of: &ShownDigest| *of == ShownDigest::of(&pending.shown(&session, &shown));
+    let decision = pending.decision_in(session.id);
+    let allowed = matches!(decision, Some(Decision::Allow(of)) if is_this(of));
+    situation.need = match decision {
         Some(Decision::Deny) => Some(Need::Denied),
-        decision => needs_consent(asked, (&situation, &shown.entitlement), decision.is_some()).then_some(Need::Consent),
+        _ => needs_consent(asked, (&situation, &shown), allowed).then_some(Need::Consent),
     };
-    if let Some(consent) = situation.consent.as_ref().filter(|_| !asked.client.settings.first_party) {
+    if allowed {
+        situation.entitlement = shown;
+    } else if let Some(consent) = situation.consent.as_ref().filter(|_| !asked.client.settings.first_party) {
         situation.entitlement = situation.entitlement.intersect(&consent.given);
     }
     situation.session = Some(session);

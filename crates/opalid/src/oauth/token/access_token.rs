@@ -17,7 +17,6 @@ use opalid_core::token_settings::{AccessTokenFormat, Terms};
 
 use super::mint::Today;
 use crate::http::call::Call;
-use crate::http::reply;
 use crate::metrics::Minted;
 use crate::presented;
 use crate::random;
@@ -80,8 +79,8 @@ async fn jwt(
     (audience, sealed, algorithm): (Audience, Sealed, SigningAlgorithm),
 ) -> Result<Option<String>, OAuthError> {
     let about = About { client, user: wish.grant.user(), authentication: wish.authentication };
-    let declared = shown_claims::at(call, ClaimPlace::AccessToken, &everywhere(wish.today), about).await;
-    let declared = declared.map_err(|error| reply::outage(&error))?;
+    let declared = shown_claims::in_jwt(call, ClaimPlace::AccessToken, &everywhere(wish.today), about).await?;
+    let Some(declared) = declared else { return Ok(None) };
     let subject = wish.grant.user().map(|user| user.to_string());
     let claims = AccessTokenClaims {
         iss: call.issuer.url.clone(),

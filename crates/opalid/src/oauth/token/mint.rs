@@ -165,8 +165,8 @@ pub async fn tokens(call: &Call<'_>, client: &Client, minting: Minting) -> Resul
     let id_token = match id_token.filter(|_| today.entitlement.openid.has(OpenIdScope::OpenId)) {
         Some(wish) => {
             let about = About { client, user: Some(wish.user), authentication: Some(&wish.authentication) };
-            let declared = shown_claims::at(call, ClaimPlace::IdToken, &today.entitlement.scope(), about).await;
-            let declared = declared.map_err(|error| reply::outage(&error))?;
+            let declared = shown_claims::in_jwt(call, ClaimPlace::IdToken, &today.entitlement.scope(), about).await?;
+            let declared = declared.unwrap_or_default();
             let beside = Beside { access_token: &access_token, valid_for: terms.id_token_lifetime().value, declared };
             Some(sign_id_token(call, client, wish, beside)?)
         }
