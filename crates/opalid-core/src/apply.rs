@@ -5,6 +5,7 @@
 //! entry says all of its entry, and a kind that a workspace does not list at all is left alone.
 //! Not here: reading files and variables, and carrying out a plan.
 
+mod advice;
 mod check;
 mod entry;
 mod plan;
@@ -13,6 +14,7 @@ mod secret;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub use advice::{advised, fields_of};
 pub use check::Problem;
 pub use plan::{Difference, Kind, NewSecret, Plan, PlanOptions, PlannedChange, Target, Verb, deletion, plan};
 pub use secret::{BadClientSecret, CLIENT_SECRET_MIN, NOT_IN_THE_DOCUMENT, SecretSource, check_client_secret};

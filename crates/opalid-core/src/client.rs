@@ -35,6 +35,7 @@ pub enum ClientKind {
 #[serde(deny_unknown_fields, default)]
 pub struct ClientSettings {
     /// What people read on sign-in and consent pages.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub name: String,
     /// Whether it can keep a secret.
     pub kind: ClientKind,
@@ -103,6 +104,13 @@ pub struct ClientSettings {
 }
 
 impl ClientSettings {
+    /// Whether it may ask for resources and gets none of them where it names none: neither it nor its workspace says
+    /// which.
+    pub fn gets_nothing_unasked(&self, of_workspace: &[String]) -> bool {
+        let asks = !self.access.is_empty() && !self.grant_types.is_empty();
+        asks && self.default_resources.is_empty() && !of_workspace.iter().any(|uri| self.access.contains_key(uri))
+    }
+
     /// How its ID tokens are encrypted.
     pub fn id_token_encryption(&self) -> Option<Encryption> {
         Encryption::declared(self.id_token_encrypted_response_alg, self.id_token_encrypted_response_enc)

@@ -23,6 +23,8 @@ const NAMED: &[&str] = &[
     "access_token",
     "account",
     "acr_values",
+    "alg",
+    "claims",
     "claims_locales",
     "client_id",
     "client_secret",
@@ -36,8 +38,10 @@ const NAMED: &[&str] = &[
     "display",
     "grant_type",
     "id_token_hint",
+    "iss",
     "login",
     "login_hint",
+    "logout_hint",
     "max_age",
     "minimal",
     "new_password",
@@ -251,6 +255,10 @@ mod tests {
         }
         let many: String = (0..MAX_PARAMETERS - 2).map(|n| format!("p{n}=1&")).collect();
         Form::parse(many.as_bytes()).unwrap();
+        for name in ["tokens", "minimal", "claims", "alg", "logout_hint"] {
+            let twice = format!("{name}=1&{name}=2");
+            assert_eq!(refused(twice.as_bytes()), format!("parameter {name} is given more than once"));
+        }
         assert_eq!(refused(format!("{many}nonce=&nonce=").as_bytes()), "parameter nonce is given more than once");
     }
 

@@ -15,6 +15,7 @@ pub mod ids;
 pub mod jwt;
 pub mod lease;
 pub mod mirror;
+pub mod nearest;
 pub mod pkce;
 pub mod redirect_uri;
 pub mod refresh;

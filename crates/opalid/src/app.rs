@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use opalid_core::ids::{EventId, WorkspaceId, uuid_v7};
 use opalid_core::time::{Seconds, UnixTime};
+use opalid_core::workspace::Workspace;
 use opalid_store::Store;
 use opalid_store::keys::WorkspaceRecord;
 use opalid_store::steps::Stamp;
@@ -113,6 +114,11 @@ impl App {
         record.filter(|record| record.workspace.enabled).map(|record| self.issuer_of(&record)).transpose()
     }
 
+    /// The URL of a workspace's issuer.
+    pub fn issuer_url(&self, workspace: &Workspace) -> String {
+        if workspace.id == self.root { self.base_url.clone() } else { format!("{}/{}", self.base_url, workspace.name) }
+    }
+
     /// The issuer of a workspace as it was read; its keys are opened once per record.
     pub fn issuer_of(&self, record: &Arc<WorkspaceRecord>) -> Result<Arc<Issuer>, IssuerError> {
         let id = record.workspace.id;
@@ -120,11 +126,7 @@ impl App {
         if let Some(issuer) = known {
             return Ok(issuer);
         }
-        let url = if id == self.root {
-            self.base_url.clone()
-        } else {
-            format!("{}/{}", self.base_url, record.workspace.name)
-        };
+        let url = self.issuer_url(&record.workspace);
         let issuer = Arc::new(Issuer::open((url, &self.base_url), Arc::clone(record), self.transport, &self.master)?);
         self.issuers.pin().insert(id, Arc::clone(&issuer));
         Ok(issuer)

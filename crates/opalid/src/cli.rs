@@ -19,6 +19,7 @@ mod role;
 mod secret;
 mod serve;
 mod session;
+mod starting;
 mod token;
 mod user;
 mod way;

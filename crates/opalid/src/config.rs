@@ -148,7 +148,9 @@ fn cores() -> usize {
 }
 
 /// All mistakes, as one error for people.
-pub fn mistaken(mistakes: Vec<ConfigError>) -> anyhow::Error {
+pub fn mistaken(mut mistakes: Vec<ConfigError>) -> anyhow::Error {
+    // As they stand: of one file by their lines.
+    mistakes.sort_by(|one, other| one.origin.cmp(&other.origin));
     let lines: Vec<String> = mistakes.iter().map(|mistake| format!("  {mistake}")).collect();
     anyhow::anyhow!("the configuration is not good:\n{}", lines.join("\n"))
 }

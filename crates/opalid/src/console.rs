@@ -26,6 +26,11 @@ use crate::http::security_headers::Forms;
 use crate::manage::Operation;
 use crate::pages::NotAdministrator;
 
+/// GET /console.
+pub fn home(call: &Call<'_>) -> Reply {
+    reply::see_other(&url(call, Endpoint::Inspect))
+}
+
 const ADVICE: &str = "Try again in a moment.";
 
 /// An administrator of the issuer's workspace, with the session they are signed in by.

@@ -27,6 +27,9 @@ pub const RESOURCE_SERVER_SECRET: &str = "ocs_demo-api-secret-known-to-everyone"
 /// The people of the demo, with their passwords.
 pub const USERS: [(&str, &str); 2] = [("alice", "alice-demo-password"), ("bob", "bob-demo-password")];
 
+/// Which of them administers the demo workspace.
+pub const ADMINISTRATOR: &str = USERS[1].0;
+
 /// Four lines that work as pasted: get an opaque token, introspect it, revoke it, introspect it again.
 pub fn curl_lines(issuer: &str) -> [String; 4] {
     let client = format!("-u {RESOURCE_SERVER}:{RESOURCE_SERVER_SECRET}");

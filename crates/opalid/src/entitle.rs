@@ -146,7 +146,10 @@ fn shares(
     {
         let known = resources.iter().zip(&shares).map(|(of, (_, allowed))| format!("{}: {allowed}", of.uri));
         let known = known.collect::<Vec<_>>().join("; ");
-        let description = format!("scope {wrong} is not one this client may have at {known}");
+        let asked = |uri: &str| resources.iter().any(|resource| resource.uri == uri);
+        let mut elsewhere = client.settings.access.iter().filter(|(uri, scopes)| scopes.contains(wrong) && !asked(uri));
+        let elsewhere = elsewhere.next().map(|(uri, _)| format!("; for it send resource={uri}")).unwrap_or_default();
+        let description = format!("scope {wrong} is not one this client may have at {known}{elsewhere}");
         return Err(OAuthError::new(ErrorCode::InvalidScope, bounded(description)));
     }
     for (_, scopes) in &mut shares {

@@ -23,20 +23,22 @@ pub fn show(call: &Call<'_>) -> Reply {
     // The demo's users and clients are the root's.
     let is_demo = call.app.demo && call.issuer.id() == call.app.root;
     let lines = demo::curl_lines(&call.issuer.url);
-    let walk = at(Endpoint::Demo);
+    let (walk, console) = (at(Endpoint::Demo), at(Endpoint::Inspect));
     let page = Home {
         workspace: call.issuer.display_name(),
         issuer: &call.issuer.url,
         links: documents.iter().map(|(label, url)| MetadataLink { label, url }).collect(),
-        demo: is_demo.then(|| home_demo(&walk, &lines)),
+        demo: is_demo.then(|| home_demo(&walk, &console, &lines)),
     };
     page::page(call, &page, Forms::StayHere)
 }
 
-fn home_demo<'a>(walk: &'a str, lines: &'a [String; 4]) -> HomeDemo<'a> {
+fn home_demo<'a>(walk: &'a str, console: &'a str, lines: &'a [String; 4]) -> HomeDemo<'a> {
     HomeDemo {
         demo_url: walk,
         sign_in_url: walk,
+        console_url: console,
+        administrator: demo::ADMINISTRATOR,
         users: demo::USERS.iter().map(|(login, password)| DemoUser { login, password }).collect(),
         curl_lines: CURL_LABELS.into_iter().zip(lines).map(|(label, command)| CurlLine { label, command }).collect(),
     }

@@ -143,7 +143,7 @@ pub async fn handle(app: &App, request: Request) -> Result<Reply, ManageError> {
         }
         Command::ListConsents { user, paging } => consents::list(at, user.as_deref(), &paging).await,
         Command::WithdrawConsent { id } => consents::withdraw(at, &id).await,
-        Command::RevokeWorkspace {} => revoke::workspace(at).await,
+        Command::RevokeWorkspace { yes } => revoke::workspace(at, yes).await,
         Command::RevokeSession { id } => revoke::session(at, &id).await,
         Command::RevokeGrant { id } => revoke::grant(at, &id).await,
         Command::RevokeToken { token } => revoke::token(at, &token).await,

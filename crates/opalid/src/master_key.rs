@@ -170,10 +170,16 @@ pub fn place(data: &Path, from: Option<&str>) -> String {
 
 /// Says so when a file that holds a secret is open to others.
 pub fn warn_if_others_read(path: &Path) {
-    if fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o007 != 0) {
-        let (shown, path) = (path.display(), quoted(path));
-        tracing::warn!("the master key {shown} is open to everybody on this machine; close it: chmod o= {path}");
+    if let Some(why) = others_read(path) {
+        tracing::warn!("{why}");
     }
+}
+
+/// What to do about a file with a master key that others may read; `None` if they may not.
+pub fn others_read(path: &Path) -> Option<String> {
+    let open = fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o007 != 0);
+    let (shown, path) = (path.display(), quoted(path));
+    open.then(|| format!("the master key {shown} is open to everybody on this machine; close it: chmod o= {path}"))
 }
 
 /// Reads a master key from a file.

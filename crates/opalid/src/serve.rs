@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::demo;
 use crate::http::limits::{ConnectionLimits, raise_descriptor_limit};
 use crate::http::listen::{self, ListenAddress};
-use crate::http::routes;
+use crate::http::routes::{self, Endpoint};
 use crate::http::threads::Threads;
 use crate::http::tls::TlsSource;
 use crate::keys::keeper;
@@ -105,6 +105,8 @@ async fn print_start(app: &App, (sockets, metrics): (&[TcpListener], &[TcpListen
         return Ok(());
     }
     println!("Sign in: {issuer}/demo as alice (alice-demo-password) or bob (bob-demo-password)");
+    let (console, administrator) = (Endpoint::Inspect.path(), demo::ADMINISTRATOR);
+    println!("Look into tokens: {issuer}{console} as {administrator}, who administers the demo");
     println!("Get an opaque token, introspect it, revoke it, introspect it again:\n");
     for line in demo::curl_lines(issuer) {
         println!("{line}");

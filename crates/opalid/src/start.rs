@@ -224,11 +224,11 @@ async fn unlock(
 
 /// Makes keys for workspaces that have none: those of a store that was put back.
 async fn give_keys(store: &Store, master: &CheckedKey, starting: &Starting) -> anyhow::Result<()> {
-    for workspace in store.read(ListKeyless).await? {
+    for (workspace, name) in store.read(ListKeyless).await? {
         let stamp = stamp(workspace, starting, "start");
         let keys = first_keys_under(workspace, master)?;
         if store.run(GiveKeys { stamp, keys }).await? {
-            tracing::info!(%workspace, "a workspace that had no keys has new ones");
+            tracing::info!(workspace = name, "a workspace that had no keys has new ones");
         }
     }
     Ok(())

@@ -117,6 +117,9 @@ pub struct PlannedChange {
     /// What happens to its secret or password, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
+    /// What may not be as it was meant, though nothing is wrong with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
     /// What carries it out.
     #[serde(skip, default = "gone")]
     pub target: Target,
@@ -147,6 +150,10 @@ pub struct PlanOptions {
     pub same_secrets: BTreeSet<(String, String)>,
 }
 
+/// What a client is that may ask for resources, and gets none where it names none.
+const NAMES_NO_RESOURCE: &str = "neither this client nor its workspace has default_resources: a request that names no \
+                                 resource gets nothing of its access";
+
 /// Plans the way from `current` to `desired`.
 pub fn plan(current: &Document, desired: &Document, options: &PlanOptions) -> Result<Plan, Vec<Problem>> {
     check(current, desired, options.prune)?;
@@ -158,7 +165,14 @@ pub fn plan(current: &Document, desired: &Document, options: &PlanOptions) -> Re
         let settings = wanted.settings.clone().or_else(|| found?.settings.clone());
         let own = WorkspaceEntry { name: wanted.name.clone(), settings, ..WorkspaceEntry::default() };
         planner.one(&wanted.name, &own, found, NewSecret::Keep);
+        let begun = planner.changes.len();
         planner.inside(wanted, found.unwrap_or(&nothing));
+        let defaults = own.settings.map(|settings| settings.default_resources).unwrap_or_default();
+        for change in planner.changes.iter_mut().skip(begun) {
+            if let Target::Client(client, _) = &change.target {
+                change.hint = client.settings.gets_nothing_unasked(&defaults).then(|| NAMES_NO_RESOURCE.to_owned());
+            }
+        }
     }
     if options.prune && desired.workspaces.is_some() {
         let listed: BTreeSet<&str> = desired.listed().iter().map(|w| &*w.name).collect();
@@ -214,6 +228,7 @@ impl Planner<'_> {
             name: found.unwrap_or(wanted).name().to_owned(),
             differences,
             secret: in_words(&secret, found.is_some()).or_else(|| wanted.first_password().filter(|_| found.is_none())),
+            hint: None,
             target: wanted.target(secret),
             was: found.map(|found| found.target(NewSecret::Keep)),
         });
@@ -236,6 +251,7 @@ pub fn deletion(workspace: &str, kind: Kind, name: &str) -> PlannedChange {
         name: name.to_owned(),
         differences: Vec::new(),
         secret: None,
+        hint: None,
         target: Target::Gone,
         was: None,
     }

@@ -394,7 +394,7 @@ fn a_workspace_that_is_only_named_keeps_its_settings_and_one_that_says_any_says_
     let strict =
         r#"{"workspace":[{"name":"acme","display_name":"Acme","require_pkce":true,"access_token_lifetime":600}]}"#;
     let only_named = r#"{"workspace":[{"name":"acme","client":[{"client_id":"job"}]}]}"#;
-    assert_eq!(changes(strict, only_named, true), ["Create client job grant_types,kind,name"]);
+    assert_eq!(changes(strict, only_named, true), ["Create client job grant_types,kind"]);
     assert_eq!(changes(strict, strict, true), Vec::<String>::new());
     let one = r#"{"workspace":[{"name":"acme","require_pkce":false}]}"#;
     assert_eq!(changes(strict, one, false), ["Update workspace acme access_token_lifetime,require_pkce,display_name"]);

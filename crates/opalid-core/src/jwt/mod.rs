@@ -23,7 +23,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
-pub use access_token::{AccessTokenClaims, Audience, TYP_ACCESS_TOKEN, unproved_jti};
+pub use access_token::{AccessTokenClaims, Audience, TYP_ACCESS_TOKEN, unproved_issuer, unproved_jti};
 pub use decode::{DecodedJwt, MAX_DECODED, Member, Signature, Undecodable};
 pub use id_token::{IdTokenClaims, at_hash};
 pub use import::{ImportRefused, import};

@@ -15,12 +15,12 @@ use crate::steps::keys::{AddedAs, KeyEvent, insert_key, lock_master};
 pub struct ListKeyless;
 
 impl Step for ListKeyless {
-    type Out = Vec<WorkspaceId>;
+    type Out = Vec<(WorkspaceId, String)>;
 
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<Self::Out, StoreError> {
-        let sql = "SELECT id FROM workspace WHERE NOT EXISTS (
+        let sql = "SELECT id, name FROM workspace WHERE NOT EXISTS (
                        SELECT 1 FROM workspace_key WHERE workspace_key.workspace = workspace.id) ORDER BY id";
-        tx.run(sql, &[]).await?.iter().map(|row| row.id(0)).collect()
+        tx.run(sql, &[]).await?.iter().map(|row| Ok((row.id(0)?, row.text(1)?.to_owned()))).collect()
     }
 }
 

@@ -135,23 +135,21 @@ fn read(file: &Path) -> anyhow::Result<String> {
 /// nothing of what stands there: that may be a secret, or the file another one than was meant.
 pub(super) fn parse(text: &str) -> anyhow::Result<Document> {
     let is_json = text.trim_start().starts_with('{');
-    let read = if is_json {
+    if is_json {
+        // What is said twice is no value yet.
         let unique = serde_json::from_str::<Unique>(text);
-        unique.and_then(|_| serde_json::from_str(text)).map_err(|error| place::without_value(&error.to_string()))
+        unique.map_err(|error| anyhow!("{}", place::without_value(&error.to_string())))?;
+    }
+    let read = if is_json {
+        serde_json::from_str(text).map_err(|error| place::without_value(&error.to_string()))
     } else {
         toml::from_str(text).map_err(|error: toml::de::Error| place::in_toml(text, error.span(), error.message()))
     };
     read.map_err(|error: String| {
         let value = if is_json { serde_json::from_str(text).ok() } else { toml::from_str(text).ok() };
         let toml = (!is_json).then_some(text);
-        let mut problems = value.as_ref().map(|value| place::problems(value, toml)).unwrap_or_default();
-        // What is named with its entry is not told again.
-        let told =
-            error.split_once(": ").is_some_and(|(_, what)| problems.iter().any(|problem| problem.contains(what)));
-        if !told {
-            problems.push(error);
-        }
-        anyhow!("{}", problems.join("\n"))
+        let problems = value.as_ref().map(|value| place::problems(value, toml)).unwrap_or_default();
+        if problems.is_empty() { anyhow!("{error}") } else { anyhow!("{}", problems.join("\n")) }
     })
 }
 

@@ -27,6 +27,7 @@ pub enum ClientCommand {
         client_id: String,
     },
     /// Makes a client; the secret of a confidential one is drawn and shown once, unless it is given.
+    #[command(mut_args(fields::of_new))]
     Create {
         /// Its client_id
         client_id: String,

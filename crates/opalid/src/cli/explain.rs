@@ -26,7 +26,8 @@ impl Reaching for ExplainCommand {
 
 pub(super) fn text(explanation: &Explanation) -> String {
     let resources = if explanation.resources.is_empty() {
-        "no resource: the issuer itself".to_owned()
+        // What it gets beside that is an error, and never comes here.
+        "the issuer alone, with scope openid: no resource is named, so none of its access is in them".to_owned()
     } else {
         explanation.resources.join(", ")
     };

@@ -94,7 +94,8 @@ pub struct RoleFields {
 /// What is known of a user.
 #[derive(Debug, Args)]
 pub struct UserFields {
-    /// A claim about the person, such as email=alice@example.com; without a value it goes
+    /// A claim about the person, such as email=alice@example.com; email= takes it away. What is no standard claim is an
+    /// attribute: --set 'claims.attributes={"department":"sales"}'
     #[arg(long, value_name = "CLAIM=VALUE")]
     claim: Vec<String>,
     /// A role they hold; repeated for several, which replace those they had
@@ -148,12 +149,12 @@ impl ClientFields {
             ("redirect_uris", self.redirect_uri),
             ("post_logout_redirect_uris", self.post_logout_redirect_uri),
             ("serves", self.serves),
-            ("roles", self.role),
         ] {
             if !list.is_empty() {
                 fields.insert(field.to_owned(), list.into());
             }
         }
+        put_roles(&mut fields, self.role)?;
         if self.public {
             fields.insert("kind".into(), "public".into());
         }
@@ -210,9 +211,7 @@ impl UserFields {
     }
 
     fn put(self, fields: &mut Map<String, Value>) -> anyhow::Result<()> {
-        fields.extend(
-            Some(("roles".to_owned(), self.role.into())).filter(|(_, roles)| *roles != Value::Array(Vec::new())),
-        );
+        put_roles(fields, self.role)?;
         for pair in &self.claim {
             let (claim, value) = split(pair, "--claim CLAIM=VALUE")?;
             let known = match (claim, value) {
@@ -225,6 +224,30 @@ impl UserFields {
         }
         self.any.put(fields)
     }
+}
+
+/// Roles, if any are named.
+fn put_roles(fields: &mut Map<String, Value>, roles: Vec<String>) -> anyhow::Result<()> {
+    if roles.iter().any(String::is_empty) {
+        bail!("a role has a name; to take all roles away: --unset roles");
+    }
+    if !roles.is_empty() {
+        fields.insert("roles".to_owned(), roles.into());
+    }
+    Ok(())
+}
+
+/// The arguments of what is made: there is nothing yet that they would replace.
+pub fn of_new(argument: clap::Arg) -> clap::Arg {
+    const REPLACED: [(&str, &str); 4] = [
+        (", which replace those it had", ""),
+        (", which replace those they had", ""),
+        ("; they replace those it had", ""),
+        (": they replace those it had there; its other resources stay", ""),
+    ];
+    let Some(help) = argument.get_help().map(ToString::to_string) else { return argument };
+    let of_new = REPLACED.iter().fold(help.clone(), |help, (replaced, with)| help.replace(replaced, with));
+    if of_new == help { argument } else { argument.help(of_new) }
 }
 
 /// Resources, each with scopes.
@@ -268,7 +291,7 @@ fn put(fields: &mut Map<String, Value>, field: &str, value: Value) {
 
 /// A change without any fields yet.
 pub fn change(kind: Kind, verb: Verb, name: String) -> OneChange {
-    OneChange { kind, verb, name, fields: Map::new(), secret: None }
+    OneChange { kind, verb, name, fields: Map::new(), secret: None, yes: false }
 }
 
 /// A secret from a file.

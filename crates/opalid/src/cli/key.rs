@@ -1,7 +1,7 @@
 //! `opalid key`.
 
 use std::fs::File;
-use std::io::{Read, stdin};
+use std::io::{Read, Write, stderr, stdin};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -13,6 +13,7 @@ use super::reach::{Reaching, Server};
 use crate::config::{command, process_environment};
 use crate::manage::keys::KeyRow;
 use crate::manage::{Command, Handed, Page};
+use crate::master_key::others_read;
 
 /// The longest key file that is read.
 const LONGEST: u64 = 64 * 1024;
@@ -75,6 +76,10 @@ impl NewMasterKey {
     /// Reads it; `None` where the server is to make one.
     fn read(self) -> anyhow::Result<Option<Handed>> {
         if let Some(path) = self.file {
+            if let Some(why) = others_read(&path) {
+                // Some places give out secrets no other way: it is said, and done.
+                writeln!(stderr(), "But: {why}")?;
+            }
             return read(&path).map(Some);
         }
         if let Some(name) = self.env {

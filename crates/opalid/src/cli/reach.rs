@@ -2,13 +2,14 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use zeroize::Zeroizing;
 
 use super::output::{Format, Output};
+use super::starting::how_to_start;
 use super::way::{way_of, with_way};
 use crate::config::{Settings, Sources, mistaken, process_environment};
 use crate::manage::socket::{Line, Named, connect};
@@ -116,7 +117,7 @@ impl Reach {
         let config = once("--config", before.config, self.config)?;
         let data = once("--data", before.data, self.data)?;
         let way = way_of(config.as_deref(), data.as_deref());
-        let data = match (data, config) {
+        let data = match (data, config.clone()) {
             (Some(data), None) => (data, Named::Explicitly),
             (data, config) => {
                 let flags = data.iter().map(|data| ("data", data.display().to_string())).collect();
@@ -129,7 +130,7 @@ impl Reach {
         };
         let workspace = once("-w", before.workspace, self.workspace)?;
         let output = once("-o", before.output, self.output)?.unwrap_or_default();
-        Ok(Server { data, way, workspace, output: Output::new(output) })
+        Ok(Server { data, way, config, workspace, output: Output::new(output) })
     }
 }
 
@@ -145,6 +146,7 @@ fn once<T>(flag: &str, before: Option<T>, after: Option<T>) -> anyhow::Result<Op
 pub struct Server {
     data: (PathBuf, Named),
     way: String,
+    config: Option<PathBuf>,
     workspace: Option<String>,
     /// Where to print.
     pub output: Output,
@@ -189,10 +191,25 @@ impl Server {
         }
     }
 
+    /// Says what to do when no server can be reached.
+    fn unreachable(&self, error: std::io::Error) -> anyhow::Error {
+        let folder = self.data.0.display();
+        match error.kind() {
+            std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => anyhow::anyhow!(
+                "no server runs on the data folder {folder}; {} (or name the folder of a running one with --data DIR)",
+                how_to_start(&self.data.0, self.config.as_deref(), &self.way)
+            ),
+            std::io::ErrorKind::PermissionDenied => anyhow::anyhow!(
+                "this user may not command the server on {folder}; run the command as the user that the server runs as"
+            ),
+            _ => anyhow::Error::new(error).context(format!("cannot reach the server on the data folder {folder}")),
+        }
+    }
+
     /// Asks for something that has several answers.
     pub fn stream_in(&self, workspace: Option<String>, command: Command) -> anyhow::Result<Answers> {
         let (data, named) = &self.data;
-        let mut stream = connect(data, *named).map_err(|error| unreachable((data, &self.way), error))?;
+        let mut stream = connect(data, *named).map_err(|error| self.unreachable(error))?;
         let request = Request { workspace: workspace.or_else(|| self.workspace.clone()), command };
         let mut line = Zeroizing::new(serde_json::to_vec(&request)?);
         line.push(b'\n');
@@ -243,22 +260,6 @@ fn read_line(lines: &mut impl BufRead) -> anyhow::Result<Option<Line>> {
 
 fn broke_off(error: std::io::Error) -> anyhow::Error {
     anyhow::anyhow!("the server's answer broke off ({error}); see its log")
-}
-
-/// Says what to do when no server can be reached.
-fn unreachable((data, way): (&Path, &str), error: std::io::Error) -> anyhow::Error {
-    let folder = data.display();
-    let way = if way.is_empty() { way_of(None, Some(data)) } else { way.to_owned() };
-    match error.kind() {
-        std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => anyhow::anyhow!(
-            "no server runs on the data folder {folder}; start it with: opalid serve{way} (or name the \
-             folder of a running one with --data DIR)"
-        ),
-        std::io::ErrorKind::PermissionDenied => anyhow::anyhow!(
-            "this user may not command the server on {folder}; run the command as the user that the server runs as"
-        ),
-        _ => anyhow::Error::new(error).context(format!("cannot reach the server on the data folder {folder}")),
-    }
 }
 
 /// Which part of a long list.

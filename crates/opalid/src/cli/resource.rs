@@ -19,6 +19,7 @@ pub enum ResourceCommand {
         part: Part,
     },
     /// Makes a resource.
+    #[command(mut_args(fields::of_new))]
     Create {
         /// Its URI: the `aud` of its tokens, byte for byte
         uri: String,

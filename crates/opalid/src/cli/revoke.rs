@@ -13,6 +13,9 @@ pub enum RevokeCommand {
     Workspace {
         /// Its name: not taken from -w, so that nothing so large happens by an oversight
         name: String,
+        /// Kill it; without this, it is said what dies
+        #[arg(long)]
+        yes: bool,
     },
     /// Kills everything of a user, who stays in service.
     User {
@@ -44,9 +47,9 @@ pub enum RevokeCommand {
 impl Reaching for RevokeCommand {
     fn run(self, server: &Server) -> anyhow::Result<()> {
         server.show(match self {
-            Self::Workspace { name } => {
+            Self::Workspace { name, yes } => {
                 server.names(&name)?;
-                let reply = server.ask_in(Some(name), Command::RevokeWorkspace {})?;
+                let reply = server.ask_in(Some(name), Command::RevokeWorkspace { yes })?;
                 return server.output.print(&reply);
             }
             Self::User { username } => Command::RevokeUser { username },

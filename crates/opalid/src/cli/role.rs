@@ -19,6 +19,7 @@ pub enum RoleCommand {
         part: Part,
     },
     /// Makes a role; nobody holds it yet.
+    #[command(mut_args(fields::of_new))]
     Create {
         /// Its name
         name: String,

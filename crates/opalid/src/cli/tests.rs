@@ -69,7 +69,7 @@ const WRITTEN: &[&str] = &[
     "workspace list",
     "workspace create acme --set code_lifetime=30",
     "workspace update acme --set require_pkce=true --unset code_lifetime",
-    "workspace delete acme",
+    "workspace delete acme --yes",
     "backup FILE --data d",
     "restore FILE --data d",
     "restore --database postgres://opalid@127.0.0.1/opalid --data d",
@@ -106,7 +106,7 @@ const WRITTEN: &[&str] = &[
     "grant list --client app",
     "consent list --user alice",
     "consent withdraw x",
-    "revoke workspace acme",
+    "revoke workspace acme --yes",
     "revoke user alice",
     "revoke client app",
     "revoke session x",
@@ -188,7 +188,7 @@ async fn what_of_users_and_the_workspace_is_listed_and_shown() {
     insta::assert_snapshot!(sorted(&server, Ask::ListUsers { paging: paging() }).await, @r"
     USERNAME ID STATE EPOCH CREATED
     alice <id> in service 1.1 2026-11-23 21:20:03Z (now)
-    bob <id> in service 1.1 2026-11-23 21:20:03Z (now)
+    bob <id> in service, administrator 1.1 2026-11-23 21:20:03Z (now)
     ");
     insta::assert_snapshot!(seen(&server, Ask::ShowUser { username: "alice".into() }).await, @r"
     username alice
@@ -372,6 +372,7 @@ async fn the_inspector_says_what_can_be_the_reason_where_a_token_may_do_nothing_
         name: "https://api.demo.example/".into(),
         fields: serde_json::Map::from_iter([("requires_roles".into(), true.into())]),
         secret: None,
+        yes: false,
     };
     server.ask(Ask::Change(change)).await.unwrap();
     let said = seen(&server, Ask::Inspect { token: Handed::new(token) }).await;
@@ -388,8 +389,12 @@ fn help_says_what_is_in_documents_what_a_permission_replaces_and_where_a_new_mas
     for command in ["apply", "diff", "export"] {
         assert!(help(&[command]).contains("roles"), "{command}");
     }
-    for command in [&["role", "create"][..], &["role", "update"], &["client", "update"]] {
-        assert!(help(command).contains("they replace those it had there"), "{command:?}");
+    for kind in ["role", "client"] {
+        assert!(help(&[kind, "update"]).contains("they replace those it had there"), "{kind}");
+    }
+    for kind in ["role", "client", "user", "resource"] {
+        let made = help(&[kind, "create"]);
+        assert!(!made.contains("replace") && !made.contains("other resources stay"), "{kind}: {made}");
     }
     assert!(help(&["key", "rotate-master"]).contains("The new key is in this file"));
 }
@@ -458,7 +463,7 @@ async fn what_a_change_says() {
         Ask::RevokeUser { username: "alice".into() },
         Ask::RevokeUser { username: "nobody".into() },
         Ask::RevokeClient { client_id: "demo-app".into() },
-        Ask::RevokeWorkspace {},
+        Ask::RevokeWorkspace { yes: true },
     ] {
         said.push_str(&seen(&server, command).await);
     }
@@ -545,6 +550,8 @@ fn a_workspace_or_a_format_that_would_be_ignored_is_refused() {
         ("workspace update acme -w other --set a=1", "-w other and workspace acme: which one is meant? Leave -w away"),
         ("workspace show acme -w other", "-w other and workspace acme: which one is meant? Leave -w away"),
         ("workspace create acme -w other", "the new workspace is named once; leave -w other away"),
+        ("user update alice --role  --data DIR", "a role has a name; to take all roles away: --unset roles"),
+        ("client create app --role  --data DIR", "a role has a name; to take all roles away: --unset roles"),
         ("workspace list -w other", "all workspaces are listed; leave -w other away"),
         ("apply -f x -w other", "a document says itself which workspaces it is about; leave -w other away"),
         ("diff -f x -w other", "a document says itself which workspaces it is about; leave -w other away"),
@@ -577,5 +584,10 @@ fn without_a_server_it_says_how_to_start_one() {
     let words = ["opalid", "user", "list", "--data", folder.to_str().unwrap()];
     let Command::User(managing) = Cli::try_parse_from(words).unwrap().command else { panic!() };
     let error = managing.run(Before::default()).unwrap_err().to_string();
-    assert!(error.contains(&format!("start it with: opalid serve --data {}", folder.display())), "{error}");
+    let folder = folder.display();
+    let both = format!(
+        "to start a demo there: opalid serve --demo --data {folder}; one of your own: opalid serve --config FILE --data \
+         {folder}, where FILE says its issuer"
+    );
+    assert!(error.contains(&both), "{error}");
 }

@@ -25,6 +25,7 @@ pub enum UserCommand {
         username: String,
     },
     /// Makes a user; with --admin or --invite, prints a one-time link with which they set a password.
+    #[command(mut_args(fields::of_new))]
     Create {
         /// What the person will type to sign in
         username: String,
@@ -133,10 +134,9 @@ pub(super) fn facts(detail: &UserDetail) -> String {
 }
 
 pub(super) fn link(link: &LinkMade, output: &Output) -> String {
-    format!(
-        "Whoever opens this link sets the password of {}; it works once, until {}:\n{}\n",
-        plain(&link.username),
-        output.time(link.expires_at),
-        plain(link.url.expose())
-    )
+    let (name, until) = (plain(&link.username), output.time(link.expires_at));
+    let url = plain(link.url.expose());
+    let console = link.console.as_deref().map(|url| format!("With it they sign in to the console: {}\n", plain(url)));
+    let console = console.unwrap_or_default();
+    format!("Whoever opens this link sets the password of {name}; it works once, until {until}:\n{url}\n{console}")
 }

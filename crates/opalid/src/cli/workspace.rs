@@ -33,6 +33,9 @@ pub enum WorkspaceCommand {
     Delete {
         /// Its name
         name: String,
+        /// Delete it; without this, it is said what goes
+        #[arg(long)]
+        yes: bool,
     },
     /// Shows one workspace with its settings.
     Show {
@@ -46,7 +49,7 @@ impl Reaching for WorkspaceCommand {
         match &self {
             Self::List => server.no_workspace("all workspaces are listed")?,
             Self::Create { .. } => server.no_workspace("the new workspace is named once")?,
-            Self::Update { name, .. } | Self::Delete { name } => server.names(name)?,
+            Self::Update { name, .. } | Self::Delete { name, .. } => server.names(name)?,
             Self::Show { name } => name.iter().try_for_each(|name| server.names(name))?,
         }
         let reply = match self {
@@ -58,7 +61,10 @@ impl Reaching for WorkspaceCommand {
                 let change = fields::change(Kind::Workspace, Verb::Update, name);
                 return fields::run(server, OneChange { fields: fields.into_map()?, ..change });
             }
-            Self::Delete { name } => return fields::run(server, fields::change(Kind::Workspace, Verb::Delete, name)),
+            Self::Delete { name, yes } => {
+                let change = fields::change(Kind::Workspace, Verb::Delete, name);
+                return fields::run(server, OneChange { yes, ..change });
+            }
             Self::List => server.ask_in(None, Command::ListWorkspaces {})?,
             Self::Show { name } => server.ask_in(name, Command::ShowWorkspace {})?,
         };

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use opalid_core::nearest::nearest;
 use toml::de::{DeTable, DeValue};
 
 use super::ConfigError;
@@ -140,6 +141,11 @@ impl Settings {
     /// Whether anything says where the data folder is.
     pub fn names_data(&self) -> bool {
         self.get("data").is_some_and(|setting| setting.origin != Source::Default)
+    }
+
+    /// Whether anything says what the issuer is.
+    pub fn names_issuer(&self) -> bool {
+        self.get("issuer").is_some_and(|setting| setting.written.is_some())
     }
 
     /// The file that holds a secret, if it lies in one.
@@ -353,27 +359,8 @@ fn line_of(text: &str, offset: usize) -> usize {
 }
 
 fn unknown_name<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
-    match known.map(|candidate| (!candidate.starts_with(name), distance(name, candidate), candidate)).min() {
-        Some((_, _, nearest)) => format!("there is no such setting; the nearest is {nearest}"),
+    match nearest(name, known) {
+        Some(nearest) => format!("there is no such setting; the nearest is {nearest}"),
         None => "there is no such setting".into(),
     }
-}
-
-/// How many letters must be added, removed or changed to make one text of the other (Levenshtein).
-fn distance(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.chars().count()).collect();
-    for (i, a) in one.chars().enumerate() {
-        let mut left = i + 1;
-        let mut diagonal = i;
-        for (cell, b) in row.iter_mut().skip(1).zip(other.chars()) {
-            let above = *cell;
-            left = (diagonal + usize::from(a != b)).min(above + 1).min(left + 1);
-            diagonal = above;
-            *cell = left;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or(0)
 }

@@ -36,6 +36,10 @@ fn value(setting: &Setting) -> String {
         return cores().to_string();
     }
     match (&setting.written, setting.key.default) {
+        (Some(Written::InFile(path)), _) => format!("(set: file {})", path.display()),
+        (Some(Written::InVariable(name)), _) => format!("(set: env {name})"),
+        // Its arguments may be nobody's business.
+        (Some(Written::ByCommand(words)), _) => format!("(set: command {})", words.first().map_or("", String::as_str)),
         (Some(_), _) if setting.key.shape == Shape::Secret => "(set)".into(),
         (Some(Written::One(text)), _) if setting.key.shape == Shape::Number => text.clone(),
         (Some(Written::One(text)), _) => format!("{:?}", without_password(text)),

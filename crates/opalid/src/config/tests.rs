@@ -249,7 +249,10 @@ fn a_secret_comes_from_a_variable_or_a_file_and_is_never_shown() {
     let url = ("OPALID_DATABASE", "postgres://opalid@db/opalid");
     let set = settings("", &[ISSUER, url, ("OPALID_DATABASE_PASSWORD", "hunter2")], &[]);
     assert_eq!(set.config().unwrap().database_password.unwrap().expose(), "hunter2");
-    assert!(set.show().contains("database_password = (set)") && !set.show().contains("hunter2"));
+    assert!(
+        set.show().contains("database_password = (set: env OPALID_DATABASE_PASSWORD)")
+            && !set.show().contains("hunter2")
+    );
 
     let path = std::env::temp_dir().join(format!("opalid-secret-{}", std::process::id()));
     std::fs::write(&path, "from file\n").unwrap();
@@ -258,6 +261,20 @@ fn a_secret_comes_from_a_variable_or_a_file_and_is_never_shown() {
     std::fs::remove_file(&path).unwrap();
     assert_eq!(read.database_password.unwrap().expose(), "from file");
     assert!(mistakes(&settings("", &variables, &[])).contains("cannot read"));
+    let shown = settings("", &variables, &[]).show();
+    assert!(shown.contains(&format!("database_password = (set: file {})", path.display())), "{shown}");
+    let said = settings("master_key = { command = [\"vault\", \"hunter2\"] }\n", &[ISSUER], &[]).show();
+    assert!(said.contains("master_key = (set: command vault)") && !said.contains("hunter2"), "{said}");
+}
+
+#[test]
+fn mistakes_are_told_in_the_order_of_their_lines() {
+    let file = "workers = 0\nbogus = 1\naudit_days = \"x\"\nlog_levl = 1\n";
+    let told = mistaken(settings(file, &[], &[("listen", "nowhere")]).config().err().unwrap()).to_string();
+    let at = |what: &str| told.find(what).unwrap_or_else(|| panic!("{what}: {told}"));
+    let places =
+        ["(opalid.toml:1)", "(opalid.toml:2)", "(opalid.toml:3)", "(opalid.toml:4)", "(flag --listen)"].map(at);
+    assert!(places.is_sorted(), "{told}");
 }
 
 #[test]

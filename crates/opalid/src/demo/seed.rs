@@ -15,7 +15,8 @@ use opalid_store::steps::settings::{Edit, UpdateClient};
 use opalid_store::steps::user::{CreateUser, FindCredentials};
 
 use super::{
-    HTTPS_CALLBACK, PRIVATE_CALLBACK, PUBLIC_CLIENT, RESOURCE, RESOURCE_SERVER, RESOURCE_SERVER_SECRET, USERS,
+    ADMINISTRATOR, HTTPS_CALLBACK, PRIVATE_CALLBACK, PUBLIC_CLIENT, RESOURCE, RESOURCE_SERVER, RESOURCE_SERVER_SECRET,
+    USERS,
 };
 use crate::app::App;
 use crate::config::Issuer;
@@ -137,7 +138,7 @@ async fn create_user(app: &App, name: &str, password_hash: String) -> anyhow::Re
         id: UserId::from_bytes(app.new_id()),
         username: name.into(),
         username_key: username_key(name)?,
-        admin: false,
+        admin: name == ADMINISTRATOR,
         password_hash: Some(password_hash),
         claims,
         roles: Vec::new(),

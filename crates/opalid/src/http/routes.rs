@@ -119,6 +119,8 @@ endpoints! {
     SetPassword => "/set-password", "GET, HEAD, POST", None;
     /// After setting it.
     PasswordSet => "/set-password/done", "GET, HEAD", None;
+    /// To the inspector.
+    Console => "/console", "GET, HEAD", None;
     /// Name and password, of an administrator.
     ConsoleSignIn => "/console/sign-in", "GET, HEAD, POST", None;
     /// What a token is, for administrators.
@@ -308,6 +310,7 @@ async fn others(call: &Call<'_>, endpoint: Endpoint) -> Reply {
         Endpoint::SetPassword if is_post => login::set_password::submit(call).await,
         Endpoint::SetPassword => login::set_password::show(call).await,
         Endpoint::PasswordSet => login::set_password::done(call),
+        Endpoint::Console => console::home(call),
         Endpoint::ConsoleSignIn if is_post => console::sign_in::submit(call).await,
         Endpoint::ConsoleSignIn => console::sign_in::show(call),
         Endpoint::Inspect if is_post => console::inspect::submit(call).await,

@@ -74,8 +74,8 @@ pub enum Command {
     ListConsents { user: Option<String>, paging: Paging },
     /// Takes a consent back.
     WithdrawConsent { id: String },
-    /// Kills everything in the workspace.
-    RevokeWorkspace {},
+    /// Kills everything in the workspace; without `yes` it says what that is.
+    RevokeWorkspace { yes: bool },
     /// Kills everything of a user.
     RevokeUser { username: String },
     /// Kills everything a client was given.

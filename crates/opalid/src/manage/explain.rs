@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use opalid_core::client::Client;
+use opalid_core::request::GrantType;
 use opalid_core::resource::Resource;
 use opalid_core::token_settings::{AccessTokenFormat, Chosen, OpaqueBecause, Origin, ResourceTerms, Terms};
 use serde::{Deserialize, Serialize};
@@ -20,7 +21,7 @@ use super::{ManageError, Operation, Reply};
 pub struct Explanation {
     /// The client.
     pub client_id: String,
-    /// What the tokens are for; nothing: the issuer itself.
+    /// What the tokens are for; nothing: the issuer alone, with `openid`.
     pub resources: Vec<String>,
     /// Every setting.
     pub settings: Vec<Explained>,
@@ -46,6 +47,9 @@ pub(super) async fn explain(
 ) -> Result<Reply, ManageError> {
     let client = clients::load(operation, client_id).await?;
     let resources = resources(operation, &client, asked).await?;
+    if resources.is_empty() && !client.may_use(GrantType::AuthorizationCode) {
+        return Err(ManageError::Refused(without_resource(&client)));
+    }
     let terms: Vec<ResourceTerms> = resources.iter().map(|resource| resource.settings.terms()).collect();
     let workspace = &operation.record.workspace;
     let terms = Terms { workspace: &workspace.settings.tokens, client: &client.settings.tokens, resources: &terms };
@@ -56,6 +60,27 @@ pub(super) async fn explain(
     settings.extend(explaining.encryption());
     let resources = resources.iter().map(|resource| resource.uri.clone()).collect();
     Ok(Reply::Explained(Box::new(Explanation { client_id: client.client_id.clone(), resources, settings })))
+}
+
+/// Only a person's tokens can be for the issuer alone.
+fn without_resource(client: &Client) -> String {
+    let (name, access) = (&client.client_id, &client.settings.access);
+    if !client.may_use(GrantType::ClientCredentials) {
+        return format!(
+            "client {name} gets no tokens: its grant_types are neither authorization_code nor client_credentials"
+        );
+    }
+    if access.is_empty() {
+        return format!(
+            "client {name} gets no tokens: it has no access to any resource, and there is no person (invalid_target)"
+        );
+    }
+    let known: Vec<&str> = access.keys().map(String::as_str).collect();
+    format!(
+        "client {name} gets no token without naming a resource (invalid_target): it sends resource=URI (here: --resource URI), \
+         or default_resources are set, its own or the workspace's; it may ask for: {}",
+        known.join(", ")
+    )
 }
 
 async fn resources(

@@ -78,6 +78,10 @@ pub enum Whose {
     Word,
     /// Of somebody else, or made up.
     Foreign,
+    /// Of another workspace of this server, as it says itself.
+    Elsewhere,
+    /// Encrypted for a reader: who signed it, if anybody, that reader alone sees.
+    Hidden,
 }
 
 /// A command that cuts a token.
@@ -170,6 +174,8 @@ impl Inspection {
         let (kind, why) = (&self.kind, self.why.as_deref().unwrap_or_default());
         match self.whose {
             Whose::Foreign => format!("This {kind} is not ours: {why}."),
+            Whose::Elsewhere => format!("This {kind} is not of this workspace: {why}."),
+            Whose::Hidden => format!("Whose this {kind} is cannot be said: {why}."),
             Whose::Word => format!("This {kind} is ours: {why}."),
             Whose::Ours if self.active => format!("This {kind} is alive."),
             Whose::Ours => format!("This {kind} is dead: {why}."),
@@ -257,6 +263,9 @@ async fn access_opened(
     inspection.cut_with(operation, "this token alone", "revoke token -");
     let verdict = token.judge(store, issuer, now).await?;
     hang(operation, &mut inspection, (sealed.grant, sealed.epoch, sealed.entitlement)).await?;
+    if let AccessToken::Jwt(_, claims) = token {
+        jwt::only_its_own(&mut inspection.may, issuer, claims);
+    }
     let alive = match verdict {
         Verdict::Inactive(reason) => return Ok(inspection.judged(Err(reason))),
         Verdict::Active(alive) => alive,

@@ -8,10 +8,11 @@ use opalid_core::jwt::{self, SigningAlgorithm};
 use opalid_core::time::UnixTime;
 use opalid_core::wrap::MasterKey;
 use opalid_store::keys::{KeyPurpose, KeyState, WorkspaceKey, WorkspaceRecord};
-use opalid_store::steps::keys::{COUNTED, CountSealed};
+use opalid_store::steps::keys::CountSealed;
 use opalid_store::steps::workspace::{ByWorkspace, FindWorkspace};
 use serde::{Deserialize, Serialize};
 
+use super::workspaces::counted;
 use super::{Handed, INITIATOR, ManageError, Operation, Page, Reply};
 use crate::issuer::Issuer;
 use crate::keys::kept::{Kept, why};
@@ -254,12 +255,11 @@ async fn dies(at: &Operation<'_>, record: &WorkspaceRecord, key: &WorkspaceKey) 
         KeyPurpose::Sealing => "every access token that it sealed is dead".into(),
         KeyPurpose::Row => {
             let (chains, sessions) = at.app.store.read(CountSealed(record.workspace.id)).await?;
-            let count = |count: u32| if count >= COUNTED { format!("{COUNTED} or more") } else { count.to_string() };
             format!(
                 "every refresh token, session cookie, code and password link that it sealed opens nothing any more (of {} \
                  refresh tokens and {} sessions in this workspace)",
-                count(chains),
-                count(sessions)
+                counted(chains),
+                counted(sessions)
             )
         }
         KeyPurpose::Refresh => "refreshes of the last moments that are tried again get no answer a second time".into(),

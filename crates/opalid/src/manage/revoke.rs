@@ -14,12 +14,19 @@ use opalid_store::steps::workspace::RevokeWorkspace;
 use crate::metrics::Revoked as Counted;
 use crate::presented::Revocable;
 
-use super::{Handed, ManageError, Operation, Reply};
+use super::{Handed, ManageError, Operation, Reply, workspaces};
 
-pub(super) async fn workspace(operation: &Operation<'_>) -> Result<Reply, ManageError> {
+pub(super) async fn workspace(operation: &Operation<'_>, yes: bool) -> Result<Reply, ManageError> {
+    let name = &operation.record.workspace.name;
+    if !yes {
+        let dies = workspaces::what_dies(operation.app, operation.workspace()).await?;
+        return Err(ManageError::Refused(format!(
+            "by this, at once and for good: everything in workspace {name} is dead and everyone signs in again ({dies}). If \
+             that is meant: --yes"
+        )));
+    }
     operation.app.store.run(RevokeWorkspace { stamp: operation.stamp() }).await?;
     operation.app.metrics.revocations.count(Counted::Workspace);
-    let name = &operation.record.workspace.name;
     Ok(Reply::done(format!("Everything in workspace {name} is dead: everyone signs in again.")))
 }
 

@@ -215,7 +215,7 @@ async fn everything_that_can_be_revoked_says_why_its_tokens_are_dead() {
     let client = || String::from(crate::demo::PUBLIC_CLIENT);
     type Make = Box<dyn Fn(&SignedIn) -> Command>;
     let cases: [(Make, &str); 9] = [
-        (Box::new(|_| Command::RevokeWorkspace {}), "everything below its workspace was cut"),
+        (Box::new(|_| Command::RevokeWorkspace { yes: true }), "everything below its workspace was cut"),
         (Box::new(move |_| Command::RevokeUser { username: alice() }), "everything below its user was cut"),
         (Box::new(move |_| Command::SuspendUser { username: alice() }), "everything below its user was cut"),
         (Box::new(move |_| Command::RevokeClient { client_id: client() }), "everything below its client was cut"),
@@ -483,7 +483,7 @@ async fn all_news(follower: &mut Follower, operation: &Operation<'_>) -> Vec<eve
 async fn every_change_is_the_operators_in_the_audit_log() {
     let server = server(true).await;
     server.app.clock.advance(1);
-    server.ask(Command::RevokeWorkspace {}).await.unwrap();
+    server.ask(Command::RevokeWorkspace { yes: true }).await.unwrap();
     server.app.clock.advance(1);
     server.ask(Command::SuspendClient { client_id: crate::demo::PUBLIC_CLIENT.into() }).await.unwrap();
     let paging = Paging { after: None, limit: Some(2) };

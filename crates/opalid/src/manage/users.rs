@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 
 use super::apply::{self, OneChange};
 use super::{Handed, ManageError, Operation, Page, Paging, Reply, roles};
+use crate::http::routes::Endpoint;
 use crate::metrics::Revoked;
 use crate::passwords::password::{ChosenPassword, Password};
 use crate::random;
@@ -74,6 +75,9 @@ pub struct LinkMade {
     pub url: Handed,
     /// Until when it works.
     pub expires_at: UnixTime,
+    /// The console of their workspace, for one who administers it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub console: Option<String>,
 }
 
 pub(super) async fn list(operation: &Operation<'_>, paging: &Paging) -> Result<Reply, ManageError> {
@@ -141,7 +145,7 @@ pub(super) async fn create(
         )));
     }
     let name = username.to_owned();
-    let asked = OneChange { kind: Kind::User, verb: Verb::Create, name, fields, secret: None };
+    let asked = OneChange { kind: Kind::User, verb: Verb::Create, name, fields, secret: None, yes: false };
     apply::one(operation, &asked).await?.make_all(operation.app).await?;
     if link {
         return make_link(operation, username).await;
@@ -168,7 +172,8 @@ pub(super) async fn make_link(operation: &Operation<'_>, username: &str) -> Resu
     }
     let token = issuer.row_sealer.seal_row(&secret, random::bytes());
     let url = Handed::new(format!("{}/set-password?token={token}", issuer.url));
-    Ok(Reply::Link(Box::new(LinkMade { username: user.username, url, expires_at })))
+    let console = user.admin.then(|| format!("{}{}", issuer.url, Endpoint::Inspect.path()));
+    Ok(Reply::Link(Box::new(LinkMade { username: user.username, url, expires_at, console })))
 }
 
 /// Sets a password on an administrator's word: everything of the user's dies.

@@ -3,8 +3,11 @@
 use opalid_core::grant::Epoch;
 use opalid_core::ids::WorkspaceId;
 use opalid_core::workspace::{Workspace, WorkspaceSettings};
+use opalid_store::steps::keys::{COUNTED, CountSealed};
 use opalid_store::steps::workspace::ListWorkspaces;
 use serde::{Deserialize, Serialize};
+
+use crate::app::App;
 
 use super::{ManageError, Operation, Page, Reply};
 
@@ -41,11 +44,23 @@ fn row(operation: &Operation<'_>, workspace: &Workspace) -> WorkspaceRow {
     WorkspaceRow {
         id: workspace.id,
         name: workspace.name.clone(),
-        issuer: if root { app.base_url.clone() } else { format!("{}/{}", app.base_url, workspace.name) },
+        issuer: app.issuer_url(workspace),
         root,
         enabled: workspace.enabled,
         epoch: workspace.epoch,
     }
+}
+
+/// What lives in a workspace, as far as it has rows.
+pub(super) async fn what_dies(app: &App, workspace: WorkspaceId) -> Result<String, ManageError> {
+    let (chains, sessions) = app.store.read(CountSealed(workspace)).await?;
+    let (chains, sessions) = (counted(chains), counted(sessions));
+    Ok(format!("{sessions} sessions, {chains} refresh tokens, and every access token, which nobody counts"))
+}
+
+/// A number, as far as it was counted.
+pub(super) fn counted(number: u32) -> String {
+    if number >= COUNTED { format!("{COUNTED} or more") } else { number.to_string() }
 }
 
 pub(super) async fn list(operation: &Operation<'_>) -> Result<Reply, ManageError> {

@@ -36,6 +36,10 @@ pub struct HomeDemo<'a> {
     pub demo_url: &'a str,
     /// Where to sign in.
     pub sign_in_url: &'a str,
+    /// Where tokens are inspected.
+    pub console_url: &'a str,
+    /// Who may do that.
+    pub administrator: &'a str,
     /// Who can sign in.
     pub users: Vec<DemoUser<'a>>,
     /// Commands that work as pasted, in order.

@@ -152,6 +152,8 @@ fn homes() -> Vec<(&'static str, String)> {
     let demo = HomeDemo {
         demo_url: "/demo",
         sign_in_url: "http://localhost:8080/demo",
+        console_url: "http://localhost:8080/console/inspect",
+        administrator: "bob",
         users: vec![
             DemoUser { login: "alice", password: "alice-demo-password" },
             DemoUser { login: "bob", password: "bob-demo-password" },

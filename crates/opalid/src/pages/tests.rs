@@ -39,6 +39,8 @@ fn home_demo(words: &str) -> HomeDemo<'_> {
     HomeDemo {
         demo_url: words,
         sign_in_url: words,
+        console_url: words,
+        administrator: words,
         users: vec![DemoUser { login: words, password: words }],
         curl_lines: vec![CurlLine { label: words, command: words }],
     }

@@ -22,7 +22,7 @@ async fn server() -> Server {
 
 /// Makes, changes or deletes one entry of the root workspace; the secrets that were drawn.
 pub async fn change(server: &Server, kind: &str, verb: &str, name: &str, fields: Value) -> Vec<Option<String>> {
-    let asked = json!({"do": "change", "kind": kind, "verb": verb, "name": name, "fields": fields});
+    let asked = json!({"do": "change", "kind": kind, "verb": verb, "name": name, "fields": fields, "yes": true});
     let command: Command = serde_json::from_value(asked).unwrap();
     match handle(&server.app, Request { workspace: None, command }).await.unwrap() {
         Reply::Applied(applied) => {

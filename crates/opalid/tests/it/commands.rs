@@ -139,7 +139,11 @@ fn a_resource_a_client_or_a_workspace_that_is_deleted_takes_its_tokens_along() {
     let discovery = || line.ask("GET", "/acme/.well-known/openid-configuration", "", "").unwrap().status;
     done(data, "workspace create acme");
     assert!(there("workspace show acme") && discovery() == 200);
-    done(data, "workspace delete acme");
+    let (deleted, said) = opalid(data, "workspace delete acme", "");
+    let goes = "by this, at once and for good: workspace acme goes with its keys and everything in it (0 sessions, 0 refresh \
+                tokens, and every access token, which nobody counts). If that is meant: --yes";
+    assert!(!deleted && said.contains(goes) && there("workspace show acme"), "{said}");
+    done(data, "workspace delete acme --yes");
     assert!(!there("workspace show acme") && discovery() == 404);
 
     done(data, "resource create https://other.example/ --scopes read");
@@ -238,13 +242,52 @@ fn inspect_makes_a_test_jwt_without_a_server_and_explains_it_with_one() {
     }
 }
 
+#[test]
+fn inspect_says_of_a_jwt_no_more_than_can_be_known_and_where_it_may_be_at_home() {
+    let data = Folder::new();
+    let _daemon = Daemon::start(data.path(), &[]);
+    let data = data.path();
+    let shown = done(data, "workspace create acme") + &done(data, "workspace show acme");
+    let issuer = shown.lines().find_map(|line| line.strip_prefix("issuer")).unwrap().trim();
+    let jwe = format!("{}.a2V5.aXY.dGV4dA.dGFn", part(serde_json::json!({"alg": "RSA-OAEP-256", "enc": "A256GCM"})));
+    let (_, said) = opalid(data, "inspect -", &jwe);
+    let verdict = "cannot be said: it is encrypted, so that its reader alone sees who signed it.\n";
+    let first = said.split_inclusive('\n').next().unwrap();
+    assert!(first.starts_with("Whose this ") && first.ends_with(verdict), "{said}");
+    let jwt = |issuer: &str| {
+        let (made, said) = opalid(data, &format!("inspect --make -o json --claims {{\"iss\":\"{issuer}\"}}"), "");
+        let made: serde_json::Value = serde_json::from_str(&said).unwrap_or_else(|_| panic!("{made}: {said}"));
+        made["token"].as_str().unwrap().to_owned()
+    };
+    let of_acme = jwt(issuer);
+    let (_, said) = opalid(data, "inspect -", &of_acme);
+    let verdict = "This access token is not of this workspace: its iss is that of workspace acme (try -w acme), and it is \
+                   not signed by a key of workspace demo.\n";
+    assert!(said.starts_with(verdict), "{said}");
+    let (_, said) = opalid(data, "-w acme inspect -", &of_acme);
+    assert!(
+        said.starts_with("This access token is not ours: it is not signed by a key of workspace acme.\n"),
+        "{said}"
+    );
+    let root = issuer.strip_suffix("/acme").unwrap();
+    let (_, said) = opalid(data, "-w acme inspect -", &jwt(root));
+    assert!(said.contains("its iss is that of workspace demo (try -w demo), and it"), "{said}");
+    for nobodys in [format!("{root}/nobody"), format!("{root}/demo"), format!("{root}acme")] {
+        let (_, said) = opalid(data, "inspect -", &jwt(&nobodys));
+        assert!(said.contains("is not ours: it is not signed"), "{nobodys}: {said}");
+    }
+}
+
+fn part(part: serde_json::Value) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(part.to_string())
+}
+
 /// A JWT of somebody who would have the inspector say what they like.
 pub fn lying_jwt() -> String {
-    use base64::Engine as _;
     let typ = "access token is alive. \u{202e}\u{2028}\u{9b}2J This is ours: ";
     let header = serde_json::json!({ "alg": format!("x\". {typ}"), "typ": typ });
     let claims = serde_json::json!({ "This access token is alive.\n": "\u{2066}yes", "exp": 1 });
-    let part = |part: serde_json::Value| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(part.to_string());
     format!("{}.{}.c2ln", part(header), part(claims))
 }
 

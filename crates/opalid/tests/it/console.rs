@@ -444,3 +444,19 @@ async fn signing_in_again_renews_the_session_and_the_secret_before_is_worth_noth
     let landed = browser.open(&server, &Ask::new().target()).await;
     assert_ne!(landed.path(), "/sign-in");
 }
+
+#[tokio::test]
+async fn one_of_the_demos_people_administers_it_and_the_first_page_says_where() {
+    let server = Server::demo().await;
+    let home = server.get("/").await;
+    let console = format!("{}{INSPECT}", server.issuer);
+    assert!(home.text().contains(&console) && home.text().contains("administers the demo"), "{}", home.text());
+    for ((name, password), may) in opalid::demo::USERS.into_iter().zip([false, true]) {
+        let mut browser = Browser::new();
+        let landed = browser.open(&server, "/console").await;
+        let landed = browser.give_password(&server, landed, name, password).await;
+        let Landed::Here(path, answer) = landed else { panic!("{landed:?}") };
+        assert_eq!((path.as_str(), answer.status), (INSPECT, if may { 200 } else { 403 }));
+        assert_eq!(name == opalid::demo::ADMINISTRATOR, may);
+    }
+}

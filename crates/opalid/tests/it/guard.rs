@@ -47,6 +47,7 @@ const TABLE: &[(&str, &[(&str, Expected)])] = &[
     ("/signed-out", &[("GET", Public("says so")), ("HEAD", Public("says so"))]),
     ("/set-password", PAGES),
     ("/set-password/done", &[("GET", Public("says so")), ("HEAD", Public("says so"))]),
+    ("/console", &[("GET", Goes("/console/inspect")), ("HEAD", Goes("/console/inspect"))]),
     ("/console/sign-in", &[("GET", Public("asks who it is")), ("HEAD", Public("asks who it is")), ("POST", Page(400))]),
     ("/console/inspect", CONSOLE),
     ("/console/inspect/cut", &[("POST", TO_CONSOLE)]),

@@ -104,7 +104,7 @@ fn a_token_is_got_inspected_and_revoked_from_the_shell() {
     assert!(done && serde_json::from_str::<serde_json::Value>(&said).unwrap()["next"].is_string(), "{said}");
     drop(running);
     let (done, said) = run("user list", "");
-    assert!(!done && said.contains("start it with: opalid serve --data"), "{said}");
+    assert!(!done && said.contains("it holds a demo; start it with: opalid serve --demo --data "), "{said}");
 }
 
 #[test]
@@ -117,7 +117,10 @@ fn a_first_start_says_how_to_make_the_first_administrator() {
     let command = command.split_once("The first administrator: opalid ").unwrap().1;
     assert_eq!(command, format!("user create --admin NAME --data {}", data.path().display()));
     let (done, said) = opalid(data.path(), "user create --admin margarete", "");
-    assert!(done && said.contains("/set-password?token="), "{said}");
+    let console = format!("With it they sign in to the console: http://localhost:{}/console/inspect\n", running.port);
+    assert!(done && said.contains("/set-password?token=") && said.ends_with(&console), "{said}");
+    let (done, said) = opalid(data.path(), "user create --invite ada", "");
+    assert!(done && !said.contains("/console"), "{said}");
     assert!(opalid(data.path(), "user show margarete", "").1.contains("administrator      yes"));
 }
 
@@ -182,9 +185,14 @@ fn the_workspace_of_w_is_the_one_that_is_asked() {
     let token = run_token(data.path());
     let (done, said) = run("revoke workspace acme -w demo");
     assert!(!done && said.contains("which one is meant?"), "{said}");
-    assert!(run("revoke workspace acme").0);
+    for name in ["acme", "demo"] {
+        let (done, said) = run(&format!("revoke workspace {name} -w {name}"));
+        let dies = format!("by this, at once and for good: everything in workspace {name} is dead");
+        assert!(!done && said.contains(&dies) && said.contains("If that is meant: --yes"), "{said}");
+    }
+    assert!(run("revoke workspace acme --yes").0);
     assert!(opalid(data.path(), "inspect -", &token).1.starts_with("This access token is alive."));
-    assert!(run("-w demo revoke workspace demo").0);
+    assert!(run("-w demo revoke workspace demo --yes").0);
     assert!(opalid(data.path(), "inspect -", &token).1.starts_with("This access token is dead"));
     let (done, said) = run("-w nowhere user list");
     let list =

@@ -256,7 +256,14 @@ fn a_start_says_where_its_metrics_are_and_repeats_how_it_was_told_where_its_data
     );
     drop(running);
     let said = run("user list");
-    assert!(said.contains(&format!("start it with: opalid serve --config {} (", file.display())), "{said}");
+    let (shown, text) = (file.display(), std::fs::read_to_string(&file).unwrap());
+    let own = format!(
+        "start it with the configuration that it ran with: set issuer in {shown}, and: opalid serve --config {shown} ("
+    );
+    assert!(said.contains(&own), "{said}");
+    std::fs::write(&file, format!("issuer = \"http://localhost:{port}\"\n{text}")).unwrap();
+    let said = run("user list");
+    assert!(said.contains(&format!("start it with: opalid serve --config {shown} (")), "{said}");
 }
 
 #[test]

@@ -111,7 +111,7 @@ async fn a_scope_that_is_the_clients_at_none_of_them_is_refused_with_what_it_may
     let refused = ask_alone(&server, &[BOOKS, MAIL], "read buy").await;
     insta::assert_snapshot!(refused.seen(), @r#"400 {"error":"invalid_scope","error_description":"scope buy is not one this client may have at https://books.example/: lend read; https://mail.example/: read send"}"#);
     let refused = ask_alone(&server, &[BOOKS], "send").await;
-    insta::assert_snapshot!(refused.seen(), @r#"400 {"error":"invalid_scope","error_description":"scope send is not one this client may have at https://books.example/: lend read"}"#);
+    insta::assert_snapshot!(refused.seen(), @r#"400 {"error":"invalid_scope","error_description":"scope send is not one this client may have at https://books.example/: lend read; for it send resource=https://mail.example/"}"#);
 }
 
 #[tokio::test]

@@ -551,3 +551,17 @@ async fn what_happens_to_roles_stands_in_the_audit_log() {
     }
     assert!(page.rows.iter().all(|row| !row.action.starts_with("role.") || row.initiator == "operator"));
 }
+
+#[tokio::test]
+async fn the_inspector_shows_what_a_jwt_says_and_not_what_its_grant_came_to_have_since() {
+    let server = server().await;
+    change(&server, "resource", "update", API, json!({"access_token_format": "jwt", "introspects_jwts": true})).await;
+    hold(&server, "client", MACHINE.0, &["reader"]).await;
+    let token = alone(&server).await.field("access_token");
+    hold(&server, "client", MACHINE.0, &["reader", "writer"]).await;
+    assert_eq!(scope(&server, &token).await.as_deref(), Some("read"));
+    let seen = inspected(&server, &token).await;
+    let [only] = seen.may.as_slice() else { panic!("{seen:?}") };
+    assert!(seen.active && only.resource == API, "{seen:?}");
+    assert_eq!((only.scopes.to_string(), only.today.as_ref().unwrap().to_string()), ("read".into(), "read".into()));
+}

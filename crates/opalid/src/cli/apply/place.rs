@@ -1,28 +1,53 @@
 //! Where in a document a value is of the wrong type.
 //!
 //! Whoever reads an entry learns that something in it is wrong, not which field: the settings of an entry stand beside
-//! its name. So each entry is read by itself, and then without one field after the other.
+//! its name. So each entry is read by itself, and each of its fields alone.
 
 use std::ops::Range;
 
-use opalid_core::apply::{Document, NOT_IN_THE_DOCUMENT};
+use opalid_core::apply::{Document, Kind, NOT_IN_THE_DOCUMENT, advised};
 use serde_json::{Map, Value, json};
 use toml::de::{DeTable, DeValue};
 
 /// The kinds of entries in a workspace, each with the field that names one.
-const KINDS: [(&str, &str); 4] = [("resource", "uri"), ("role", "name"), ("client", "client_id"), ("user", "username")];
+const KINDS: [(Kind, &str); 4] =
+    [(Kind::Resource, "uri"), (Kind::Role, "name"), (Kind::Client, "client_id"), (Kind::User, "username")];
 
-/// A line for each entry that cannot be read: where it stands, if the text is TOML, whose it is, which field, what is
-/// wrong. None where it is not an entry.
+/// A problem, and the line that it stands on, if that is known.
+type Problem = (Option<usize>, String);
+
+/// A line for each value that cannot be read, as they stand: on which line, if the text is TOML, whose it is, which
+/// field, what is wrong. None where nothing is wrong but the text itself.
 pub fn problems(document: &Value, toml: Option<&str>) -> Vec<String> {
     let table = toml.and_then(|text| Some((text, DeTable::parse(text).ok()?)));
     let line_of = |path: &[Key<'_>]| {
         let (text, table) = table.as_ref()?;
-        Some(text.get(..begin_of(table.get_ref(), path)?)?.matches('\n').count() + 1)
+        Some(line_at(text, (0..=path.len()).rev().find_map(|depth| begin_of(table.get_ref(), path.get(..depth)?))?))
     };
-    let at = |path: &[Key<'_>]| line_of(path).map(|line| format!("line {line}: ")).unwrap_or_default();
-    let workspaces = document.get("workspace").and_then(Value::as_array).into_iter().flatten().enumerate();
-    workspaces.filter_map(|(number, it)| Some((number, it.as_object()?))).flat_map(|it| of_workspace(it, &at)).collect()
+    let read = |document: Value| serde_json::from_value::<Document>(document).err().map(|error| error.to_string());
+    let mut alone = document.clone();
+    let workspaces = alone.get_mut("workspace").and_then(Value::as_array_mut).map(std::mem::take);
+    let mut found = Vec::new();
+    for (path, error) in faults(&alone, &read) {
+        let field = path.join(".");
+        let keys: Vec<Key<'_>> = path.iter().map(|field| Key::Field(field)).collect();
+        let error = advised(Kind::Workspace, &field, &without_value(&error));
+        found.push((line_of(&keys), if field.is_empty() { error } else { format!("{field}: {error}") }));
+    }
+    for (number, workspace) in workspaces.iter().flatten().enumerate() {
+        of_workspace(number, workspace, &line_of, &mut found);
+    }
+    in_order(found)
+}
+
+/// Problems by their lines; those without one as they come, after the others.
+fn in_order(mut problems: Vec<Problem>) -> Vec<String> {
+    problems.sort_by_key(|(line, _)| line.unwrap_or(usize::MAX));
+    problems.into_iter().map(|(line, what)| line.map_or(what.clone(), |line| format!("line {line}: {what}"))).collect()
+}
+
+fn line_at(text: &str, offset: usize) -> usize {
+    text.get(..offset).unwrap_or_default().matches('\n').count() + 1
 }
 
 /// One step into a document.
@@ -32,8 +57,8 @@ enum Key<'k> {
     Item(usize),
 }
 
-/// The line that a path leads to, in words; nothing where it is not known.
-type At<'a> = &'a dyn Fn(&[Key<'_>]) -> String;
+/// The line that a path leads to; none where it is not known.
+type LineOf<'a> = &'a dyn Fn(&[Key<'_>]) -> Option<usize>;
 
 /// What a server says is wrong with a document, with the line of the entry, or of its field, that each problem names;
 /// as it was said where the text is no TOML.
@@ -52,14 +77,13 @@ pub fn with_lines(said: &str, text: &str) -> String {
         let begin = (0..=inside.len())
             .rev()
             .find_map(|depth| begin_of(table.get_ref(), &[path, inside.get(..depth)?].concat()));
-        Some(text.get(..begin?)?.matches('\n').count() + 1)
+        Some(line_at(text, begin?))
     };
-    let with_line = |line: &str| {
-        let problem = line.strip_prefix("  ")?;
-        Some(format!("  line {}: {problem}", line_of(problem)?))
-    };
-    let lines: Vec<String> = said.lines().map(|line| with_line(line).unwrap_or_else(|| line.to_owned())).collect();
-    lines.join("\n")
+    let (heads, told): (Vec<&str>, Vec<&str>) = said.lines().partition(|line| !line.starts_with("  "));
+    let told =
+        told.iter().map(|line| line.trim_start()).map(|problem| (line_of(problem), problem.to_owned())).collect();
+    let told = in_order(told).into_iter().map(|line| format!("  {line}"));
+    heads.into_iter().map(str::to_owned).chain(told).collect::<Vec<_>>().join("\n")
 }
 
 /// Every entry as a problem names it, and the path to it.
@@ -72,6 +96,7 @@ fn places(document: &Value) -> Vec<(String, Vec<Key<'static>>)> {
     for (number, workspace, name) in entries(document, "workspace", "name") {
         let (whose, place) = (format!("workspace {name}"), [Key::Field("workspace"), Key::Item(number)]);
         for (kind, by) in KINDS {
+            let kind = kind.name();
             found.extend(entries(&workspace, kind, by).into_iter().map(|(number, _, name)| {
                 let path = [place.as_slice(), &[Key::Field(kind), Key::Item(number)]].concat();
                 (format!("{whose}, {kind} {name}"), path)
@@ -113,58 +138,104 @@ pub fn in_toml(text: &str, span: Option<Range<usize>>, message: &str) -> String 
     format!("line {line}, column {}: {}", begun.chars().count() + 1, without_value(message))
 }
 
-fn of_workspace((number, workspace): (usize, &Map<String, Value>), at: At<'_>) -> Vec<String> {
+fn of_workspace(number: usize, workspace: &Value, line_of: LineOf<'_>, found: &mut Vec<Problem>) {
     let place = [Key::Field("workspace"), Key::Item(number)];
+    let in_document = |alone: Value| json!({ "workspace": [alone] });
     let mut alone = workspace.clone();
-    alone.retain(|field, _| KINDS.iter().all(|(kind, _)| kind != field));
-    let whose = format!("workspace {}", named(workspace, "name"));
-    let here = problem(&alone, (&whose, &place, at), |alone| json!({ "workspace": [alone] }));
-    let mut found: Vec<String> = here.into_iter().collect();
+    // Its entries by themselves; what stands where they should is a problem of the workspace.
+    let mut taken = Vec::new();
     for (kind, name) in KINDS {
-        let entries = workspace.get(kind).and_then(Value::as_array).into_iter().flatten().enumerate();
-        for (number, entry) in entries.filter_map(|(number, entry)| Some((number, entry.as_object()?))) {
+        taken.push((kind, name, alone.get_mut(kind.name()).and_then(Value::as_array_mut).map(std::mem::take)));
+    }
+    let whose = format!("workspace {}", named(workspace, "name"));
+    of_entry(&alone, (Kind::Workspace, &whose, &place, "name"), (line_of, &in_document), found);
+    for (kind_of, name, entries) in taken {
+        let kind = kind_of.name();
+        for (number, entry) in entries.iter().flatten().enumerate() {
             let whose = format!("{whose}, {kind} {}", named(entry, name));
             let place = [place.as_slice(), &[Key::Field(kind), Key::Item(number)]].concat();
-            let document = |entry: &Map<String, Value>| json!({ "workspace": [{ "name": "w", kind: [entry] }] });
-            found.extend(problem(entry, (&whose, &place, at), document));
+            let in_document = |entry: Value| json!({ "workspace": [{ "name": "w", kind: [entry] }] });
+            of_entry(entry, (kind_of, &whose, &place, name), (line_of, &in_document), found);
         }
     }
-    found
 }
 
-fn named(entry: &Map<String, Value>, field: &str) -> String {
+fn named(entry: &Value, field: &str) -> String {
     entry.get(field).map_or_else(|| "without a name".into(), Value::to_string)
 }
 
-fn problem(
-    entry: &Map<String, Value>,
-    (whose, place, at): (&str, &[Key<'_>], At<'_>),
-    document: impl Fn(&Map<String, Value>) -> Value,
-) -> Option<String> {
-    let read = |entry: &Map<String, Value>| serde_json::from_value::<Document>(document(entry)).map(drop);
-    let mut error = without_value(&read(entry).err()?.to_string());
-    let culprit = entry.keys().find(|field| {
-        let mut without = entry.clone();
-        without.remove(*field);
-        read(&without).is_ok()
-    });
-    let inside = culprit.and_then(|field| {
-        let of_field = entry.get(field)?.as_object()?;
-        of_field.keys().find(|inner| {
-            let mut without = entry.clone();
-            let left = without.get_mut(field).and_then(Value::as_object_mut);
-            left.is_some_and(|left| left.remove(*inner).is_some()) && read(&without).is_ok()
-        })
-    });
-    if culprit.is_some_and(|field| field == "secret") && error == NOT_IN_THE_DOCUMENT {
-        error += "; or leave it out, and one is drawn";
-    }
-    let at = |keys: &[Key<'_>]| at(&[place, keys].concat());
-    Some(match (culprit, inside) {
-        (None, _) => format!("{}{whose}: {error}", at(&[])),
-        (Some(field), None) => format!("{}{whose}: {field}: {error}", at(&[Key::Field(field)])),
-        (Some(field), Some(inner)) => {
-            format!("{}{whose}: {field}.{inner}: {error}", at(&[Key::Field(field), Key::Field(inner)]))
+/// What is wrong with one entry: its name first, then each field beside a name that is none's.
+fn of_entry(
+    entry: &Value,
+    (kind, whose, place, name): (Kind, &str, &[Key<'_>], &str),
+    (line_of, in_document): (LineOf<'_>, &dyn Fn(Value) -> Value),
+    found: &mut Vec<Problem>,
+) {
+    let as_it_is =
+        |entry: Value| serde_json::from_value::<Document>(in_document(entry)).err().map(|error| error.to_string());
+    let read = |mut entry: Value| {
+        if let Some(fields) = entry.as_object_mut() {
+            fields.insert(name.to_owned(), "w".into());
         }
-    })
+        as_it_is(entry)
+    };
+    let mut wrong = Vec::new();
+    if let Some(fields) = entry.as_object() {
+        let alone: Map<String, Value> =
+            fields.get_key_value(name).map(|(name, it)| (name.clone(), it.clone())).into_iter().collect();
+        let path = alone.keys().cloned().collect();
+        wrong.extend(as_it_is(Value::Object(alone)).map(|error| (path, error)));
+    }
+    wrong.extend(faults(entry, &read));
+    for (path, error) in wrong {
+        let mut error = without_value(&error);
+        if path.first().is_some_and(|field| field == "secret") && error == NOT_IN_THE_DOCUMENT {
+            error += "; or leave it out, and one is drawn";
+        }
+        for field in &path {
+            // The field is named once.
+            error = error.strip_prefix(&format!("{field}: ")).map(str::to_owned).unwrap_or(error);
+        }
+        let keys: Vec<Key<'_>> = place.iter().copied().chain(path.iter().map(|field| Key::Field(field))).collect();
+        let field = path.join(".");
+        let error = advised(kind, &field, &error);
+        let what = if field.is_empty() { error } else { format!("{field}: {error}") };
+        found.push((line_of(&keys), format!("{whose}: {what}")));
+    }
+}
+
+/// What is wrong in a value, each with the fields that lead to it. `read` gives what is wrong with a value in its place.
+///
+/// A field is at fault if it is refused alone, and not as no field at all would be.
+fn faults(value: &Value, read: &dyn Fn(Value) -> Option<String>) -> Vec<(Vec<String>, String)> {
+    let Some(error) = read(value.clone()) else { return Vec::new() };
+    let fields = value.as_object().cloned().unwrap_or_default();
+    let nothing = read(json!({}));
+    let mut found = Vec::new();
+    let mut rest = Map::new();
+    for (field, inner) in fields {
+        let alone = |inner: Value| read(json!({ &field: inner })).filter(|error| Some(error) != nothing.as_ref());
+        let mut wrong = faults(&inner, &alone);
+        // Of what it is called, and not of what stands there.
+        let own_name = |(path, error): &(Vec<String>, String)| {
+            let error = error.strip_prefix("claims: ").unwrap_or(error);
+            !path.is_empty()
+                && [field.clone(), format!("{field:?}")].iter().any(|name| error.starts_with(&format!("{name} ")))
+        };
+        if wrong.iter().any(own_name) {
+            wrong.truncate(1);
+            wrong.iter_mut().for_each(|(path, _)| path.clear());
+        }
+        if wrong.is_empty() {
+            rest.insert(field, inner);
+            continue;
+        }
+        found.extend(wrong.into_iter().map(|(mut path, error)| {
+            path.insert(0, field.clone());
+            (path, error)
+        }));
+    }
+    let left = if found.is_empty() { Some(error) } else { read(Value::Object(rest)).filter(|_| nothing.is_none()) };
+    found.extend(left.map(|error| (Vec::new(), error)));
+    found
 }

@@ -34,6 +34,9 @@ pub(super) fn shown(change: &PlannedChange) -> String {
         let what = if kind == "user" { "password" } else { "secret" };
         text += &format!("    {what}: {}\n", plain(secret));
     }
+    if let Some(hint) = &change.hint {
+        text += &format!("    but: {}\n", plain(hint));
+    }
     text
 }
 

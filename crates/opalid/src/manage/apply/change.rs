@@ -2,14 +2,14 @@
 
 use opalid_core::apply::{
     ClientEntry, Difference, Document, Kind, Plan, PlanOptions, ResourceEntry, RoleEntry, SecretSource, Target,
-    UserEntry, Verb, WorkspaceEntry, check_client_secret, deletion, plan,
+    UserEntry, Verb, WorkspaceEntry, advised, check_client_secret, deletion, plan,
 };
 use opalid_core::user::username_key;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::super::{Handed, ManageError, Operation, no_workspace};
+use super::super::{Handed, ManageError, Operation, no_workspace, workspaces};
 use super::carry_out::root_stays;
 use super::state::{Reading, Select, read};
 use super::{Applying, refused};
@@ -33,6 +33,9 @@ pub struct OneChange {
     /// The secret of a new client, and where it was found; drawn if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<(SecretSource, Handed)>,
+    /// Delete a workspace: without it, it is said what goes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub yes: bool,
 }
 
 /// Begins to make the change.
@@ -51,8 +54,15 @@ pub(in crate::manage) async fn one(operation: &Operation<'_>, asked: &OneChange)
     }
     if asked.kind == Kind::Workspace && asked.verb == Verb::Delete {
         let found = operation.app.store.find_workspace(name).await?;
-        if found.is_some_and(|record| record.workspace.id == operation.app.root) {
+        if found.as_ref().is_some_and(|record| record.workspace.id == operation.app.root) {
             return Err(root_stays());
+        }
+        if let Some(record) = found.filter(|_| !asked.yes) {
+            let dies = workspaces::what_dies(operation.app, record.workspace.id).await?;
+            return Err(ManageError::Refused(format!(
+                "by this, at once and for good: workspace {name} goes with its keys and everything in it ({dies}). If that is \
+                 meant: --yes"
+            )));
         }
     }
     let workspace = if asked.kind == Kind::Workspace { name } else { &operation.record.workspace.name };
@@ -187,11 +197,11 @@ fn with<E: DeserializeOwned>(fields: &Map<String, Value>, change: &Map<String, V
 
 /// What the parser says of a field that no entry of this kind has: where a field is only taken away it never sees it.
 fn unknown<E: DeserializeOwned>(fields: &Map<String, Value>, asked: &OneChange) -> Option<String> {
-    alone(&asked.fields).into_iter().find_map(|(_, one)| {
+    alone(&asked.fields).into_iter().find_map(|(field, one)| {
         let mut changed = fields.clone();
         put(&mut changed, &one);
         let error = serde_json::from_value::<E>(Value::Object(changed)).err()?.to_string();
-        error.starts_with(UNKNOWN_FIELD).then_some(error)
+        error.starts_with(UNKNOWN_FIELD).then(|| advised(asked.kind, &field, &error))
     })
 }
 
@@ -249,6 +259,7 @@ fn named(
 ) -> String {
     let found = alone(&asked.fields).into_iter().find_map(|(field, one)| {
         let why = wrong(&one)?.to_string();
+        let why = advised(asked.kind, &field, &why);
         // Some name it already.
         Some(if why.starts_with(UNKNOWN_FIELD) { why } else { format!("{field}: {why}") })
     });

@@ -71,7 +71,9 @@ impl TestServer {
         name: &str,
         fields: serde_json::Value,
     ) -> Result<Vec<String>, String> {
-        let asked = json!({"kind": kind, "verb": verb, "name": name, "fields": fields});
+        let yes = kind == "workspace" && verb == "delete" && fields == json!("yes");
+        let fields = if yes { json!({}) } else { fields };
+        let asked = json!({"kind": kind, "verb": verb, "name": name, "fields": fields, "yes": yes});
         match self.ask(Command::Change(serde_json::from_value(asked).unwrap())).await {
             Ok(Reply::Applied(applied)) if applied.stopped.is_none() => Ok(lines(&applied)),
             Ok(Reply::Applied(applied)) => Err(applied.stopped.unwrap()),
@@ -404,7 +406,9 @@ async fn one_entry_is_made_changed_and_deleted_by_the_same_rules() {
     assert_eq!(gone, "workspace default has no client c; see: opalid client list");
     assert_eq!(server.change("workspace", "create", "w", json!({"code_lifetime": 9})).await.unwrap().len(), 1);
     assert!(server.change("workspace", "create", "token", json!({})).await.is_err());
-    assert_eq!(server.change("workspace", "delete", "w", json!({})).await.unwrap(), ["Delete workspace w"]);
+    let told = server.change("workspace", "delete", "w", json!({})).await.unwrap_err();
+    assert!(told.contains("workspace w goes with its keys") && told.ends_with("If that is meant: --yes"), "{told}");
+    assert_eq!(server.change("workspace", "delete", "w", json!("yes")).await.unwrap(), ["Delete workspace w"]);
 }
 
 #[tokio::test]

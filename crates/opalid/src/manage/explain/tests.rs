@@ -12,7 +12,7 @@ const API: &str = "https://api.demo.example/";
 
 async fn change(server: &TestServer, kind: Kind, name: &str, fields: Value) {
     let Value::Object(fields) = fields else { panic!("an object") };
-    let change = OneChange { kind, verb: Verb::Update, name: name.into(), fields, secret: None };
+    let change = OneChange { kind, verb: Verb::Update, name: name.into(), fields, secret: None, yes: false };
     server.ask(Command::Change(change)).await.unwrap();
 }
 
@@ -82,4 +82,22 @@ async fn what_the_client_cannot_ask_for_is_not_explained() {
     assert_eq!(unknown, "workspace demo has no resource https://other.example/; see: opalid resource list");
     let nobody = server.ask(ask("nobody", API)).await.unwrap_err().to_string();
     assert_eq!(nobody, "workspace demo has no client nobody; see: opalid client list");
+}
+
+#[tokio::test]
+async fn without_a_resource_a_machine_is_told_that_it_gets_none_and_people_that_it_is_the_issuer_alone() {
+    let server = server(true).await;
+    change(&server, Kind::Client, "demo-api", json!({"default_resources": []})).await;
+    let ask = |client: &str| Command::Explain { client_id: client.into(), resources: Vec::new() };
+    let refused = server.ask(ask("demo-api")).await.unwrap_err().to_string();
+    insta::assert_snapshot!(refused, @"client demo-api gets no token without naming a resource (invalid_target): it sends resource=URI (here: --resource URI), or default_resources are set, its own or the workspace's; it may ask for: https://api.demo.example/");
+    assert_eq!(explained(&server, "demo-api", &[API]).await.resources, [API]);
+    change(&server, Kind::Client, "demo-app", json!({"default_resources": []})).await;
+    assert!(explained(&server, "demo-app", &[]).await.resources.is_empty());
+    change(&server, Kind::Client, "demo-api", json!({"grant_types": []})).await;
+    let refused = server.ask(ask("demo-api")).await.unwrap_err().to_string();
+    assert!(refused.contains("its grant_types are neither"), "{refused}");
+    change(&server, Kind::Client, "demo-api", json!({"grant_types": ["client_credentials"], "access": null})).await;
+    let refused = server.ask(ask("demo-api")).await.unwrap_err().to_string();
+    assert!(refused.contains("no access to any resource"), "{refused}");
 }

@@ -5,7 +5,7 @@
 
 use opalid_core::client::Client;
 use opalid_core::ids::{SessionId, UserId};
-use opalid_core::jwt::{AccessTokenClaims, DecodedJwt, IdTokenClaims, Signature};
+use opalid_core::jwt::{AccessTokenClaims, DecodedJwt, IdTokenClaims, Signature, unproved_issuer};
 use opalid_core::scope::Scopes;
 use opalid_core::token::AccessJwt;
 use opalid_store::steps::evidence::LoadStandings;
@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::super::sessions::username;
 use super::super::{Handed, ManageError, Operation};
 use super::hang::{name_of, state};
-use super::{Inspection, Whose, access_opened};
+use super::{Inspection, Permitted, Whose, access_opened};
 use crate::browser;
 use crate::issuer::Issuer;
 use crate::presented::{self, AccessToken};
@@ -35,15 +35,47 @@ pub(super) async fn inspect(operation: &Operation<'_>, token: &Handed) -> Result
         id_token(operation, &claims).await?
     } else {
         let mut inspection = Inspection::of(&decoded.kind);
-        (inspection.whose, inspection.why) = match signature {
-            Signature::Good(_) => (Whose::Word, Some("it stands for nothing that lives or dies".into())),
-            _ => (Whose::Foreign, Some(said.clone())),
+        let (whose, why) = match (signature, elsewhere(operation, &issuer, token).await?) {
+            (Signature::Good(_), _) => (Whose::Word, "it stands for nothing that lives or dies".into()),
+            (_, Some(name)) => {
+                let why = format!("its iss is that of workspace {name} (try -w {name}), and {said}");
+                (Whose::Elsewhere, why)
+            }
+            (Signature::Unreadable, None) if decoded.encrypted => (Whose::Hidden, said.clone()),
+            _ => (Whose::Foreign, said.clone()),
         };
+        (inspection.whose, inspection.why) = (whose, Some(why));
         inspection
     };
     inspection.signature = Some(said);
     inspection.jwt = Some(decoded);
     Ok(inspection)
+}
+
+/// The other workspace of this server whose issuer a JWT names; nothing that it says is proved.
+async fn elsewhere(operation: &Operation<'_>, issuer: &Issuer, token: &Handed) -> Result<Option<String>, ManageError> {
+    let (app, said) = (operation.app, unproved_issuer(token.expose()));
+    let Some(said) = said.filter(|said| *said != issuer.url) else { return Ok(None) };
+    let found = match said.strip_prefix(&app.base_url) {
+        Some("") => app.store.find_workspace_by_id(app.root).await?,
+        Some(path) => match path.strip_prefix('/') {
+            Some(name) => app.store.find_workspace(name).await?,
+            None => None,
+        },
+        None => None,
+    };
+    // The root's name is no path.
+    let found = found.filter(|record| app.issuer_url(&record.workspace) == said);
+    Ok(found.map(|record| record.workspace.name.clone()))
+}
+
+/// Of what its grant may, what this token says it may.
+pub(super) fn only_its_own(may: &mut Vec<Permitted>, issuer: &Issuer, claims: &AccessTokenClaims) {
+    may.retain(|part| part.resource == issuer.url || claims.aud.iter().any(|uri| uri == part.resource));
+    for part in may {
+        part.scopes = part.scopes.intersect(&claims.scope);
+        part.today = part.today.as_ref().map(|today| today.intersect(&claims.scope));
+    }
 }
 
 /// What a signature is worth, and whose key made it or should have.

@@ -96,7 +96,7 @@ async fn a_follower_gets_what_happens_and_then_the_end() {
     let mut first = String::new();
     stream.read_line(&mut first).await.unwrap();
     assert!(first.contains("workspace.created"), "{first}");
-    let command = Command::RevokeWorkspace {};
+    let command = Command::RevokeWorkspace { yes: true };
     handle(&server.app, Request { workspace: None, command }).await.unwrap();
     let mut second = String::new();
     stream.read_line(&mut second).await.unwrap();
@@ -110,7 +110,7 @@ async fn a_follower_gets_what_happens_and_then_the_end() {
 async fn a_follower_that_names_a_row_gets_what_came_after_it_and_then_what_happens() {
     let (server, _stopping, _task) = serving().await;
     let revoke = async || {
-        let request = Request { workspace: None, command: Command::RevokeWorkspace {} };
+        let request = Request { workspace: None, command: Command::RevokeWorkspace { yes: true } };
         handle(&server.app, request).await.unwrap();
     };
     let row = first_event(&server).await;

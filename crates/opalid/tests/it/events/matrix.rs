@@ -299,7 +299,7 @@ async fn a_consent_that_is_withdrawn_kills_what_hangs_from_it_offline_or_not() {
 
 #[tokio::test]
 async fn a_workspace_that_is_revoked_or_put_back_begins_anew() {
-    commanded("revoked", INVALID_GRANT, &EVERYTHING, |_| Command::RevokeWorkspace {}).await;
+    commanded("revoked", INVALID_GRANT, &EVERYTHING, |_| Command::RevokeWorkspace { yes: true }).await;
     row("put back from a copy", INVALID_GRANT, &EVERYTHING, |world| async move {
         World { server: world.server.put_back().await, ..world }
     })

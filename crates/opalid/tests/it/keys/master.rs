@@ -1,5 +1,7 @@
 //! The master key, rotated while the server runs.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use opalid::manage::{Command, Handed};
 
 use super::{done, keep_now, kids, refused, rotate};
@@ -72,7 +74,11 @@ fn a_master_key_that_a_program_says_is_rotated_by_naming_another_and_the_next_st
     assert!(!rotated, "{said}");
     let key = elsewhere.path().join("new");
     std::fs::write(&key, NEW).unwrap();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
     let (rotated, said) = opalid(data.path(), &format!("key rotate-master --file {}", key.display()), "");
+    let open =
+        format!("But: the master key {0} is open to everybody on this machine; close it: chmod o= {0}", key.display());
+    assert!(said.contains(&open), "{said}");
     assert!(rotated && said.contains("NOW") && said.contains("the command echo") && !said.contains(NEW), "{said}");
     let (listed, said) = opalid(data.path(), "key list", "");
     assert!(listed && said.contains("sealing/1") && said.contains("signing RS256"), "{said}");

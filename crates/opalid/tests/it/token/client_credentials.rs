@@ -103,7 +103,7 @@ async fn a_scope_the_client_may_not_have_is_refused_not_left_out() {
     // B has the scope `read`, but not for this client.
     let fields = [CLIENT_CREDENTIALS, ("resource", B), ("scope", "read")];
     let answer = server.form_post_as(MACHINE, "/token", &fields).await;
-    insta::assert_snapshot!(answer.seen(), @r#"400 {"error":"invalid_scope","error_description":"scope read is not one this client may have at https://b.example/v1: audit"}"#);
+    insta::assert_snapshot!(answer.seen(), @r#"400 {"error":"invalid_scope","error_description":"scope read is not one this client may have at https://b.example/v1: audit; for it send resource=https://a.example/"}"#);
     for malformed in ["a\"b", "a\\b", "ü"] {
         let answer = server.form_post_as(MACHINE, "/token", &[CLIENT_CREDENTIALS, ("scope", malformed)]).await;
         assert_eq!((answer.status, answer.field("error").as_str()), (400, "invalid_scope"), "{malformed}");
