@@ -61,7 +61,8 @@ async fn resources_that_want_different_algorithms_are_said_to_get_opaque_tokens(
     let other = "https://other.example/";
     let fields = json!({"scopes": "read", "access_token_signing_alg": "ES256"});
     let Value::Object(fields) = fields else { panic!("an object") };
-    let made = OneChange { kind: Kind::Resource, verb: Verb::Create, name: other.into(), fields, secret: None };
+    let made =
+        OneChange { kind: Kind::Resource, verb: Verb::Create, name: other.into(), fields, secret: None, yes: false };
     server.ask(Command::Change(made)).await.unwrap();
     let access = json!({"access": {API: "read", other: "read"}, "default_resources": [API, other]});
     change(&server, Kind::Client, "demo-api", access).await;
