@@ -238,6 +238,20 @@ fn inspect_makes_a_test_jwt_without_a_server_and_explains_it_with_one() {
     }
 }
 
+#[test]
+fn what_is_hidden_in_a_text_is_escaped_for_programs_and_means_the_same() {
+    let data = Folder::new();
+    let _daemon = Daemon::start(data.path(), &[]);
+    let text = "a\u{202e}b\u{9b}2J\u{3164}\u{fe0f}";
+    let (made, said) = opalid(data.path(), &format!("user create eve --set claims.name={text}"), "");
+    assert!(made, "{said}");
+    let (_, said) = opalid(data.path(), "user show eve -o json", "");
+    assert!(said.contains(r#""a\u202eb\u009b2J\u3164\ufe0f""#), "{said}");
+    assert!(!said.contains(|c: char| c != '\n' && opalid_core::visible::is_hidden(c)), "{said:?}");
+    let read: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert!(read.to_string().contains(text), "{read}");
+}
+
 /// A JWT of somebody who would have the inspector say what they like.
 pub fn lying_jwt() -> String {
     use base64::Engine as _;
