@@ -72,13 +72,7 @@ fn folded(text: &str) -> String {
 fn is_seen(character: char) -> bool {
     use GeneralCategory::{PrivateUse, Surrogate, Unassigned};
     let unknown = matches!(character.general_category(), PrivateUse | Surrogate | Unassigned);
-    // Default_Ignorable_Code_Point, as far as the categories above leave any.
-    let shown_as_nothing = matches!(
-        character,
-        '\u{34f}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{3164}'
-            | '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}' | '\u{e0100}'..='\u{e01ef}'
-    );
-    !is_hidden(character) && !unknown && !shown_as_nothing
+    !is_hidden(character) && !unknown
 }
 
 #[cfg(test)]

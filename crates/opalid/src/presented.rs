@@ -10,7 +10,7 @@
 use opalid_core::alive::{self, OpenToday, Reason, Verdict};
 use opalid_core::client::Client;
 use opalid_core::ids::UserId;
-use opalid_core::jwt::{AccessTokenClaims, JwsRefused, unproved_jti};
+use opalid_core::jwt::{AccessTokenClaims, JwsRefused, TYP_ACCESS_TOKEN, unproved_jti};
 use opalid_core::scope::Scopes;
 use opalid_core::time::UnixTime;
 use opalid_core::token::{Access, AccessJwt, Jti, PresentedToken, Reference, Sealed, Unopened};
@@ -75,6 +75,13 @@ impl AccessToken {
         let claims = issuer.public.verify_access_token(token, &issuer.url).map_err(NotOurs::Jws)?;
         let reference = issuer.sealer.open::<AccessJwt>(PresentedToken::new(&claims.jti));
         Ok(Self::Jwt(reference.map_err(NotOurs::Envelope)?, Box::new(claims)))
+    }
+
+    /// Opens a JWT that we signed when the issuer had another URL, for whoever looks at it. Nothing takes it while it has this one.
+    pub fn open_former(issuer: &Issuer, token: &str) -> Option<Self> {
+        let claims: AccessTokenClaims = issuer.public.verify(token, TYP_ACCESS_TOKEN).ok()?;
+        let reference = issuer.sealer.open::<AccessJwt>(PresentedToken::new(&claims.jti)).ok()?;
+        (claims.iss != issuer.url).then(|| Self::Jwt(reference, Box::new(claims)))
     }
 
     /// What is sealed in it.

@@ -1,6 +1,7 @@
 //! `opalid events`.
 
 use clap::Args;
+use opalid_core::visible::escaped_json;
 
 use super::output::{Format, Output, Table, json, write};
 use super::reach::{Reaching, Server};
@@ -45,7 +46,7 @@ fn print_more(output: &Output, reply: &Reply) -> anyhow::Result<()> {
             let mut document = json(reply)?;
             let rows = document.get_mut("rows").map(serde_json::Value::take);
             let rows = rows.as_ref().and_then(serde_json::Value::as_array).into_iter().flatten();
-            write(&rows.map(|row| format!("{row}\n")).collect::<String>())
+            write(&escaped_json(&rows.map(|row| format!("{row}\n")).collect::<String>()))
         }
     }
 }

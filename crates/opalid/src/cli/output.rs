@@ -1,13 +1,13 @@
 //! How answers are printed: tables for people, JSON for programs.
 //!
 //! Holds: nothing that came from outside can move the terminal's cursor or turn a line round: what cannot be seen is
-//! spelled out.
+//! spelled out, in JSON as JSON escapes it.
 
 use std::io::{Write, stdout};
 
 use clap::ValueEnum;
 use opalid_core::time::UnixTime;
-use opalid_core::visible::spelled_out;
+use opalid_core::visible::{escaped_json, spelled_out};
 
 use super::{apply, client, consent, events, explain, inspect, key, resource, role, session, user, workspace};
 use crate::clock::Clock;
@@ -43,7 +43,7 @@ impl Output {
     pub fn print(&self, reply: &Reply) -> anyhow::Result<()> {
         write(&match self.format {
             Format::Table => self.text(reply),
-            Format::Json => format!("{:#}\n", json(reply)?),
+            Format::Json => escaped_json(&format!("{:#}\n", json(reply)?)).into_owned(),
         })
     }
 

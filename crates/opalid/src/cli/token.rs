@@ -13,6 +13,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use opalid_core::client::{ClientKind, ClientSettings};
 use opalid_core::request::GrantType;
+use opalid_core::visible::escaped_json;
 use serde_json::Value;
 
 use self::http::Line;
@@ -70,7 +71,7 @@ impl Reaching for TokenCommand {
         let text = |name: &str| document.get(name).and_then(Value::as_str);
         match (answer.status, text("access_token"), server.output.format) {
             (200, Some(token), Format::Table) => write(&format!("{token}\n")),
-            (200, Some(_), Format::Json) => write(&format!("{document:#}\n")),
+            (200, Some(_), Format::Json) => write(&escaped_json(&format!("{document:#}\n"))),
             (status, ..) => {
                 let error = text("error").unwrap_or("no error code");
                 bail!(

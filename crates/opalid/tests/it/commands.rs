@@ -283,6 +283,20 @@ fn part(part: serde_json::Value) -> String {
     base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(part.to_string())
 }
 
+#[test]
+fn what_is_hidden_in_a_text_is_escaped_for_programs_and_means_the_same() {
+    let data = Folder::new();
+    let _daemon = Daemon::start(data.path(), &[]);
+    let text = "a\u{202e}b\u{9b}2J\u{3164}\u{fe0f}";
+    let (made, said) = opalid(data.path(), &format!("user create eve --set claims.name={text}"), "");
+    assert!(made, "{said}");
+    let (_, said) = opalid(data.path(), "user show eve -o json", "");
+    assert!(said.contains(r#""a\u202eb\u009b2J\u3164\ufe0f""#), "{said}");
+    assert!(!said.contains(|c: char| c != '\n' && opalid_core::visible::is_hidden(c)), "{said:?}");
+    let read: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert!(read.to_string().contains(text), "{read}");
+}
+
 /// A JWT of somebody who would have the inspector say what they like.
 pub fn lying_jwt() -> String {
     let typ = "access token is alive. \u{202e}\u{2028}\u{9b}2J This is ours: ";

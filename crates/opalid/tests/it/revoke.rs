@@ -1,5 +1,6 @@
 //! `/revoke` (RFC 7009): dead at once, for good, and only by its own client.
 
+use opalid::manage::inspect::Whose;
 use opalid::manage::{Command, Handed, ManageError, Reply, Request, handle};
 use opalid_core::resource::ResourceSettings;
 use opalid_core::scope::Scopes;
@@ -145,8 +146,13 @@ async fn a_jwt_of_a_former_issuer_is_revoked_and_stays_dead_when_the_issuer_is_p
     assert!(one.contains('.') && server.is_active(DEMO_API, &one).await);
     let server = server.restart_under("https").await;
     assert!(!server.is_active(DEMO_API, &one).await, "its iss is another's now");
+    let seen = crate::manage::inspected(&server, &one).await;
+    assert!(!seen.active && seen.whose == Whose::Ours && seen.grant.is_some() && !seen.cut.is_empty(), "{seen:?}");
+    assert!(seen.headline().contains("lives again if the other URL is put back, unless it is cut"), "{seen:?}");
     let answer = revoke(&server, DEMO_API, &one).await;
     assert_eq!((answer.status, answer.text()), (200, ""));
+    let seen = crate::manage::inspected(&server, &one).await;
+    assert!(!seen.headline().contains("lives again"), "{seen:?}");
     ask(&server, revoke_token(&two)).await.unwrap();
     let server = server.restart_under("http").await;
     assert!(!server.is_active(DEMO_API, &one).await && !server.is_active(DEMO_API, &two).await);

@@ -240,6 +240,30 @@ mod tests {
     }
 
     #[test]
+    fn a_modulus_with_a_small_factor_is_refused_where_it_is_declared_and_read_where_it_is_stored() {
+        let wrong = |key: Value| parsed(json!([jwk(1, json!({})), key])).unwrap().wrong();
+        // A power of a prime, and the largest below 2^16 and one above.
+        for (prime, small) in [(3_u64, true), (65521, true), (65537, false)] {
+            let mut n = vec![1_u8];
+            while n.len() < 257 {
+                let mut carried = 0;
+                for byte in n.iter_mut().rev() {
+                    carried += u64::from(*byte) * prime;
+                    *byte = (carried & 0xff) as u8;
+                    carried >>= 8;
+                }
+                while carried > 0 {
+                    n.insert(0, (carried & 0xff) as u8);
+                    carried >>= 8;
+                }
+            }
+            let why = wrong(jwk(0, json!({ "n": super::super::super::encode(&n) })));
+            assert_eq!(why.is_some_and(|why| why.contains("divisible by a small number")), small, "{prime}");
+        }
+        assert_eq!(wrong(jwk(0, json!({}))), None);
+    }
+
+    #[test]
     fn a_private_member_at_any_depth_is_refused_where_it_is_declared() {
         for name in ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"] {
             for own in [

@@ -38,6 +38,9 @@ pub enum KeyRefused {
     /// The exponent makes encryption weak or slow.
     #[error("its exponent is not an odd number of at least 65537 and at most 32 bits")]
     Exponent,
+    /// The modulus has a prime that anybody finds.
+    #[error("its modulus is divisible by a small number, so that anybody can find its primes: make another key")]
+    SmallFactor,
     /// The coordinates are those of no point, or of one that keeps no secret.
     #[error("its coordinates are not those of a point to agree on keys with")]
     Point,
@@ -120,9 +123,12 @@ impl EncryptionKey {
             return Some(KeyRefused::Private(name));
         }
         let members = Members::deserialize(jwk).ok().filter(|members| members.kty.as_deref() == Some("RSA"))?;
-        let e = number("e", members.e.as_deref()).ok()?;
-        let is_small = (e.len(), e.as_slice()) < (EXPONENT_MIN.len(), EXPONENT_MIN.as_slice());
-        (is_small && Self::from_jwk(jwk).is_ok()).then_some(KeyRefused::Exponent)
+        Self::from_jwk(jwk).ok()?;
+        let (n, e) = (number("n", members.n.as_deref()).ok()?, number("e", members.e.as_deref()).ok()?);
+        if (e.len(), e.as_slice()) < (EXPONENT_MIN.len(), EXPONENT_MIN.as_slice()) {
+            return Some(KeyRefused::Exponent);
+        }
+        has_small_factor(&n).then_some(KeyRefused::SmallFactor)
     }
 
     /// The name its owner gave it.
@@ -139,6 +145,17 @@ impl EncryptionKey {
     pub(super) fn material(&self) -> &Material {
         &self.material
     }
+}
+
+/// Whether a number is divisible by an odd one below 2^16: then it is no product of two primes that nobody can find.
+fn has_small_factor(number: &[u8]) -> bool {
+    let divides = |divisor: u64| {
+        let rest =
+            |rest: u64, bytes: &[u8]| bytes.iter().fold(rest, |rest, byte| rest << 8 | u64::from(*byte)) % divisor;
+        number.chunks(4).fold(0, rest) == 0
+    };
+    // Others than 3 and 5 that are divisible by those need not be tried.
+    [3, 5].into_iter().chain((7..1 << 16).step_by(2).filter(|odd| odd % 3 != 0 && odd % 5 != 0)).any(divides)
 }
 
 /// A private member of an object at any depth: somebody pasted one key into another.

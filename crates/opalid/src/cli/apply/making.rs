@@ -4,6 +4,7 @@
 //! was written out. What is written in JSON is one document, however it ends.
 
 use anyhow::{anyhow, bail};
+use opalid_core::visible::escaped_json;
 
 use super::super::output::{Format, plain, write};
 use super::super::reach::Server;
@@ -70,7 +71,7 @@ impl Making {
         self.begun += 1;
         self.drawn = next.secret.is_some();
         if self.format == Format::Json {
-            let mut entry = serde_json::to_string(next)?;
+            let mut entry = escaped_json(&serde_json::to_string(next)?).into_owned();
             // Its end is written with what became of it.
             entry.pop();
             return Ok(format!("{}{entry}", if first { "{\"done\":[\n" } else { ",\n" }));
@@ -92,7 +93,8 @@ impl Making {
     pub fn end(&self, end: &Applied) -> anyhow::Result<String> {
         let begun = self.begun > self.made;
         if self.format == Format::Json {
-            let mut rest = serde_json::to_string(&Applied { done: Vec::new(), ..end.clone() })?;
+            let rest = serde_json::to_string(&Applied { done: Vec::new(), ..end.clone() })?;
+            let mut rest = escaped_json(&rest).into_owned();
             rest.replace_range(..rest.find(']').unwrap_or(0), "");
             let head = if self.begun == 0 { "{\"done\":[" } else { "\n" };
             let last = match (begun, end.in_doubt) {

@@ -31,6 +31,8 @@ pub(super) async fn inspect(operation: &Operation<'_>, token: &Handed) -> Result
         let mut inspection = Inspection::of("access token (JWT)");
         inspection.opened::<AccessJwt>(&opened.jti());
         access_opened(operation, inspection, (&issuer, &opened)).await?
+    } else if let Some(opened) = AccessToken::open_former(&issuer, token.expose()) {
+        former(operation, &issuer, &opened).await?
     } else if let Ok(claims) = issuer.public.verify_id_token_hint(token.expose(), &issuer.url) {
         id_token(operation, &claims).await?
     } else {
@@ -76,6 +78,22 @@ pub(super) fn only_its_own(may: &mut Vec<Permitted>, issuer: &Issuer, claims: &A
         part.scopes = part.scopes.intersect(&claims.scope);
         part.today = part.today.as_ref().map(|today| today.intersect(&claims.scope));
     }
+}
+
+/// One that lives again if the issuer's URL is put back, unless it is cut.
+async fn former(operation: &Operation<'_>, issuer: &Issuer, token: &AccessToken) -> Result<Inspection, ManageError> {
+    let mut inspection = Inspection::of("access token (JWT)");
+    inspection.opened::<AccessJwt>(&token.jti());
+    let mut inspection = access_opened(operation, inspection, (issuer, token)).await?;
+    if inspection.active {
+        inspection.active = false;
+        inspection.why = Some(format!(
+            "it was made when the issuer had another URL than {}; it is inactive while that is so, and lives again if the \
+             other URL is put back, unless it is cut",
+            issuer.url
+        ));
+    }
+    Ok(inspection)
 }
 
 /// What a signature is worth, and whose key made it or should have.
