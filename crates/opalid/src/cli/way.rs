@@ -5,7 +5,7 @@ use std::path::Path;
 use opalid_store::folder::quoted;
 
 /// The commands that reach a server: options that say which may stand before their names.
-const REACHING: [&str; 16] = [
+const REACHING: [&str; 18] = [
     "apply",
     "diff",
     "export",
@@ -13,6 +13,7 @@ const REACHING: [&str; 16] = [
     "workspace",
     "client",
     "resource",
+    "role",
     "user",
     "session",
     "grant",
@@ -20,6 +21,7 @@ const REACHING: [&str; 16] = [
     "revoke",
     "key",
     "inspect",
+    "explain",
     "events",
     "token",
 ];
@@ -54,6 +56,15 @@ pub fn with_way(text: &str, way: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_command_that_reaches_a_server_is_known_to_do_so() {
+        let command = <super::super::Cli as clap::CommandFactory>::command();
+        let names = command.get_subcommands().map(clap::Command::get_name);
+        for name in names.filter(|name| !["serve", "config", "restore"].contains(name)) {
+            assert!(REACHING.contains(&name), "{name}");
+        }
+    }
 
     #[test]
     fn an_advised_command_names_the_server_as_this_one_did() {
