@@ -39,6 +39,9 @@ pub enum ImportRefused {
          make another key"
     )]
     UnevenPrimes,
+    /// An RSA key of which a prime is none.
+    #[error("what should be the primes of this key are not both prime, so that others can be found; make another key")]
+    NotPrime,
     /// An RSA key whose primes can be found.
     #[error(
         "the primes of this key are so close that whoever has its public half can find them (FIPS 186-5 A.1.3); make \
@@ -156,6 +159,8 @@ mod tests {
         ] {
             assert_eq!(read(primes), Err(ImportRefused::UnevenPrimes));
         }
+        // Of small primes, so chosen that the key signs and verifies.
+        assert_eq!(read(include_str!("import/prime-composite.pem")), Err(ImportRefused::NotPrime));
         // Of 2048 bits primes are 2^924 apart: these are 2^922, and these 2^925.
         assert_eq!(read(close), Err(ImportRefused::ClosePrimes));
         assert_eq!(read(include_str!("import/primes-apart.pem")), Ok(SigningAlgorithm::Rs256));

@@ -202,7 +202,20 @@ fn early_words(early: &[TooEarly]) -> String {
     missing.into_iter().chain(young).collect::<Vec<_>>().join("; ")
 }
 
+/// How often a key is looked for again while keys of other workspaces are made or change.
+const LOOKS: usize = 10;
+
 pub(super) async fn revoke(at: &Operation<'_>, which: &str, yes: bool) -> Result<Reply, ManageError> {
+    for _ in 0..LOOKS {
+        if let Some(reply) = revoke_as_seen(at, which, yes).await? {
+            return Ok(reply);
+        }
+    }
+    Err(KeysUnchanged::Moved.into())
+}
+
+/// Nothing if keys have changed since they were seen.
+async fn revoke_as_seen(at: &Operation<'_>, which: &str, yes: bool) -> Result<Option<Reply>, ManageError> {
     let (record, issuer) = load(at).await?;
     let found = record.keys.iter().find(|key| name(&issuer, key) == which).cloned();
     let key = found.ok_or_else(|| at.unknown("key", which))?;
@@ -235,12 +248,15 @@ pub(super) async fn revoke(at: &Operation<'_>, which: &str, yes: bool) -> Result
              {rotating} {which}"
         )));
     }
-    changing.revoke(&key, shared).await?;
+    match changing.revoke(&key, shared).await {
+        Err(KeysUnchanged::Moved) => return Ok(None),
+        done => done?,
+    }
     let early = early.map(|_| {
         " The key that signs now was hardly published: clients that keep the key set refuse its signatures until they \
          look again."
     });
-    Ok(Reply::done(format!("Key {which} is revoked: {dies}.{}", early.unwrap_or_default())))
+    Ok(Some(Reply::done(format!("Key {which} is revoked: {dies}.{}", early.unwrap_or_default()))))
 }
 
 /// What a key takes with it.

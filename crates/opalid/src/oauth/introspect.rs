@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use opalid_core::alive::{Reason, Verdict};
 use opalid_core::claims::ClaimPlace;
+use opalid_core::claims::TooMuch;
 use opalid_core::client::Client;
 use opalid_core::error::{ErrorCode, OAuthError};
 use opalid_core::grant::{Ancestor, Entitlement, Grant};
@@ -87,9 +88,12 @@ async fn several(
         if at > 0 && at.is_multiple_of(TURN) {
             tokio::task::yield_now().await;
         }
-        match said(call, caller, token, wanted).await? {
-            Some(facts) => answers.object(facts),
-            None => answers.raw(INACTIVE),
+        match said(call, caller, token, wanted).await {
+            Ok(Some(facts)) => answers.object(facts),
+            Ok(None) => answers.raw(INACTIVE),
+            // What is wrong with one token is no reason to say nothing of the others.
+            Err(NotShown::TooMuch(why)) => answers.object(not_shown(&why)),
+            Err(NotShown::Outage(outage)) => return Err(reply::outage(&outage)),
         }
         if answers.bytes() + around > LONGEST {
             let description =
@@ -98,6 +102,13 @@ async fn several(
         }
     }
     Ok(answers)
+}
+
+/// In the place of what cannot be said of one of several tokens: neither active nor inactive.
+fn not_shown(why: &TooMuch) -> JsonObject {
+    let mut error = JsonObject::begin();
+    error.text("error", ErrorCode::InvalidRequest.wire_name()).text("error_description", &why.to_string());
+    error
 }
 
 /// How a token is looked at.
@@ -115,7 +126,7 @@ async fn said(
     caller: &AuthenticatedClient,
     token: &str,
     wanted: Wanted,
-) -> Result<Option<JsonObject>, OAuthError> {
+) -> Result<Option<JsonObject>, NotShown> {
     // A hint may be wrong (§2.1); the token itself says of which kind it is.
     let presented = PresentedToken::new(token);
     let verdict = if presented.looks_like::<Refresh>() {

@@ -208,7 +208,15 @@ async fn more_than_64_kib_of_claims_of_one_token_are_refused_and_named_and_nothi
     assert_eq!(server.userinfo(&token).await.status, 200);
     server.apply(&document(3), &[]).await;
     let said = "longer than 65536 bytes together, which is the most; the longest are c0 (30";
-    let several = server.form_post_as(API_SERVER, "/introspect", &[("tokens", &token)]).await;
+    server.client("machine", Some("ocs_machine"), machine(&[(API, "read")])).await;
+    let both = format!("{token} {}", server.token_of(("machine", "ocs_machine")).await);
+    let several = server.form_post_as(API_SERVER, "/introspect", &[("tokens", &both)]).await.json();
+    let (one, other) = (&several["tokens"][0], &several["tokens"][1]);
+    assert_eq!(
+        (&one["error"], &one["active"], &other["active"]),
+        (&json!("invalid_request"), &Value::Null, &json!(true))
+    );
+    assert!(one["error_description"].as_str().unwrap().contains(said), "{one}");
     let signed = {
         let authorization = crate::support::http::basic(API_SERVER);
         let headers = [
@@ -218,7 +226,7 @@ async fn more_than_64_kib_of_claims_of_one_token_are_refused_and_named_and_nothi
         ];
         server.request("POST", "/introspect", &headers, format!("token={token}").as_bytes()).await
     };
-    for refused in [server.introspect(API_SERVER, &token).await, several, signed, server.userinfo(&token).await] {
+    for refused in [server.introspect(API_SERVER, &token).await, signed, server.userinfo(&token).await] {
         assert_eq!((refused.status, refused.field("error").as_str()), (400, "invalid_request"), "{refused:?}");
         assert!(refused.field("error_description").contains(said), "{refused:?}");
     }

@@ -4,6 +4,7 @@
 //! Gives: what is wrong with its exponent or primes.
 //! Holds: the exponent is 65537, so that a modulus has one thumbprint (RFC 7638): no revoked key is back with another exponent.
 
+use num_bigint::BigUint;
 use zeroize::Zeroizing;
 
 use super::ImportRefused;
@@ -33,7 +34,35 @@ pub(super) fn check(pkcs8: &[u8]) -> Result<(), ImportRefused> {
     }
     let apart = bits(&difference(numbers.primes.0, numbers.primes.1));
     // |p − q| < 2^k has k bits at most.
-    if apart <= (bits(numbers.modulus) / 2).saturating_sub(100) { Err(ImportRefused::ClosePrimes) } else { Ok(()) }
+    if apart <= (bits(numbers.modulus) / 2).saturating_sub(100) {
+        return Err(ImportRefused::ClosePrimes);
+    }
+    if is_prime(numbers.primes.0) && is_prime(numbers.primes.1) { Ok(()) } else { Err(ImportRefused::NotPrime) }
+}
+
+/// The bases that a number is tried with.
+const BASES: [u8; 12] = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37];
+
+/// Whether a large number passes for a prime (Miller and Rabin; FIPS 186-5 B.3.1). The bases are known: this is against keys that were
+/// made wrongly, for whoever makes one so that it passes has it anyway.
+fn is_prime(number: &[u8]) -> bool {
+    let (one, number) = (BigUint::from(1_u8), BigUint::from_bytes_be(number));
+    if !number.bit(0) || number <= BigUint::from(u16::MAX) {
+        return false;
+    }
+    let less = &number - &one;
+    let halvings = less.trailing_zeros().unwrap_or(0);
+    let odd = &less >> halvings;
+    BASES.into_iter().all(|base| {
+        let mut power = BigUint::from(base).modpow(&odd, &number);
+        if power == one || power == less {
+            return true;
+        }
+        (1..halvings).any(|_| {
+            power = &power * &power % &number;
+            power == less
+        })
+    })
 }
 
 fn read(pkcs8: &[u8]) -> Option<Numbers<'_>> {
@@ -109,6 +138,20 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_prime_is_told_from_what_is_none() {
+        let number = |number: u128| number.to_be_bytes();
+        // 2^61 − 1, 2^89 − 1, 2^107 − 1 and 2^127 − 1 are prime (Mersenne).
+        for prime in [61, 89, 107, 127].map(|exponent| (1_u128 << exponent) - 1) {
+            assert!(is_prime(&number(prime)));
+        }
+        // A Carmichael number, one that passes with the bases 2 to 7, a square, an even one, a small one.
+        let squared = ((1_u128 << 61) - 1).pow(2);
+        for composite in [825_265, 3_215_031_751, squared, (1 << 89) - 2, 7] {
+            assert!(!is_prime(&number(composite)), "{composite}");
+        }
+    }
 
     proptest! {
         #[test]
