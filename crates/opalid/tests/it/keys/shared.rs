@@ -101,3 +101,17 @@ async fn a_key_that_is_brought_into_one_more_workspace_meanwhile_is_looked_for_a
         assert!(!publishes(&server, path).await, "{path:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_is_revoked_however_many_workspaces_are_made_meanwhile() {
+    let server = server().await;
+    let revoke = Command::RevokeKey { key: ED25519_KID.into(), yes: true };
+    let making = async {
+        for number in 0..6 {
+            server.workspace(&format!("made-{number}")).await;
+        }
+    };
+    let (said, ()) = tokio::join!(done(&server, revoke), making);
+    assert!(said.contains("is revoked"), "{said}");
+    assert!(!publishes(&server, "/acme").await);
+}
