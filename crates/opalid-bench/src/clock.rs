@@ -2,6 +2,7 @@
 //!
 //! Monotonic time is enough to measure with: nothing measured lives longer than the process that measures it.
 
+use opalid_core::lease::Moment;
 use opalid_core::time::UnixTime;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -22,4 +23,10 @@ pub fn pause(valid_for: Duration) {
 pub fn time_of_day() -> UnixTime {
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UnixTime(i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX))
+}
+
+/// This moment on the clock of leases, as a verifier reads it within a check.
+pub fn boottime() -> Moment {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Moment::default().after(Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or_default()))
 }

@@ -14,7 +14,7 @@ use aws_lc_rs::signature::{
     ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaKeyPair,
 };
 use clap::Args;
-use opalid_core::lease::{Grant, HolderId, Incarnation, Moment, News, Position};
+use opalid_core::lease::{Grant, HolderId, Incarnation, News, Position};
 use opalid_core::mirror::{Answer, DigestKey, Found, Mirror, Room, Tag};
 use std::hint::black_box;
 use std::sync::Arc;
@@ -73,18 +73,13 @@ fn best_of(series: usize, times: usize, mut work: impl FnMut(usize) -> usize) ->
     Ok(best)
 }
 
-fn now() -> Moment {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    Moment::default().after(Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs() as u32))
-}
-
 fn checks(entries: usize, series: usize, times: usize) -> Result<f64> {
     let mirror = Mirror::new(HolderId(1), Room { entries: entries * 2, ..Room::default() });
     let at = Position { incarnation: Incarnation(1), n: 0 };
-    let grant = Some(Grant { asked_at: now(), valid_for: Duration::from_secs(3600) });
-    mirror.hear(now(), News { from: None, to: at, changes: Vec::new(), grant });
+    let grant = Some(Grant { asked_at: clock::boottime(), valid_for: Duration::from_secs(3600) });
+    mirror.hear(clock::boottime(), News { from: None, to: at, changes: Vec::new(), grant });
     let key = DigestKey::new([7; 16]);
-    let expires_at = now().after(Duration::from_secs(3600));
+    let expires_at = clock::boottime().after(Duration::from_secs(3600));
     let tokens: Vec<String> =
         (0..entries).map(|number| format!("oat_{:092x}", (number as u128).wrapping_mul(ODD))).collect();
     for (number, token) in tokens.iter().enumerate() {
@@ -98,7 +93,7 @@ fn checks(entries: usize, series: usize, times: usize) -> Result<f64> {
     }
     best_of(series, times, |round| {
         let token = tokens.get(round.wrapping_mul(1_000_003) % entries).map_or("", String::as_str);
-        let found = mirror.find(now(), key.of(black_box(token)));
+        let found = mirror.find(clock::boottime(), key.of(black_box(token)));
         usize::from(matches!(&found, Found::Active(facts) if !facts.subject.is_empty() && facts.scopes.len() == 10))
     })
 }
