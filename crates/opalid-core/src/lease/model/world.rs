@@ -197,7 +197,7 @@ impl World {
         Ok(())
     }
 
-    /// What holds when a call that revoked at `at` everything up to `token` returns.
+    /// What holds when a call whose change stands at `at` returns.
     pub fn settled(&self, shape: &Shape, at: Position) -> Lawful {
         let stale = |own: Option<Position>, has_dead: bool| match own {
             Some(own) if own.incarnation == at.incarnation => own.n < at.n,
