@@ -288,7 +288,11 @@ async fn dies(at: &Operation<'_>, record: &WorkspaceRecord, key: &WorkspaceKey) 
 pub(super) async fn import(at: &Operation<'_>, pem: &Handed, asked: Option<&str>) -> Result<Reply, ManageError> {
     let asked = asked.map(algorithm).transpose()?;
     let refused = |why: jwt::ImportRefused| ManageError::Refused(why.to_string());
-    let (algorithm, pkcs8) = jwt::import(pem.expose(), asked).map_err(refused)?;
+    // Whether its primes are prime takes longer than a thread that answers requests has.
+    let pem = zeroize::Zeroizing::new(pem.expose().to_owned());
+    let imported = tokio::task::spawn_blocking(move || jwt::import(&pem, asked)).await;
+    let ended = |why: tokio::task::JoinError| ManageError::Unavailable(format!("the key was not read: {why}"));
+    let (algorithm, pkcs8) = imported.map_err(ended)?.map_err(refused)?;
     let key = jwt::SigningKey::from_pkcs8(algorithm, &pkcs8).map_err(|why| ManageError::Refused(why.to_string()))?;
     let (record, issuer) = load(at).await?;
     if issuer.signing.iter().any(|own| own.key.kid() == key.kid()) {
