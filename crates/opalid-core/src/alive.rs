@@ -5,6 +5,7 @@
 //! Holds: nobody else decides. Equality of epochs, never time: restarts and clock steps revive nothing.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::fmt;
 
 use crate::grant::{Ancestor, Birth, Entitlement, Epoch, Grant};
@@ -57,6 +58,8 @@ pub enum Reason {
     GrantCut,
     /// It names a grant whose guard it does not know.
     GuardDiffers,
+    /// It, or what it hangs from, carries a later epoch than is known here.
+    Ahead,
     /// Its grant has no such entitlement.
     EntitlementUnknown,
     /// Something it hangs from does not exist any more.
@@ -74,6 +77,11 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Whether the token stays dead whatever happens. What may be given back is not final, nor what is merely not known yet.
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Expired | Self::Killed | Self::GrantCut | Self::AncestorCut(_))
+    }
+
     /// One word for metrics.
     pub const fn name(self) -> &'static str {
         match self {
@@ -83,6 +91,7 @@ impl Reason {
             Self::GrantUnknown => "grant_unknown",
             Self::GrantCut => "grant_cut",
             Self::GuardDiffers => "guard_differs",
+            Self::Ahead => "ahead",
             Self::EntitlementUnknown => "entitlement_unknown",
             Self::AncestorGone(_) => "ancestor_gone",
             Self::AncestorSuspended(_) => "ancestor_suspended",
@@ -103,6 +112,7 @@ impl fmt::Display for Reason {
             Self::GrantUnknown => f.write_str("its grant is not known"),
             Self::GrantCut => f.write_str("its grant was cut"),
             Self::GuardDiffers => f.write_str("it does not know its grant's guard"),
+            Self::Ahead => f.write_str("it is newer than what is known here of what it hangs from"),
             Self::EntitlementUnknown => f.write_str("its grant has no such entitlement"),
             Self::AncestorSuspended(Ancestor::Session(_)) | Self::AncestorCut(Ancestor::Session(_)) => {
                 f.write_str("its session has ended")
@@ -163,7 +173,11 @@ pub fn token<K, M>(
 
 /// Whether a grant has not been cut since it had this epoch.
 pub fn uncut_since(epoch: Epoch, grant: &Grant) -> Result<(), Reason> {
-    if epoch == grant.epoch { Ok(()) } else { Err(Reason::GrantCut) }
+    match epoch.cmp(&grant.epoch) {
+        Ordering::Equal => Ok(()),
+        Ordering::Less => Err(Reason::GrantCut),
+        Ordering::Greater => Err(Reason::Ahead),
+    }
 }
 
 /// Judges what all tokens of a grant share: every ancestor exists, is enabled, and has its birth epoch. `today` answers
@@ -178,8 +192,10 @@ pub fn lineage<M>(
         let Some(standing) = today(birth.ancestor)? else {
             return Ok(Err(Reason::AncestorGone(birth.ancestor)));
         };
-        if standing.epoch != birth.epoch {
-            return Ok(Err(Reason::AncestorCut(birth.ancestor)));
+        match birth.epoch.cmp(&standing.epoch) {
+            Ordering::Equal => {}
+            Ordering::Less => return Ok(Err(Reason::AncestorCut(birth.ancestor))),
+            Ordering::Greater => return Ok(Err(Reason::Ahead)),
         }
         if !standing.enabled {
             return Ok(Err(Reason::AncestorSuspended(birth.ancestor)));
@@ -356,7 +372,7 @@ mod tests {
         assert_eq!(judge(&reference(1, 1, 50), false, all_well), Err(Reason::Expired));
         assert_eq!(judge(&reference(1, 1, 100), true, all_well), Err(Reason::Killed));
         assert_eq!(judge(&reference(2, 1, 100), false, all_well), Err(Reason::GuardDiffers));
-        assert_eq!(judge(&reference(1, 2, 100), false, all_well), Err(Reason::GrantCut));
+        assert_eq!(judge(&reference(1, 2, 100), false, all_well), Err(Reason::Ahead));
         assert_eq!(judge(&reference(1, 0, 100), false, all_well), Err(Reason::GrantCut));
     }
 
@@ -368,7 +384,7 @@ mod tests {
             };
             assert_eq!(with(None), Err(Reason::AncestorGone(fallen)));
             assert_eq!(with(Some(Standing::enabled(Epoch(8)))), Err(Reason::AncestorCut(fallen)));
-            assert_eq!(with(Some(Standing::enabled(Epoch(6)))), Err(Reason::AncestorCut(fallen)));
+            assert_eq!(with(Some(Standing::enabled(Epoch(6)))), Err(Reason::Ahead));
             let suspended = Standing { enabled: false, ..Standing::enabled(Epoch(7)) };
             assert_eq!(with(Some(suspended)), Err(Reason::AncestorSuspended(fallen)));
             let ended = Standing { ends_at: Some(UnixTime(50)), ..Standing::enabled(Epoch(7)) };
@@ -376,6 +392,25 @@ mod tests {
             let ending = Standing { ends_at: Some(UnixTime(51)), ..Standing::enabled(Epoch(7)) };
             assert_eq!(with(Some(ending)), Ok(()));
         }
+    }
+
+    #[test]
+    fn only_what_can_never_be_given_back_is_final() {
+        let gone = [Reason::Expired, Reason::Killed, Reason::GrantCut, Reason::AncestorCut(SESSION)];
+        assert!(gone.into_iter().all(Reason::is_final));
+        let others = [
+            Reason::NotOurs,
+            Reason::GrantUnknown,
+            Reason::GuardDiffers,
+            Reason::Ahead,
+            Reason::EntitlementUnknown,
+            Reason::AncestorGone(SESSION),
+            Reason::AncestorSuspended(SESSION),
+            Reason::SessionEnded(SESSION),
+            Reason::Narrowed,
+            Reason::NotForCaller,
+        ];
+        assert!(!others.into_iter().any(Reason::is_final));
     }
 
     #[test]

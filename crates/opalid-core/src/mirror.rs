@@ -13,7 +13,7 @@ mod shard;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::lease::{Ask, Belief, Entries, Heard, Holder, HolderId, Moment, News, Position};
-pub use digest::DigestKey;
+pub use digest::{DigestKey, TagKey};
 use finals::Finals;
 use shard::Shards;
 
@@ -103,7 +103,7 @@ impl<F> Mirror<F> {
 
     /// Remembers an answer, unless something it hangs from changed since, or nobody can say. Says whether it is remembered.
     pub fn fill(&self, answer: &Answer<'_, F>) -> bool {
-        locked(&self.holder).fill(answer.at, answer.tags, || self.shards.insert(answer))
+        locked(&self.holder).fill(answer.at, |tag| answer.tags.contains(tag), || self.shards.insert(answer))
     }
 
     /// Remembers that a token is dead for good.

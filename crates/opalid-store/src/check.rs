@@ -32,6 +32,8 @@ pub struct Alive {
     pub grant: Arc<RememberedGrant>,
     /// What it was given; narrow it to what is allowed today with [`Store::effective`].
     pub entitlement: Arc<Entitlement>,
+    /// For how long what its grant hangs from stands, if nothing changes.
+    pub stands: Stands,
 }
 
 /// A standing grant, and where in it an entitlement stands.
@@ -77,7 +79,7 @@ impl Store {
             return Ok(Verdict::Inactive(Reason::GrantUnknown));
         };
         let births = evidence.grant.grant.descent.births();
-        let standing = || judged(alive::lineage(births, now, |of| Ok(standing_in(&evidence.standings, of))));
+        let standing = || alive::lineage(births, now, |of| Ok(standing_in(&evidence.standings, of)));
         match verdict(token, &evidence.grant, now, standing) {
             Ok(verdict) => Ok(verdict),
             Err(Miss) => Ok(Verdict::Inactive(Reason::EntitlementUnknown)),
@@ -87,7 +89,11 @@ impl Store {
     fn judge_from_memory<K>(&self, token: &Reference<K>, now: UnixTime) -> Result<Verdict<Alive>, Miss> {
         let memory = self.memory.trust().ok_or(Miss)?;
         let grant = memory.grant(token.sealed.grant).ok_or(Miss)?;
-        verdict(token, &grant, now, || memory.stands(&grant, now))
+        match verdict(token, &grant, now, || memory.stands(&grant, now))? {
+            // Memory may merely not know yet what this one hangs from.
+            Verdict::Inactive(Reason::Ahead) => Err(Miss),
+            verdict => Ok(verdict),
+        }
     }
 
     /// Reads a grant with its ancestors, and what an answer about its tokens says beside them; remembers all of it.
@@ -138,7 +144,9 @@ impl Store {
         let from_memory = self.memory.trust().ok_or(Miss).and_then(|memory| {
             judged(alive::lineage(lineage.births(), now, |ancestor| memory.standing(ancestor).map(Some).ok_or(Miss)))
         });
-        if let Ok(judged) = from_memory {
+        if let Ok(judged) = from_memory
+            && judged != Err(Reason::Ahead)
+        {
             return Ok(judged);
         }
         Box::pin(self.judge_lineage_by_reading(workspace, lineage, now)).await
@@ -257,7 +265,7 @@ impl Store {
         let known = self.memory.trust().and_then(|memory| {
             let (grant, number) = memory.standing_grant(key)?;
             let grant = memory.grant(grant).filter(|grant| grant.grant.standing)?;
-            let judged = memory.stands(&grant, now);
+            let judged = judged(memory.stands(&grant, now));
             Some((grant, number, judged))
         });
         let Some((grant, number, judged)) = known else { return Ok(None) };
@@ -285,15 +293,17 @@ fn verdict<K>(
     token: &Reference<K>,
     grant: &Arc<RememberedGrant>,
     now: UnixTime,
-    standing: impl FnOnce() -> Result<Result<(), Reason>, Miss>,
+    standing: impl FnOnce() -> Result<Result<Stands, Reason>, Miss>,
 ) -> Result<Verdict<Alive>, Miss> {
     let killed = grant.has_killed(&token.jti);
+    let mut stands = Stands { until: None };
+    let standing = || Ok(standing()?.map(|found| stands = found));
     if let Err(reason) = alive::token(token, &grant.grant, killed, now, standing)? {
         return Ok(Verdict::Inactive(reason));
     }
     // A number this grant does not have yet is ahead of what is remembered: a miss, not a verdict.
     let entitlement = grant.grant.entitlement(token.sealed.entitlement).ok_or(Miss)?;
-    Ok(Verdict::Active(Alive { grant: Arc::clone(grant), entitlement: Arc::clone(entitlement) }))
+    Ok(Verdict::Active(Alive { grant: Arc::clone(grant), entitlement: Arc::clone(entitlement), stands }))
 }
 
 /// A judgement of which nothing is kept for later.

@@ -61,6 +61,15 @@ impl From<Ancestor> for Touched {
 }
 
 impl Touched {
+    /// A name that nothing else has: kind, row, and of a token its `jti`.
+    #[must_use]
+    pub fn name(&self) -> [u8; 29] {
+        let (kind, id, jti) = self.parts();
+        let jti = jti.map_or([0; 12], |jti| jti.0);
+        let mut bytes = [u8::try_from(kind).unwrap_or(0)].into_iter().chain(*id).chain(jti);
+        std::array::from_fn(|_| bytes.next().unwrap_or(0))
+    }
+
     pub(crate) const fn id(&self) -> &[u8; 16] {
         let (_, id, _) = self.parts();
         id

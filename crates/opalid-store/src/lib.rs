@@ -12,6 +12,7 @@ pub mod feed;
 mod find;
 pub mod folder;
 pub mod keys;
+pub mod leases;
 pub mod memory;
 mod observe;
 mod outages;
@@ -20,6 +21,7 @@ pub mod steps;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 pub use engine::sqlite::{Copier, CopyProgress, OnFatal};
 pub use engine::tx::{Row, Step, Tx, Value};
@@ -30,6 +32,7 @@ use crate::engine::Surroundings;
 use crate::engine::postgres::Postgres;
 use crate::engine::sqlite::Sqlite;
 use crate::feed::Incarnation;
+use crate::leases::{Done, Leases};
 use crate::memory::{BootTime, Capacity, Memory};
 use crate::observe::Waiting;
 use crate::outages::Outages;
@@ -84,6 +87,8 @@ pub struct Opening {
     pub incarnation: [u8; 16],
     /// How much is remembered.
     pub capacity: Capacity,
+    /// How long a lease is that is granted to others, at most [`leases::LONGEST`].
+    pub lease: Duration,
     /// The clock of leases: counts from the machine's start, suspend included.
     pub boottime: BootTime,
     /// Who is told how it does.
@@ -107,6 +112,7 @@ pub struct Store {
     turns: find::Turns,
     outages: Outages,
     boottime: BootTime,
+    leases: Leases,
 }
 
 impl Store {
@@ -127,7 +133,7 @@ impl Store {
         };
         let (steps, reads) = (AtomicU64::new(0), AtomicU64::new(0));
         let turns = find::Turns::new();
-        Ok(Self {
+        let store = Self {
             engine,
             memory,
             observer: opening.observer,
@@ -136,12 +142,16 @@ impl Store {
             turns,
             outages: Outages::default(),
             boottime: opening.boottime,
-        })
+            leases: Leases::new(opening.owner, opening.lease),
+        };
+        // From this first look on it is counted how long the rows of former lives stand unchanged.
+        store.tend_leases().await?;
+        Ok(store)
     }
 
-    /// Runs a step that may write: answers after COMMIT, and after memory has changed. Dropping the future
-    /// does not stop the step.
-    pub async fn run<S: Step>(&self, step: S) -> Result<S::Out, StoreError> {
+    /// Runs a step that may write: answers after COMMIT, and after memory has changed; others may believe what they knew before.
+    /// Dropping the future does not stop the step.
+    pub async fn run_unsettled<S: Step>(&self, step: S) -> Result<Done<S::Out>, StoreError> {
         self.steps.fetch_add(1, Ordering::Relaxed);
         let _waiting = Waiting::begin(&*self.observer);
         let done = match &self.engine {
@@ -149,7 +159,7 @@ impl Store {
             Engine::Postgres(engine) => engine.step(step).await,
         };
         self.outages.hear(self.boottime, &done);
-        done
+        done.map(|(out, changed)| Done { out, unsettled: self.unsettled(changed) })
     }
 
     /// Runs a step that only reads.
@@ -166,6 +176,7 @@ impl Store {
     /// Lets what runs end and gives the store up cleanly, so that the next server need not wait for this
     /// one's memory. A store that is dropped without it is left as by a crash.
     pub async fn close(&self) {
+        self.leave_leases().await;
         match &self.engine {
             Engine::Sqlite(engine) => engine.close().await,
             Engine::Postgres(engine) => engine.close().await,

@@ -11,7 +11,7 @@ mod grant;
 mod standing;
 mod trusted;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -20,6 +20,7 @@ use equivalent::Equivalent;
 use opalid_core::client::Client;
 use opalid_core::grant::{Ancestor, Entitlement, EntitlementNo, Entitlements, Epoch};
 use opalid_core::ids::{ClientId, GrantId, ResourceId, RoleId, UserId, WorkspaceId};
+use opalid_core::lease::{self, Holder, HolderId, Moment, News};
 use opalid_core::resource::Resource;
 use opalid_core::role::Role;
 use opalid_core::user::User;
@@ -86,10 +87,9 @@ const ENTITLEMENTS: usize = 4 * 1024;
 /// How many changes the ring reaches back.
 const RING: usize = 16 * 1024;
 
-#[derive(Default)]
 struct Order {
-    position: Position,
-    ring: VecDeque<(Position, Touched)>,
+    /// Where memory stands, and what changed lately.
+    holder: Holder<Touched>,
     /// Batches that came before their turn, by first position.
     early: BTreeMap<Position, Vec<(Position, Touched)>>,
 }
@@ -152,7 +152,7 @@ impl Memory {
             entitlements: Cache::new(ENTITLEMENTS),
         };
         Self {
-            order: Mutex::default(),
+            order: Mutex::new(Order { holder: nobody(), early: BTreeMap::new() }),
             position: AtomicU64::new(0),
             lives: AtomicU64::new(0),
             belief: belief::Belief::new(boottime),
@@ -174,11 +174,11 @@ impl Memory {
     pub(crate) fn restart(&self, incarnation: Incarnation, position: Position) {
         let mut order = locked(&self.order);
         *locked(&self.incarnation) = incarnation;
-        self.entries.clear();
-        order.ring.clear();
         order.early.clear();
-        self.changes.note_all(position);
-        self.advance(&mut order, position);
+        // One that has heard nothing: the database may have gone back, which no holder does.
+        order.holder = nobody();
+        let to = lease_position(incarnation, position);
+        self.hear(&mut order, News { from: None, to, changes: Vec::new(), grant: None });
         // After the position: who reads the new number reads the new position too.
         self.lives.fetch_add(1, Ordering::SeqCst);
     }
@@ -236,38 +236,51 @@ impl Memory {
         let mut order = locked(&self.order);
         order.early.insert(*first, batch.to_vec());
         while let Some(entry) = order.early.first_entry() {
-            let first = entry.key().0;
-            if first > self.position().0 + 1 {
+            if entry.key().0 > self.position().0 + 1 {
                 return;
             }
-            for (position, touched) in entry.remove() {
-                if position > order.position {
-                    self.apply_one(&mut order, position, touched);
-                }
-            }
+            let batch = entry.remove();
+            let (Some(from), Some((last, _))) = (order.holder.at(), batch.last()) else { return };
+            let to = lease::Position { n: last.0, ..from };
+            let changes = batch.into_iter().map(|(position, touched)| (position.0, touched)).collect();
+            self.hear(&mut order, News { from: Some(from), to, changes, grant: None });
         }
     }
 
-    fn apply_one(&self, order: &mut Order, position: Position, touched: Touched) {
-        order.ring.push_back((position, touched));
-        if order.ring.len() > RING {
-            order.ring.pop_front();
-        }
-        self.entries.drop_touched(touched);
-        self.changes.note(touched, position);
-        self.advance(order, position);
+    /// Applies news; where it stands is published last.
+    fn hear(&self, order: &mut Order, news: News<Touched>) {
+        let mut entries = Applying { memory: self, to: Position(news.to.n) };
+        // No news carry a lease: until when memory is believed is said elsewhere.
+        order.holder.hear(Moment::default(), news, &mut entries);
+        let at = Position(order.holder.at().map_or(0, |at| at.n));
+        self.position.store(at.0, Ordering::SeqCst);
+        self.applied.send_replace(at);
+    }
+
+    /// Looks at where memory stands and at what changed lately, while neither can change.
+    pub(crate) fn with_holder<T>(&self, look: impl FnOnce(&Holder<Touched>) -> T) -> T {
+        look(&locked(&self.order).holder)
+    }
+
+    /// Where memory stands, and in which life of the store.
+    pub fn at(&self) -> Option<lease::Position> {
+        self.with_holder(Holder::at)
+    }
+
+    /// Until when it may answer, by the clock it was made with.
+    pub(crate) fn believed_until(&self) -> Moment {
+        self.belief.ends_at()
+    }
+
+    /// Hears of each position that memory reaches.
+    pub fn positions(&self) -> tokio::sync::watch::Receiver<Position> {
+        self.applied.subscribe()
     }
 
     /// Waits until everything up to `position` is applied.
     pub(crate) async fn applied(&self, position: Position) {
         let mut applied = self.applied.subscribe();
         drop(applied.wait_for(|at| *at >= position).await);
-    }
-
-    fn advance(&self, order: &mut Order, position: Position) {
-        order.position = position;
-        self.position.store(position.0, Ordering::SeqCst);
-        self.applied.send_replace(position);
     }
 
     /// Puts a list that is equal in its place, if one is known: a grant with a list of its own takes twice the room.
@@ -282,13 +295,37 @@ impl Memory {
     /// has happened that nobody can say, or memory began anew: the database may have gone back since.
     pub(crate) fn fill(&self, at: Begun, of: Touched, insert: impl FnOnce(&Filling<'_>)) {
         let order = locked(&self.order);
-        let Begun { life, position: at } = at;
-        let same_life = life == self.lives.load(Ordering::SeqCst);
-        let reaches = same_life && order.position.0.saturating_sub(order.ring.len() as u64) <= at.0;
-        let untouched = || !order.ring.iter().rev().take_while(|(p, _)| *p > at).any(|(_, t)| same_entity(*t, of));
-        if reaches && untouched() {
-            insert(&Filling(&self.entries));
-        }
+        let Some(own) = order.holder.at().filter(|_| at.life == self.lives.load(Ordering::SeqCst)) else { return };
+        let at = lease::Position { n: at.position.0, ..own };
+        order.holder.fill(at, |changed| same_entity(*changed, of), || insert(&Filling(&self.entries)));
+    }
+}
+
+/// A holder that has heard nothing. It asks nobody, so it needs no name.
+const fn nobody() -> Holder<Touched> {
+    Holder::new(HolderId(0), RING)
+}
+
+const fn lease_position(incarnation: Incarnation, position: Position) -> lease::Position {
+    lease::Position { incarnation: lease::Incarnation(u128::from_be_bytes(incarnation.0)), n: position.0 }
+}
+
+/// Memory while it hears news that lead to a position.
+struct Applying<'m> {
+    memory: &'m Memory,
+    to: Position,
+}
+
+impl lease::Entries<Touched> for Applying<'_> {
+    fn forget(&mut self, change: &Touched) {
+        self.memory.entries.drop_touched(*change);
+        self.memory.changes.note(*change, self.to);
+    }
+
+    fn forget_all(&mut self) {
+        // Whoever makes memory begin anew has withdrawn its belief, or has never given it.
+        self.memory.entries.clear();
+        self.memory.changes.note_all(self.to);
     }
 }
 

@@ -12,6 +12,7 @@ use papaya::HashMap;
 
 use crate::arrivals::Arrivals;
 use crate::clock::Clock;
+use crate::followers::Followers;
 use crate::http::Transport;
 use crate::http::body::BodyBudget;
 use crate::http::client_address::Network;
@@ -65,6 +66,8 @@ pub struct App {
     pub audit_kept: Seconds,
     /// Numbers requests, for logs and error pages.
     pub request_ids: RequestIds,
+    /// Who follows the feed.
+    pub followers: Followers,
     /// Counts.
     pub metrics: Arc<Metrics>,
     /// Whether this is `--demo`.

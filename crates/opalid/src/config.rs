@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use opalid_core::time::Seconds;
 use zeroize::Zeroizing;
@@ -51,6 +52,8 @@ pub struct Config {
     pub metrics_listen: Option<ListenAddress>,
     /// How long audit rows are kept.
     pub audit_kept: Seconds,
+    /// How long a lease of a verifier is.
+    pub verifier_lease: Duration,
     /// Threads that answer requests.
     pub workers: usize,
     /// How log lines look.

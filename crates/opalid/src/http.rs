@@ -5,7 +5,7 @@ pub mod body;
 pub mod call;
 pub mod client_address;
 pub mod client_auth;
-mod connections;
+pub mod connections;
 pub mod cookies;
 pub mod cors;
 pub mod json;

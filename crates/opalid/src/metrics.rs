@@ -141,7 +141,11 @@ impl From<Reason> for Introspected {
             Reason::NotOurs => Self::Unknown,
             Reason::Expired => Self::Expired,
             Reason::Killed => Self::Killed,
-            Reason::GrantUnknown | Reason::GrantCut | Reason::GuardDiffers | Reason::EntitlementUnknown => Self::Grant,
+            Reason::GrantUnknown
+            | Reason::GrantCut
+            | Reason::GuardDiffers
+            | Reason::Ahead
+            | Reason::EntitlementUnknown => Self::Grant,
             Reason::AncestorGone(_)
             | Reason::AncestorSuspended(_)
             | Reason::AncestorCut(_)

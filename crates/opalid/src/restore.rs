@@ -12,6 +12,7 @@ use opalid_core::wrap::MasterKey;
 use opalid_store::memory::Capacity;
 use opalid_store::steps::cell::Cell;
 use opalid_store::steps::restore::{Restore, Restored};
+use opalid_store::leases::LONGEST;
 use opalid_store::{CopyProgress, Location, Opening, Store};
 
 use crate::clock::{self, Clock};
@@ -102,6 +103,7 @@ async fn declare(location: Location, step: Restore) -> anyhow::Result<Restored> 
         owner: step.owner,
         incarnation: step.incarnation,
         capacity: Capacity { grants: 1, entities: 1 },
+        lease: LONGEST,
         boottime: clock::boottime,
         observer: Arc::new(()),
         on_fatal: Arc::new(|_| {}),

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use opalid_core::ids::WorkspaceId;
@@ -13,6 +14,7 @@ use opalid_store::memory::BootTime;
 use opalid_store::steps::Stamp;
 use opalid_store::steps::cell::{Cell, FindCell, FindIssuer, MakeCell, RememberIssuer};
 use opalid_store::steps::first_keys::{GiveKeys, ListKeyless};
+use opalid_store::steps::holder::TagKey;
 use opalid_store::steps::workspace::CreateWorkspace;
 use opalid_store::{Location, OnFatal, Opening, Store};
 
@@ -21,6 +23,7 @@ use crate::arrivals::Arrivals;
 use crate::clock::Clock;
 use crate::data_folder;
 use crate::demo;
+use crate::followers::Followers;
 use crate::http::Transport;
 use crate::http::body::BodyBudget;
 use crate::http::client_address::Network;
@@ -56,6 +59,8 @@ pub struct Starting {
     pub clock: Clock,
     /// The clock of leases, which counts from the machine's start, suspend included.
     pub boottime: BootTime,
+    /// How long a lease of a verifier is.
+    pub lease: Duration,
     /// How passwords are hashed.
     pub hasher: HasherSettings,
     /// Seed a demo workspace.
@@ -77,6 +82,7 @@ pub async fn start(mut starting: Starting) -> anyhow::Result<App> {
         owner: random::bytes(),
         incarnation: random::bytes(),
         capacity: opalid_store::memory::Capacity::default(),
+        lease: starting.lease,
         boottime: starting.boottime,
         observer: Arc::<Metrics>::clone(&metrics),
         on_fatal: Arc::clone(&starting.on_fatal),
@@ -93,6 +99,7 @@ pub async fn start(mut starting: Starting) -> anyhow::Result<App> {
     let (master, root) = unlock(&store, &starting, given).await?;
     give_keys(&store, &master, &starting).await?;
     remember_issuer(&store, &starting.issuer).await?;
+    let followers = Followers::new(store.run(TagKey { fresh: random::bytes() }).await?);
     let transport = if starting.issuer.starts_with("https://") { Transport::Https } else { Transport::LoopbackHttp };
     let app = App {
         store,
@@ -115,6 +122,7 @@ pub async fn start(mut starting: Starting) -> anyhow::Result<App> {
         trusted_proxies: starting.trusted_proxies,
         audit_kept: starting.audit_kept,
         request_ids: RequestIds::new(),
+        followers,
         metrics,
         clock: starting.clock,
         issuers: papaya::HashMap::new(),

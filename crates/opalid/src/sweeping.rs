@@ -36,6 +36,11 @@ pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
         {
             tracing::warn!(%error, "expired rows were not swept; they are tried again later");
         }
+        if let Err(error) = app.store.tend_leases().await
+            && is_news(&error)
+        {
+            tracing::warn!(%error, "rows of former lives were not looked at; they are tried again later");
+        }
         let Some(table) = tables.next() else { return };
         for (table, limit) in [(*table, BATCH), (SweptTable::Killed, KILLED_BATCH)] {
             if let Err(error) = looked_at(&app, (table, limit), &mut stands, &stop).await

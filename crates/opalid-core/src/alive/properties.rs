@@ -104,8 +104,11 @@ fn fallen(births: &[Birth], ancestors: &Ancestors, now: i64) -> Vec<Reason> {
             reasons.push(Reason::AncestorGone(birth.ancestor));
             continue;
         };
-        if standing.epoch.0 != birth.epoch.0 {
+        if standing.epoch.0 > birth.epoch.0 {
             reasons.push(Reason::AncestorCut(birth.ancestor));
+        }
+        if standing.epoch.0 < birth.epoch.0 {
+            reasons.push(Reason::Ahead);
         }
         if !standing.enabled {
             reasons.push(Reason::AncestorSuspended(birth.ancestor));
@@ -131,7 +134,8 @@ proptest! {
         reasons.extend((expires_at <= now).then_some(Reason::Expired));
         reasons.extend((guard != 1).then_some(Reason::GuardDiffers));
         reasons.extend(killed.then_some(Reason::Killed));
-        reasons.extend((token_epoch != grant_epoch).then_some(Reason::GrantCut));
+        reasons.extend((token_epoch < grant_epoch).then_some(Reason::GrantCut));
+        reasons.extend((token_epoch > grant_epoch).then_some(Reason::Ahead));
         match world.judge(&reference(guard, token_epoch, expires_at)) {
             Ok(()) => prop_assert_eq!(reasons, vec![]),
             Err(reason) => prop_assert!(reasons.contains(&reason), "{reason} is none of {reasons:?}"),

@@ -77,6 +77,19 @@ impl Granter {
         self.holders.retain(|_, held| now < held.over_at);
     }
 
+    /// When the next lease ends of those whose holders have not acknowledged `at`: until then only an acknowledgement is news.
+    #[must_use]
+    pub fn next_end(&self, now: Moment, at: Position) -> Option<Moment> {
+        let behind = |held: &&Held| now < held.over_at && !held.acked.is_some_and(|acked| acked.reaches(at));
+        self.holders.values().filter(behind).map(|held| held.over_at).min()
+    }
+
+    /// Everybody who may still believe a lease of it: who, up to where it acknowledged, and when its lease is over at the latest.
+    pub fn holding(&self, now: Moment) -> impl Iterator<Item = (HolderId, Option<Position>, Moment)> {
+        let holding = self.holders.iter().filter(move |(_, held)| now < held.over_at);
+        holding.map(|(id, held)| (*id, held.acked, held.over_at))
+    }
+
     /// Up to where `own` and everybody who may still believe a lease of it have applied everything. None: somebody has applied
     /// nothing that counts.
     #[must_use]

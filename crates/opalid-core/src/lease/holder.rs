@@ -199,22 +199,31 @@ impl<C: Clone + PartialEq> Holder<C> {
     }
 
     /// Keeps an answer, if nothing that it hangs from changed since it was evaluated. `at` is where whoever answered stood *before*
-    /// it evaluated, `tags` what the answer hangs from. Asking the ring and inserting are one step: nothing is heard between.
-    /// Says whether it was inserted.
-    pub fn fill(&self, at: Position, tags: &[C], insert: impl FnOnce()) -> bool {
+    /// it evaluated; `hangs_from` says of a change whether it is one of what the answer hangs from. Asking the ring and inserting
+    /// are one step: nothing is heard between. Says whether it was inserted.
+    pub fn fill(&self, at: Position, hangs_from: impl Fn(&C) -> bool, insert: impl FnOnce()) -> bool {
         let reaches = self.at.is_some_and(|own| own.incarnation == at.incarnation) && self.ring_from <= at.n;
-        let fresh = reaches && !self.ring.iter().any(|(n, change)| *n > at.n && tags.contains(change));
+        let fresh = reaches && !self.after(at.n).any(|(_, change)| hangs_from(change));
         if fresh {
             insert();
         }
         fresh
     }
 
+    /// The changes after the `n`th, the latest first: few, mostly.
+    fn after(&self, n: u64) -> impl Iterator<Item = &(u64, C)> {
+        self.ring.iter().rev().take_while(move |(of, _)| *of > n)
+    }
+
     /// What whoever stands at `at` lacks, or nothing if the ring does not reach back there.
     pub(super) fn since(&self, at: Option<Position>) -> Option<(Position, Vec<(u64, C)>)> {
         let (own, at) = (self.at?, at?);
         let known = own.incarnation == at.incarnation && self.ring_from <= at.n;
-        known.then(|| (at, self.ring.iter().filter(|(n, _)| *n > at.n).cloned().collect()))
+        known.then(|| {
+            let mut changes: Vec<_> = self.after(at.n).cloned().collect();
+            changes.reverse();
+            (at, changes)
+        })
     }
 }
 

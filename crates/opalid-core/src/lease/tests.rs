@@ -90,7 +90,7 @@ fn an_answer_is_kept_only_while_the_ring_reaches_back_and_holds_none_of_its_tags
     holder.hear(seconds(12), News { from: Some(at(3)), to: at(6), changes, grant: None }, &mut kept);
     let fills = |position, tags: &[u8]| {
         let mut inserted = false;
-        assert_eq!(holder.fill(position, tags, || inserted = true), inserted);
+        assert_eq!(holder.fill(position, |tag| tags.contains(tag), || inserted = true), inserted);
         inserted
     };
     assert!(fills(at(6), &[1, 2, 3]), "evaluated after all of it");

@@ -113,6 +113,7 @@ impl Place {
             owner,
             incarnation: unique_bytes(),
             capacity: Capacity { grants: 1000, entities: 1000 },
+            lease: std::time::Duration::from_secs(5),
             boottime,
             observer,
             on_fatal: Arc::new(|why| panic!("{why}")),

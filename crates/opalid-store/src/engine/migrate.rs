@@ -20,6 +20,7 @@ const ALL: &[(u32, &str)] = &[
     (9, include_str!("../migrations/0009_roles.sql")),
     (10, include_str!("../migrations/0010_revoked_keys.sql")),
     (11, include_str!("../migrations/0011_revoked_keys_of_all.sql")),
+    (12, include_str!("../migrations/0012_holders.sql")),
 ];
 
 /// What stands for the type tokens of a migration's text.

@@ -68,10 +68,10 @@ impl Sqlite {
         Ok(Self { path: path.to_owned(), number: NUMBERS.fetch_add(1, Ordering::Relaxed), writer })
     }
 
-    /// Runs a step; answers after COMMIT.
-    pub(crate) async fn step<S: Step>(&self, step: S) -> Result<S::Out, StoreError> {
+    /// Runs a step; answers after COMMIT: what it gave, and whether it changed something or found it changed.
+    pub(crate) async fn step<S: Step>(&self, step: S) -> Result<(S::Out, bool), StoreError> {
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(StepJob { step, out: None, reply });
+        let job = Box::new(StepJob { step, out: None, changed: false, reply });
         self.writer
             .try_send(Message::Step(job))
             .map_err(|_| StoreError::Unavailable("too many steps are waiting".into()))?;
@@ -148,7 +148,8 @@ trait Job: Send {
 struct StepJob<S: Step> {
     step: S,
     out: Option<Result<S::Out, StoreError>>,
-    reply: oneshot::Sender<Result<S::Out, StoreError>>,
+    changed: bool,
+    reply: oneshot::Sender<Result<(S::Out, bool), StoreError>>,
 }
 
 impl<S: Step> Job for StepJob<S> {
@@ -156,6 +157,7 @@ impl<S: Step> Job for StepJob<S> {
         let out = now(self.step.run(tx));
         let done = out.as_ref().map(|_| ()).map_err(Clone::clone);
         self.out = Some(out);
+        self.changed = tx.follows || !tx.changes.is_empty();
         done
     }
 
@@ -168,7 +170,7 @@ impl<S: Step> Job for StepJob<S> {
             Ok(()) => self.out.unwrap_or_else(|| Err(StoreError::Unavailable("the step did not run".into()))),
             Err(error) => Err(error),
         };
-        drop(self.reply.send(out));
+        drop(self.reply.send(out.map(|out| (out, self.changed))));
     }
 }
 

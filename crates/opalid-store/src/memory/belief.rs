@@ -6,6 +6,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use opalid_core::lease::Moment;
+
 /// A clock that counts from the machine's start, suspend included (`CLOCK_BOOTTIME`).
 pub type BootTime = fn() -> Duration;
 
@@ -59,6 +61,12 @@ impl Belief {
         if self.doubts() != seen {
             self.believed.store(false, Ordering::SeqCst);
         }
+    }
+
+    /// When it ends by itself; it has, while there is a doubt.
+    pub fn ends_at(&self) -> Moment {
+        let ends_at = self.lease_until.load(Ordering::SeqCst);
+        Moment(if self.is_in_doubt() { 0 } else { ends_at })
     }
 
     pub fn is_in_doubt(&self) -> bool {

@@ -161,7 +161,7 @@ fn standing_grant_of(memory: &Memory, ancestors: &[Ancestor]) -> RememberedGrant
 
 /// Whether it stands at 500; `None` if memory does not know.
 fn stands(memory: &Memory, grant: &RememberedGrant) -> Option<Result<(), Reason>> {
-    memory.trust().unwrap().stands(grant, UnixTime(500)).ok()
+    memory.trust().unwrap().stands(grant, UnixTime(500)).ok().map(|judged| judged.map(|_| ()))
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn a_grant_that_stood_is_not_asked_again_until_something_it_hangs_from_changes()
 fn a_grant_that_stood_is_asked_again_when_its_session_may_have_ended() {
     let memory = memory();
     let grant = standing_grant(&memory);
-    let at = |now| memory.trust().unwrap().stands(&grant, UnixTime(now)).ok();
+    let at = |now| memory.trust().unwrap().stands(&grant, UnixTime(now)).ok().map(|judged| judged.map(|_| ()));
     assert_eq!((at(500), at(999)), (Some(Ok(())), Some(Ok(()))));
     assert_eq!(at(1_000), Some(Err(Reason::SessionEnded(SESSION))));
     assert_eq!(at(999), Some(Ok(())), "a clock that steps back");

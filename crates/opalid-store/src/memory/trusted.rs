@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use opalid_core::alive::{self, Reason, Standing};
+use opalid_core::alive::{self, Reason, Standing, Stands};
 use opalid_core::client::Client;
 use opalid_core::grant::{Ancestor, Birth, EntitlementNo};
 use opalid_core::ids::{ClientId, GrantId, ResourceId, RoleId, UserId, WorkspaceId};
@@ -27,17 +27,17 @@ impl Trusted<'_> {
     }
 
     /// Whether everything a grant hangs from stands: judged once, and again when some of it may have changed since.
-    pub(crate) fn stands(&self, grant: &RememberedGrant, now: UnixTime) -> Result<Result<(), Reason>, Miss> {
+    pub(crate) fn stands(&self, grant: &RememberedGrant, now: UnixTime) -> Result<Result<Stands, Reason>, Miss> {
         let births = grant.grant.descent.births();
         let (since, stands) = grant.stood();
         let unchanged = |birth: Birth| self.memory.changes.none_since(birth.ancestor.into(), since);
         if stands.holds(now) && births.clone().all(unchanged) {
-            return Ok(Ok(()));
+            return Ok(Ok(stands));
         }
         // Taken before the entries are looked at: what changes meanwhile has a later one.
         let at = self.memory.position();
         let judged = alive::lineage(births, now, |ancestor| self.standing(ancestor).map(Some).ok_or(Miss))?;
-        Ok(judged.map(|stands| grant.found_standing(at, stands)))
+        Ok(judged.inspect(|stands| grant.found_standing(at, *stands)))
     }
 
     /// A grant.

@@ -9,6 +9,7 @@ pub mod delete;
 pub mod events;
 pub mod evidence;
 pub mod first_keys;
+pub mod holder;
 pub mod inspect;
 pub mod keys;
 pub mod list;

@@ -7,12 +7,14 @@
 //! next start makes new ones (`first_keys`); which signing keys were revoked before the copy stays known.
 
 use opalid_core::ids::{EventId, WorkspaceId};
+use opalid_core::lease::HolderId;
 use opalid_core::time::UnixTime;
 
 use crate::engine::tx::{Step, Tx};
 use crate::error::StoreError;
 use crate::feed::Touched;
-use crate::steps::Stamp;
+use crate::leases::LONGEST;
+use crate::steps::{Stamp, holder};
 
 /// Declares that the store was put back from a copy.
 pub struct Restore {
@@ -58,6 +60,9 @@ impl Step for Restore {
         // A consent that was withdrawn since would let its client in again without a question.
         tx.send("DELETE FROM consent", &[]).await?;
         tx.send("DELETE FROM workspace_key", &[]).await?;
+        // Whoever holds a lease of the life before may believe it until it is over: a row that nobody owns stands for them all.
+        tx.send("DELETE FROM holder", &[]).await?;
+        holder::insert(tx, (HolderId(u128::from_be_bytes(self.owner)), LONGEST), self.now).await?;
         let sql = "UPDATE feed_head SET incarnation = $1, owner = $2, left_cleanly = 0 WHERE one = 1 RETURNING n";
         if tx.find(sql, &[(&self.incarnation).into(), (&self.owner).into()]).await?.is_none() {
             return Err(StoreError::Refused("this store never ran; there is nothing to put back".into()));

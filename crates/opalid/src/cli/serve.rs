@@ -133,6 +133,7 @@ fn starting(config: Config, demo: bool) -> anyhow::Result<Starting> {
         issuer: config.issuer.as_str().to_owned(),
         clock: Clock::System,
         boottime: clock::boottime,
+        lease: config.verifier_lease,
         hasher: HasherSettings::for_cores(config.workers),
         trusted_proxies: config.trusted_proxies,
         audit_kept: config.audit_kept,

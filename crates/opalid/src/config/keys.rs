@@ -146,6 +146,14 @@ pub const KEYS: &[Key] = &[
         why: "Three months answer most questions; it names who did what, and grows with every sign-in.",
     },
     Key {
+        name: "verifier_lease",
+        flag: Some("verifier-lease"),
+        shape: Shape::Number,
+        default: Default::Is("5"),
+        doc: "How many seconds a verifier may believe what it remembers without hearing from this server: 1 to 10.",
+        why: "As long waits a revocation at most for a verifier that is lost, and as long goes a verifier on that lost us.",
+    },
+    Key {
         name: "workers",
         flag: Some("workers"),
         shape: Shape::Number,

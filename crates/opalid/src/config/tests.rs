@@ -51,6 +51,7 @@ fn flags_win_over_variables_over_the_file_over_the_default() {
     trusted_proxies = []                                                                   # default
     metrics_listen = "127.0.0.1:9090"                                                      # default
     audit_days = 90                                                                        # default
+    verifier_lease = 5                                                                     # default
     workers = 2                                                                            # default, one per core
     log.format = "json"                                                                    # opalid.toml:4
     log.level = "info"                                                                     # default

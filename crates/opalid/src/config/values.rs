@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use opalid_core::time::Seconds;
+use opalid_store::leases::LONGEST;
 use zeroize::Zeroizing;
 
 use super::layers::{Setting, Source, Written};
@@ -233,6 +235,7 @@ impl Settings {
             trusted_proxies: reader.many::<Network>("trusted_proxies"),
             metrics_listen: reader.one("metrics_listen", metrics_address).flatten(),
             audit_kept: reader.one("audit_days", days).unwrap_or(Seconds(0)),
+            verifier_lease: reader.one("verifier_lease", lease).unwrap_or_default(),
             workers: reader.one("workers", worker_count).unwrap_or_else(super::cores),
             log_format: reader.one("log.format", str::parse).unwrap_or(LogFormat::Text),
             log_level: reader.one("log.level", log_level).unwrap_or_default(),
@@ -260,6 +263,12 @@ fn metrics_address(text: &str) -> Result<Option<ListenAddress>, String> {
 fn days(text: &str) -> Result<Seconds, String> {
     let count = text.parse().ok().filter(|count| (1..=36_500).contains(count));
     count.map(|count: u32| Seconds(count * 24 * 3600)).ok_or_else(|| "expected a whole number from 1 to 36500".into())
+}
+
+fn lease(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().map(Duration::from_secs);
+    let seconds = seconds.filter(|length| (Duration::from_secs(1)..=LONGEST).contains(length));
+    seconds.ok_or_else(|| format!("expected a whole number from 1 to {}", LONGEST.as_secs()))
 }
 
 fn worker_count(text: &str) -> Result<usize, String> {

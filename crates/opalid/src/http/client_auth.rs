@@ -62,27 +62,39 @@ impl std::ops::Deref for AuthenticatedClient {
 }
 
 /// What a request says of its client: read at once, so that nothing of a secret outlives that but its digest.
-struct Claim<'f> {
+pub struct Claim<'f> {
     client_id: Cow<'f, str>,
     secret: Option<SecretDigest>,
 }
 
-/// Authenticates the client of a form request.
-pub async fn authenticate(call: &Call<'_>, form: &Form<'_>) -> Result<AuthenticatedClient, OAuthError> {
-    let Claim { client_id, secret } = claim(&call.parts.headers, form)?;
-    let found = call.app.store.find_client(call.issuer.id(), &client_id).await;
-    let found = found.map_err(|error| reply::outage(&error))?;
-    let wrong = || OAuthError::new(ErrorCode::InvalidClient, "unknown client, or its authentication failed");
-    let found = found.filter(|client| client.enabled);
-    let Some(presented) = secret else {
-        return found.filter(|client| client.is_public()).map(AuthenticatedClient).ok_or_else(wrong);
-    };
-    // Before anything is decided: whoever is unknown is compared as well.
-    let admitted = admits_secret(found.as_deref(), &presented, call.now);
-    found.filter(|client| admitted && !client.is_public()).map(AuthenticatedClient).ok_or_else(wrong)
+impl Claim<'_> {
+    /// The same, apart from its request: for who goes on asking on one connection.
+    pub fn into_owned(self) -> Claim<'static> {
+        Claim { client_id: Cow::Owned(self.client_id.into_owned()), secret: self.secret }
+    }
+
+    /// Authenticates who claims it, as the client is today.
+    pub async fn prove(&self, call: &Call<'_>) -> Result<AuthenticatedClient, OAuthError> {
+        let found = call.app.store.find_client(call.issuer.id(), &self.client_id).await;
+        let found = found.map_err(|error| reply::outage(&error))?;
+        let wrong = || OAuthError::new(ErrorCode::InvalidClient, "unknown client, or its authentication failed");
+        let found = found.filter(|client| client.enabled);
+        let Some(presented) = &self.secret else {
+            return found.filter(|client| client.is_public()).map(AuthenticatedClient).ok_or_else(wrong);
+        };
+        // Before anything is decided: whoever is unknown is compared as well.
+        let admitted = admits_secret(found.as_deref(), presented, call.now);
+        found.filter(|client| admitted && !client.is_public()).map(AuthenticatedClient).ok_or_else(wrong)
+    }
 }
 
-fn claim<'f>(headers: &HeaderMap, form: &'f Form<'_>) -> Result<Claim<'f>, OAuthError> {
+/// Authenticates the client of a form request.
+pub async fn authenticate(call: &Call<'_>, form: &Form<'_>) -> Result<AuthenticatedClient, OAuthError> {
+    claim(&call.parts.headers, form)?.prove(call).await
+}
+
+/// Reads what a request says of its client.
+pub fn claim<'f>(headers: &HeaderMap, form: &'f Form<'_>) -> Result<Claim<'f>, OAuthError> {
     let in_form = (form.one("client_id"), form.one("client_secret"));
     match (Authorization::read(headers), in_form) {
         (Ok(Authorization::Basic(_)), (_, Some(_))) => Err(two_methods()),

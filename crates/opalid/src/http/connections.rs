@@ -10,7 +10,8 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -38,7 +39,6 @@ pub(super) enum Order {
 const ORDERS: [Order; 4] = [Order::Serve, Order::Finish, Order::GiveWay, Order::Close];
 
 /// One connection.
-#[derive(Debug)]
 pub(super) struct Connection {
     table: Arc<Connections>,
     id: u64,
@@ -53,13 +53,41 @@ pub(super) struct Connection {
     sending: AtomicBool,
     order: AtomicU8,
     pub(super) called: Notify,
+    /// What goes on with it once the answer that ends HTTP on it has left.
+    next: Mutex<Option<Next>>,
+    /// Whether it was taken over: it is not idle, and gives way to nobody.
+    taken: AtomicBool,
+}
+
+/// What goes on with a connection after HTTP.
+pub(super) type Next = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The right to take a connection over from HTTP, where its client has asked for that.
+#[derive(Clone)]
+pub struct Takeover(pub(super) Arc<Connection>);
+
+impl Takeover {
+    /// Goes on with `next` when the answer has left: on its thread, in its place in the table, until the server drains. `false`:
+    /// too many connections are taken over already.
+    pub fn with(&self, next: impl Future<Output = ()> + Send + 'static) -> bool {
+        let Self(connection) = self;
+        let table = &connection.table;
+        let is_room = table.taken.fetch_add(1, Relaxed) < table.limits.most / 2;
+        if !is_room || connection.taken.swap(true, Relaxed) {
+            table.taken.fetch_sub(1, Relaxed);
+            return false;
+        }
+        *connection.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::pin(next));
+        true
+    }
 }
 
 /// All of them.
-#[derive(Debug)]
 pub(super) struct Connections {
     limits: ConnectionLimits,
     tick: AtomicU32,
+    /// Connections that were taken over.
+    taken: AtomicUsize,
     /// The tick after the one in which a line was last logged.
     logged: AtomicU32,
     open: Mutex<Open>,
@@ -67,7 +95,7 @@ pub(super) struct Connections {
     changed: Notify,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Open {
     by_id: HashMap<u64, Arc<Connection>>,
     next_id: u64,
@@ -134,6 +162,7 @@ impl Connections {
         Arc::new(Self {
             limits,
             tick: AtomicU32::new(0),
+            taken: AtomicUsize::new(0),
             logged: AtomicU32::new(0),
             open: Mutex::default(),
             changed: Notify::new(),
@@ -192,6 +221,8 @@ impl Connections {
             sending: AtomicBool::new(true),
             order: AtomicU8::new(Order::Serve as u8),
             called: Notify::new(),
+            next: Mutex::default(),
+            taken: AtomicBool::new(false),
         });
         if order != Order::Serve {
             connection.tell(order);
@@ -237,6 +268,7 @@ impl Connections {
         let mut candidates: Vec<_> = open
             .by_id
             .values()
+            .filter(|of| !of.taken.load(Relaxed))
             .map(|of| (Reverse(held.too_many(of.from)), of.works(now), of.since.load(Relaxed), of))
             // Whoever was told so already is on the way.
             .filter(|(_, works, _, of)| of.order.load(Relaxed) < works.order() as u8)
@@ -313,6 +345,11 @@ impl Connection {
         }
     }
 
+    /// What goes on with it after HTTP, if it was taken over.
+    pub(super) fn next(&self) -> Option<Next> {
+        self.next.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     /// What it is told to do now. A connection told to give way that has a request by now answers that one first.
     pub(super) fn order(&self) -> Order {
         let order = ORDERS.get(usize::from(self.order.load(Relaxed))).copied().unwrap_or(Order::Close);
@@ -364,7 +401,7 @@ impl Connection {
     }
 
     fn check(&self, now: u32, limits: &ConnectionLimits) {
-        if !self.is_between_requests() {
+        if !self.is_between_requests() || self.taken.load(Relaxed) {
             return;
         }
         let sending = self.sending.load(Relaxed);
@@ -391,6 +428,9 @@ impl Drop for Request {
 impl Drop for Place {
     fn drop(&mut self) {
         let table = &self.0.table;
+        if self.0.taken.load(Relaxed) {
+            table.taken.fetch_sub(1, Relaxed);
+        }
         table.open().by_id.remove(&self.0.id);
         table.changed.notify_waiters();
     }

@@ -20,6 +20,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::HttpService;
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -28,7 +29,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use super::connections::{Connection, Connections, Order};
+use super::connections::{Connection, Connections, Next, Order, Takeover};
 use super::limits::ConnectionLimits;
 use super::request_body::RequestBody;
 use super::threads::Threads;
@@ -281,6 +282,10 @@ where
         let (service, connection) = (server.service.clone(), Arc::clone(connection));
         hyper::service::service_fn(move |request: http::Request<Incoming>| {
             let under_way = connection.begin();
+            let mut request = request;
+            if request.extensions().get::<OnUpgrade>().is_some() {
+                request.extensions_mut().insert(Takeover(Arc::clone(&connection)));
+            }
             let request = request.map(|body| RequestBody::new(body, Arc::clone(&connection)));
             // Not an async block, which would keep the answering future twice.
             service(request, peer).map(move |answer| {
@@ -309,7 +314,20 @@ where
     V::Future: Send,
 {
     let stream = TokioIo::new(Watched::new(stream, Arc::clone(connection)));
-    until_closed(server.protocols.http1.serve_connection(stream, service), connection).await;
+    until_closed(server.protocols.http1.serve_connection(stream, service).with_upgrades(), connection).await;
+    if let Some(next) = connection.next() {
+        until_called(next, connection).await;
+    }
+}
+
+/// What goes on with a connection after HTTP, given up when the connection is told to finish.
+async fn until_called(mut next: Next, connection: &Connection) {
+    loop {
+        tokio::select! {
+            () = next.as_mut() => return,
+            () = connection.called.notified() => if connection.order() != Order::Serve { return },
+        }
+    }
 }
 
 /// A handshake, given up when the connection is told to finish in the middle of it.
@@ -325,9 +343,9 @@ trait Talk: Future<Output = hyper::Result<()>> {
     fn finish(self: Pin<&mut Self>);
 }
 
-impl<I, V> Talk for http1::Connection<I, V>
+impl<I, V> Talk for http1::UpgradeableConnection<I, V>
 where
-    I: hyper::rt::Read + hyper::rt::Write + Unpin + 'static,
+    I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
     V: HttpService<Incoming, ResBody = Full<Bytes>, Error = Infallible>,
 {
     fn finish(self: Pin<&mut Self>) {

@@ -25,7 +25,7 @@ use crate::issuer::Issuer;
 use crate::metrics::StoreFailure;
 use crate::readiness;
 use crate::telemetry::RequestId;
-use crate::{browser, console, demo, home, login, oauth, pages, telemetry};
+use crate::{browser, console, demo, feed, home, login, oauth, pages, telemetry};
 
 macro_rules! endpoints {
     ($($(#[$doc:meta])* $name:ident => $path:literal, $methods:literal, $cors:expr;)*) => {
@@ -59,7 +59,7 @@ macro_rules! endpoints {
 
             /// Whether a person sees what it answers.
             pub const fn is_page(self) -> bool {
-                self.cors().is_none() && !matches!(self, Self::Introspect) && !self.is_probe()
+                self.cors().is_none() && !matches!(self, Self::Introspect | Self::Feed) && !self.is_probe()
             }
 
             /// Whether it says how the server is; it says so without an issuer.
@@ -93,6 +93,8 @@ endpoints! {
     Token => "/token", "POST", Some(CorsEndpoint::Token);
     /// Revocation (RFC 7009).
     Revoke => "/revoke", "POST", Some(CorsEndpoint::Revocation);
+    /// What verifiers are told, over a WebSocket (RFC 6455).
+    Feed => "/feed", "GET", None;
     /// The public keys (RFC 7517).
     Jwks => "/jwks", "GET, HEAD", Some(CorsEndpoint::Jwks);
     /// Userinfo (OpenID Core §5.3).
@@ -321,6 +323,7 @@ async fn others(call: &Call<'_>, endpoint: Endpoint) -> Reply {
         Endpoint::Introspect | Endpoint::Token | Endpoint::Userinfo | Endpoint::Healthz | Endpoint::Readyz => {
             reply::empty(StatusCode::NOT_FOUND)
         }
+        Endpoint::Feed => feed::endpoint(call).await,
         Endpoint::Revoke => oauth::revoke::endpoint(call).await,
         Endpoint::Jwks => oauth::jwks::endpoint(call),
         Endpoint::OpenIdConfiguration | Endpoint::ServerMetadata => oauth::metadata::endpoint(call),

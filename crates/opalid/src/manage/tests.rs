@@ -61,6 +61,7 @@ pub(crate) async fn server(demo: bool) -> TestServer {
         issuer: "http://localhost:8080".into(),
         clock: Clock::manual(UnixTime(1_795_468_803)),
         boottime: crate::clock::boottime,
+        lease: std::time::Duration::from_secs(5),
         demo,
         on_fatal: Arc::new(|why| panic!("{why}")),
     };

@@ -18,6 +18,7 @@ mod declared_claims;
 mod encrypted;
 mod events;
 mod faults;
+mod feed;
 mod guard;
 mod http;
 mod introspect;

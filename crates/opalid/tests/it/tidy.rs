@@ -20,7 +20,7 @@ const FLOORS: &[(&str, &[&str])] = &[
 const BENCH: &str = "opalid-bench";
 /// Folders of the binary that hold endpoints: the routes name them, they do not name one another, and nothing below
 /// names them.
-const ENDPOINTS: &[&str] = &["oauth", "login", "account", "console", "demo"];
+const ENDPOINTS: &[&str] = &["oauth", "feed", "login", "account", "console", "demo"];
 const ROUTES: &str = "http/routes.rs";
 /// Who may name the demo besides: what brings it into the store, and what tells people of it.
 const BRINGS_THE_DEMO: &[&str] = &["start.rs", "serve.rs", "home.rs"];

@@ -202,7 +202,7 @@ impl World {
             Evaluating::Judged(verdict, facts) => {
                 if let (Some(facts), Some(own)) = (facts, own) {
                     let node = &mut self.nodes[at];
-                    node.holder.fill(own, &[What::Subject], || node.known = Some(facts));
+                    node.holder.fill(own, |what| *what == What::Subject, || node.known = Some(facts));
                 }
                 return self.evaluated(shape, (at, which), verdict, own);
             }
@@ -231,7 +231,7 @@ impl World {
             (taken, _) => taken,
         };
         if let Some(taken) = taken {
-            node.holder.fill(taken, &[What::Subject], || node.known = Some(facts));
+            node.holder.fill(taken, |what| *what == What::Subject, || node.known = Some(facts));
         }
         self.evaluated(shape, (at, which), verdict, taken)
     }

@@ -165,7 +165,7 @@ impl World {
         if verdict == Verdict::Active {
             let mut insert = false;
             if let Some(evaluated_at) = evaluated_at {
-                verifier.holder.fill(evaluated_at, &tags, || insert = true);
+                verifier.holder.fill(evaluated_at, |tag| tags.contains(tag), || insert = true);
             }
             if insert && shape.is(Mutant::RingAndInsertApart) {
                 verifier.inserting = Some((token, tags));

@@ -117,8 +117,9 @@ impl Postgres {
         Ok(Self { shared, doors: Mutex::new(Some(Doors { group, grouping, stop })) })
     }
 
-    /// Runs a step; answers after COMMIT, and after memory has changed.
-    pub(crate) async fn step<S: Step>(&self, step: S) -> Result<S::Out, StoreError> {
+    /// Runs a step; answers after COMMIT, and after memory has changed: what it gave, and whether it changed something or found
+    /// it changed.
+    pub(crate) async fn step<S: Step>(&self, step: S) -> Result<(S::Out, bool), StoreError> {
         let (reply, answer) = oneshot::channel();
         if S::ENTERS_FEED {
             let full = || StoreError::Unavailable("too many steps are waiting".into());
@@ -165,7 +166,7 @@ impl Postgres {
 
 impl Shared {
     /// What a step gave, once memory has followed and no former owner can answer without it.
-    async fn answered<T>(&self, answer: oneshot::Receiver<Done<T>>) -> Result<T, StoreError> {
+    async fn answered<T>(&self, answer: oneshot::Receiver<Done<T>>) -> Result<(T, bool), StoreError> {
         let done = bounded(STEP_WITHIN, async {
             let (out, position) = answer.await.map_err(|_| closed())??;
             if let Some(position) = position {
@@ -177,7 +178,7 @@ impl Shared {
         if entered {
             self.settled().await;
         }
-        Ok(out)
+        Ok((out, entered))
     }
 
     /// A step in a transaction of its own, run again when it meets another.

@@ -13,11 +13,13 @@ pub(super) struct SqliteTx<'c> {
     failed: Option<StoreError>,
     pub changes: Vec<Change>,
     pub audits: Vec<AuditRow>,
+    /// Whether the step found done what it was to do.
+    pub follows: bool,
 }
 
 impl<'c> SqliteTx<'c> {
     pub const fn new(connection: &'c mut Connection) -> Self {
-        Self { connection, failed: None, changes: Vec::new(), audits: Vec::new() }
+        Self { connection, failed: None, changes: Vec::new(), audits: Vec::new(), follows: false }
     }
 
     /// A statement error poisons its step: later statements do not run, and the step cannot end well.
@@ -120,7 +122,8 @@ impl Tx for SqliteTx<'_> {
     }
 
     fn follow_feed(&mut self) {
-        // The one writer brings memory up to date before it takes the next steps.
+        // The one writer brings memory up to date before it takes the next steps; others may know less yet.
+        self.follows = true;
     }
 
     fn audit(&mut self, row: AuditRow) {

@@ -34,6 +34,7 @@ async fn store(name: &str) -> (Store, std::path::PathBuf) {
         owner: [1; 16],
         incarnation: [2; 16],
         capacity: crate::memory::Capacity::default(),
+        lease: Duration::from_secs(5),
         boottime: || Duration::ZERO,
         observer: Arc::new(()),
         on_fatal: Arc::new(|why| panic!("{why}")),

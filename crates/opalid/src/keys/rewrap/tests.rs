@@ -25,6 +25,7 @@ async fn open(data: &Path) -> App {
         issuer: "http://localhost:8080".into(),
         clock: Clock::manual(UnixTime(1_795_468_803)),
         boottime: crate::clock::boottime,
+        lease: std::time::Duration::from_secs(5),
         demo: false,
         on_fatal: Arc::new(|why| panic!("{why}")),
     };

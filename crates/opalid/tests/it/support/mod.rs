@@ -3,6 +3,7 @@
 pub mod browser;
 mod declared;
 pub mod demo_person;
+pub mod feed;
 pub mod folder;
 pub mod html;
 pub mod http;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use opalid::app::App;
 use opalid::clock::{self, Clock};
@@ -70,6 +71,11 @@ impl Server {
     /// As `opalid serve`: a workspace `default` with nothing in it.
     pub async fn empty() -> Self {
         Self::start(Kind::new(location().await)).await
+    }
+
+    /// As `opalid serve --demo`, with leases of this length.
+    pub async fn with_lease(lease: Duration) -> Self {
+        Self::start(Kind { demo: true, lease, ..Kind::new(location().await) }).await
     }
 
     /// The same behind a proxy that speaks TLS: what comes from these networks is believed to come from where it says.
@@ -298,12 +304,14 @@ struct Kind {
     begins: UnixTime,
     scheme: &'static str,
     trusted_proxies: Vec<Network>,
+    lease: Duration,
 }
 
 impl Kind {
     fn new(place: Option<Location>) -> Self {
         let trusted_proxies = Vec::new();
-        Self { demo: false, place, boottime: clock::boottime, begins: START, scheme: "http", trusted_proxies }
+        let (boottime, lease) = (clock::boottime as BootTime, Duration::from_secs(5));
+        Self { demo: false, place, boottime, begins: START, scheme: "http", trusted_proxies, lease }
     }
 }
 
@@ -341,6 +349,7 @@ async fn open(data: &Path, address: SocketAddr, clock: &Clock, kind: &Kind) -> A
         issuer: format!("{}://localhost:{}", kind.scheme, address.port()),
         clock: clock.clone(),
         boottime: kind.boottime,
+        lease: kind.lease,
         // The smallest cost that argon2 knows: what is tested is how often it runs.
         hasher: HasherSettings {
             cost: HashCost { memory_kib: 8, passes: 1, lanes: 1 },
