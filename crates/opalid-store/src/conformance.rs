@@ -9,6 +9,7 @@ mod faults;
 mod feed;
 mod groups;
 mod keys;
+mod leases;
 mod life;
 mod observed;
 pub(crate) mod place;

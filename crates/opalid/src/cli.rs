@@ -7,6 +7,7 @@ mod consent;
 mod events;
 mod explain;
 mod fields;
+mod holders;
 mod inspect;
 mod key;
 mod output;
@@ -95,6 +96,9 @@ enum Command {
     Explain(Alone<explain::ExplainCommand>),
     /// Shows what happened in one workspace, the newest last.
     Events(Alone<events::EventsCommand>),
+    /// Shows who remembers answers of this server under a lease, and how far each has followed.
+    #[command(mut_arg("workspace", |arg| arg.hide(true)))]
+    Holders(Alone<holders::HoldersCommand>),
     /// Gets an access token for a client, with its secret or through the browser.
     Token(Alone<token::TokenCommand>),
 }
@@ -135,6 +139,7 @@ fn run(before: Before, command: Command) -> anyhow::Result<()> {
         Command::Inspect(alone) => alone.run(before),
         Command::Explain(alone) => alone.run(before),
         Command::Events(alone) => alone.run(before),
+        Command::Holders(alone) => alone.run(before),
         Command::Token(alone) => alone.run(before),
     }
 }

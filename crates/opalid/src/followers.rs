@@ -6,7 +6,6 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use opalid_core::client::Client;
@@ -14,34 +13,35 @@ use opalid_core::ids::WorkspaceId;
 use opalid_core::lease::HolderId;
 use opalid_core::mirror::{DigestKey, TagKey};
 use opalid_core::time::UnixTime;
+use opalid_store::leases::Holding;
 
 use crate::app::App;
 
 /// All that are connected.
 pub struct Followers {
     tag_key: [u8; 16],
-    known: Mutex<HashMap<u64, Follower>>,
+    known: Mutex<HashMap<HolderId, Follower>>,
 }
 
-/// One connection, for people.
+/// One of them, for people.
 #[derive(Debug, Clone)]
 pub struct Follower {
-    /// Which holder.
-    pub holder: HolderId,
+    /// How many connections it has now; who has none may believe its lease yet.
+    pub connections: usize,
     /// Of which workspace.
     pub workspace: WorkspaceId,
     /// The client that it is authenticated as.
     pub client_id: String,
     /// Where it comes from.
     pub address: IpAddr,
-    /// Since when.
+    /// Since when this server knows it.
     pub since: UnixTime,
 }
 
 /// A connection's place among them, for as long as it is held.
 pub struct Place {
     app: Arc<App>,
-    number: u64,
+    holder: HolderId,
 }
 
 impl Followers {
@@ -60,28 +60,36 @@ impl Followers {
         TagKey::new(&self.tag_key, client.id.as_bytes())
     }
 
-    /// Those that are connected now.
-    pub fn all(&self) -> Vec<Follower> {
-        self.known().values().cloned().collect()
+    /// Everybody who is connected, or was and may believe its lease yet.
+    pub fn all(&self) -> Vec<(HolderId, Follower)> {
+        self.known().iter().map(|(holder, follower)| (*holder, follower.clone())).collect()
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<u64, Follower>> {
+    /// Forgets those who are not connected and hold nothing any more.
+    pub fn tend(&self, holding: &[Holding]) {
+        let holds = |holder: &HolderId| holding.iter().any(|one| one.holder == *holder);
+        self.known().retain(|holder, follower| follower.connections > 0 || holds(holder));
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<HolderId, Follower>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Place {
-    /// Enters one.
-    pub fn of(app: &Arc<App>, follower: Follower) -> Self {
-        static NUMBERS: AtomicU64 = AtomicU64::new(0);
-        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
-        app.followers.known().insert(number, follower);
-        Self { app: Arc::clone(app), number }
+    /// Enters one more connection of a holder.
+    pub fn of(app: &Arc<App>, holder: HolderId, follower: Follower) -> Self {
+        let mut known = app.followers.known();
+        known.entry(holder).or_insert(follower).connections += 1;
+        drop(known);
+        Self { app: Arc::clone(app), holder }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.app.followers.known().remove(&self.number);
+        if let Some(follower) = self.app.followers.known().get_mut(&self.holder) {
+            follower.connections = follower.connections.saturating_sub(1);
+        }
     }
 }

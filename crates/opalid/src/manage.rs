@@ -14,6 +14,7 @@ pub mod events;
 mod exchange;
 pub mod explain;
 mod handed;
+pub mod holders;
 pub mod inspect;
 pub mod keys;
 mod operation;
@@ -142,6 +143,7 @@ pub async fn handle(app: &App, request: Request) -> Result<Reply, ManageError> {
             sessions::list_grants(at, (user.as_deref(), client.as_deref()), &paging).await
         }
         Command::ListConsents { user, paging } => consents::list(at, user.as_deref(), &paging).await,
+        Command::ListHolders {} => holders::list(at).await,
         Command::WithdrawConsent { id } => consents::withdraw(at, &id).await,
         Command::RevokeWorkspace { yes } => revoke::workspace(at, yes).await,
         Command::RevokeSession { id } => revoke::session(at, &id).await,

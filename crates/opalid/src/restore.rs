@@ -9,10 +9,10 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use opalid_core::ids::{EventId, uuid_v7};
 use opalid_core::wrap::MasterKey;
+use opalid_store::leases::LONGEST;
 use opalid_store::memory::Capacity;
 use opalid_store::steps::cell::Cell;
 use opalid_store::steps::restore::{Restore, Restored};
-use opalid_store::leases::LONGEST;
 use opalid_store::{CopyProgress, Location, Opening, Store};
 
 use crate::clock::{self, Clock};

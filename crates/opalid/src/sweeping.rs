@@ -41,6 +41,7 @@ pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
         {
             tracing::warn!(%error, "rows of former lives were not looked at; they are tried again later");
         }
+        app.followers.tend(&app.store.holding());
         let Some(table) = tables.next() else { return };
         for (table, limit) in [(*table, BATCH), (SweptTable::Killed, KILLED_BATCH)] {
             if let Err(error) = looked_at(&app, (table, limit), &mut stands, &stop).await

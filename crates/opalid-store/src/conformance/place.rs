@@ -128,6 +128,15 @@ impl Place {
 
     /// The same, as this owner.
     pub async fn reopen_as(&self, store: Arc<Store>, owner: [u8; 16]) -> Arc<Store> {
+        self.reopen_with(store, (boottime, owner)).await
+    }
+
+    /// The same, under another clock.
+    pub async fn reopen_under(&self, store: Arc<Store>, boottime: BootTime) -> Arc<Store> {
+        self.reopen_with(store, (boottime, unique_bytes())).await
+    }
+
+    async fn reopen_with(&self, store: Arc<Store>, (boottime, owner): (BootTime, [u8; 16])) -> Arc<Store> {
         store.close().await;
         let mut store = Some(store);
         while let Some(left) = store.take() {

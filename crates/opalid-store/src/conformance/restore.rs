@@ -25,7 +25,7 @@ on_every_engine! {
     a_look_changes_nothing_and_finds_what_there_is;
 }
 
-fn step() -> Restore {
+pub fn step() -> Restore {
     Restore {
         incarnation: unique_bytes(),
         owner: unique_bytes(),

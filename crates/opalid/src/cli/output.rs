@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use opalid_core::time::UnixTime;
 use opalid_core::visible::{escaped_json, spelled_out};
 
-use super::{apply, client, consent, events, explain, inspect, key, resource, role, session, user, workspace};
+use super::{apply, client, consent, events, explain, holders, inspect, key, resource, role, session, user, workspace};
 use crate::clock::Clock;
 use crate::manage::Reply;
 use crate::words;
@@ -64,6 +64,7 @@ impl Output {
             Reply::Sessions(page) => session::table(page, self),
             Reply::Grants(page) => session::grants(page, self),
             Reply::Consents(page) => consent::table(page, self),
+            Reply::Holders(page) => holders::table(page, self),
             Reply::Inspected(inspection) => inspect::text(inspection, self),
             Reply::Explained(explanation) => explain::text(explanation),
             Reply::Keys(page) => key::table(page, self),

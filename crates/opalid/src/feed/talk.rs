@@ -82,7 +82,7 @@ impl Talk {
         let app = Arc::clone(call.app);
         let holder = app.followers.holder(client, drawn);
         let (workspace, client_id) = (call.issuer.id(), client.client_id.clone());
-        let follower = Follower { holder, workspace, client_id, address: call.address, since: call.now };
+        let follower = Follower { connections: 0, workspace, client_id, address: call.address, since: call.now };
         Self {
             issuer: Arc::clone(call.issuer),
             claim,
@@ -91,7 +91,7 @@ impl Talk {
             address: call.address,
             request_id: call.request_id,
             parts: http::Request::new(()).into_parts().0,
-            place: Place::of(&app, follower),
+            place: Place::of(&app, holder, follower),
             owed: false,
             app,
         }
@@ -100,9 +100,8 @@ impl Talk {
     /// Talks over a socket once it has become one.
     pub async fn over(mut self, socket: OnUpgrade) {
         let Ok(upgraded) = socket.await else { return };
-        let config = WebSocketConfig::default()
-            .max_message_size(Some(LONGEST_MESSAGE))
-            .max_frame_size(Some(LONGEST_MESSAGE));
+        let config =
+            WebSocketConfig::default().max_message_size(Some(LONGEST_MESSAGE)).max_frame_size(Some(LONGEST_MESSAGE));
         let mut socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
         let end = self.talk(&mut socket).await;
         tracing::debug!(holder = %format_args!("{:032x}", self.holder.0), end = end.why(), "a verifier's connection ended");

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::{
     Handed, Page, Paging, apply, clients, consents, events, explain, inspect, keys, resources, roles, sessions,
 };
-use super::{users, workspaces};
+use super::{holders, users, workspaces};
 
 /// One thing asked of the server.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -72,6 +72,8 @@ pub enum Command {
     ListGrants { user: Option<String>, client: Option<String>, paging: Paging },
     /// Consents, of one user or of all.
     ListConsents { user: Option<String>, paging: Paging },
+    /// Who remembers answers under a lease.
+    ListHolders {},
     /// Takes a consent back.
     WithdrawConsent { id: String },
     /// Kills everything in the workspace; without `yes` it says what that is.
@@ -150,6 +152,8 @@ pub enum Reply {
     Grants(Page<sessions::GrantEntry>),
     /// Consents.
     Consents(Page<consents::ConsentEntry>),
+    /// Who remembers answers under a lease.
+    Holders(Page<holders::HolderEntry>),
     /// What a token is.
     Inspected(Box<inspect::Inspection>),
     /// Which settings hold.

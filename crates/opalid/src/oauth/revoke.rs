@@ -131,7 +131,9 @@ async fn access_token(call: &Call<'_>, client: &AuthenticatedClient, token: &Rev
             .map_err(|error| reply::outage(&error))?
             .map(|found| found.grant),
     };
-    let Some(grant) = grant.filter(|grant| grant.grant.guard.matches(&sealed.guard)) else { return Ok(Outcome::Nothing) };
+    let Some(grant) = grant.filter(|grant| grant.grant.guard.matches(&sealed.guard)) else {
+        return Ok(Outcome::Nothing);
+    };
     if let Err(anothers) = not_anothers(client, grant.grant.client()) {
         return if token.verified { Err(anothers) } else { Ok(Outcome::Nothing) };
     }

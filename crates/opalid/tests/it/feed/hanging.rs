@@ -94,7 +94,7 @@ async fn what_could_change_an_answer_is_told_under_one_of_its_tags() {
         ("role", "other", json!({"permissions": {API: "write"}})),
         ("client", APP.0, json!({"name": "Another"})),
         ("client", API_SERVER.0, json!({"introspect_tokens": true})),
-        ("workspace", "default", json!({"name": "Another"})),
+        ("workspace", "default", json!({"display_name": "Another"})),
     ] {
         let touches = world.touches(&token, async |server| change(server, kind, "update", name, what).await).await;
         assert!(touches, "{kind} {name}");
@@ -165,5 +165,9 @@ async fn two_clients_are_told_the_same_change_under_different_tags_and_one_clien
     assert!(tags(&mut others).await.iter().all(|tag| !own.contains(tag)));
     let restarted = world.server.restart().await;
     restarted.user("carol", whole_profile("carol")).await;
-    assert_eq!(tags(&mut Line::of(&restarted, API_SERVER).await).await, own, "the next life of the server calls it the same");
+    assert_eq!(
+        tags(&mut Line::of(&restarted, API_SERVER).await).await,
+        own,
+        "the next life of the server calls it the same"
+    );
 }
