@@ -11,6 +11,7 @@ mod groups;
 mod keys;
 mod leases;
 mod life;
+mod nodes;
 mod observed;
 pub(crate) mod place;
 mod refresh;

@@ -15,9 +15,9 @@ pub enum StoreError {
     /// What it holds is not what we wrote.
     #[error("the store holds something unexpected: {0}")]
     Corrupt(String),
-    /// Another server owns this store.
-    #[error("another server owns this store")]
-    NotOwner,
+    /// The store was put back from a copy since this node read it: nothing was done.
+    #[error("the store was put back from a copy since")]
+    AnotherLife,
     /// It cannot be opened, for a reason that a person has to remove.
     #[error("{0}")]
     Refused(String),

@@ -118,12 +118,13 @@ pub struct Change {
     pub at: UnixTime,
 }
 
-/// Takes the next positions, as the last statement before COMMIT: `$1` how many, `$2` who owns the store.
+/// Takes the next positions, as the last statement before COMMIT: `$1` how many, `$2` the incarnation from then on, `$3` the one
+/// that this node knows. In another one it changes nothing.
 pub(crate) const TAKE_HEAD: &str =
-    "UPDATE feed_head SET n = n + $1 WHERE one = 1 AND owner = $2 RETURNING n, incarnation";
+    "UPDATE feed_head SET n = n + $1, incarnation = $2 WHERE one = 1 AND incarnation = $3 RETURNING n";
 
-/// Where the feed ends: `$1` who owns the store.
-pub(crate) const SEE_HEAD: &str = "SELECT n FROM feed_head WHERE one = 1 AND owner = $1";
+/// Where the feed ends: `$1` the incarnation that this node knows.
+pub(crate) const SEE_HEAD: &str = "SELECT n FROM feed_head WHERE one = 1 AND incarnation = $1";
 
 /// Writes one change at its position.
 pub(crate) const INSERT_CHANGE: &str =

@@ -9,10 +9,10 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use opalid_core::lease::{
     Ask, Barrier, Committed, Granter, HolderId, Margin, Moment, News, Position, Settling, Sight, Unrenewed,
 };
-use opalid_core::time::UnixTime;
 use tokio::sync::{Notify, OnceCell};
 
 use crate::error::{Outage, StoreError};
@@ -56,12 +56,14 @@ pub struct Holding {
 
 /// The leases of one life of this node.
 pub(crate) struct Leases {
-    own: HolderId,
+    own: Mutex<HolderId>,
     length: Duration,
     granter: Mutex<Granter>,
     sight: Mutex<Sight>,
     /// An acknowledgement came, or somebody left.
     heard: Notify,
+    /// The same, for the engine, whose row says how far everybody is.
+    more: Notify,
     joined: OnceCell<()>,
 }
 
@@ -70,13 +72,59 @@ impl Leases {
     pub fn new(own: [u8; 16], length: Duration) -> Self {
         let (own, length) = (HolderId(u128::from_be_bytes(own)), length.min(LONGEST));
         Self {
-            own,
+            own: Mutex::new(own),
             length,
             granter: Mutex::new(Granter::new(Margin::CLOCKS, length)),
             sight: Mutex::new(Sight::new(own, Margin::CLOCKS)),
             heard: Notify::new(),
+            more: Notify::new(),
             joined: OnceCell::new(),
         }
+    }
+
+    /// The name of this life of the node.
+    pub fn own(&self) -> HolderId {
+        *self.own.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Goes on under another name, where the row of this one is gone.
+    pub fn rename(&self) -> HolderId {
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = digest(&SHA256, &own.0.to_be_bytes());
+        let (bytes, _) = next.as_ref().split_first_chunk().unwrap_or((&[0; 16], &[]));
+        *own = HolderId(u128::from_be_bytes(*bytes));
+        *self.sight.lock().unwrap_or_else(PoisonError::into_inner) = Sight::new(*own, Margin::CLOCKS);
+        *own
+    }
+
+    /// The row of this life is there: the engine keeps one anyway.
+    pub fn has_row(&self) {
+        self.joined.set(()).ok();
+    }
+
+    /// Up to where this node and everybody who may believe a lease of it have applied everything.
+    pub fn acked(&self, now: Duration, own: Option<Position>) -> Option<Position> {
+        self.granter().acked(Moment::default().after(now), own)
+    }
+
+    /// Whether somebody may believe a lease of this node.
+    pub fn has_holders(&self, now: Duration) -> bool {
+        self.granter().holding(Moment::default().after(now)).next().is_some()
+    }
+
+    /// Returns when somebody has acknowledged more, or left.
+    pub async fn more(&self) {
+        self.more.notified().await;
+    }
+
+    /// Whoever waits looks again.
+    pub fn wake(&self) {
+        self.heard.notify_waiters();
+    }
+
+    fn heard(&self) {
+        self.heard.notify_waiters();
+        self.more.notify_one();
     }
 
     fn granter(&self) -> MutexGuard<'_, Granter> {
@@ -112,7 +160,7 @@ impl Store {
         let leases = &self.leases;
         let Unsettled { at, after_memory } = change;
         let mut holders = self.holders_after(after_memory).await?;
-        let committed = Committed { at, own: leases.own, after_memory, longest: leases.length };
+        let committed = Committed { at, own: leases.own(), after_memory, longest: leases.length };
         let mut barrier = Barrier::begin(committed, Margin::CLOCKS, &holders.rows);
         loop {
             let heard = leases.heard.notified();
@@ -125,7 +173,7 @@ impl Store {
                 Settling::Settled => return Ok(()),
                 Settling::WaitUntil(end) => next.map_or(end, |next| next.min(end)),
             };
-            let of_others = holders.rows.iter().any(|row| row.id != leases.own);
+            let of_others = holders.rows.iter().any(|row| row.id != leases.own());
             let left = now.until(until).max(Duration::from_millis(1));
             tokio::select! {
                 () = heard => {}
@@ -150,17 +198,16 @@ impl Store {
     }
 
     /// Answers a holder that asks: what it lacks, and a lease while this node may grant one. Nothing while memory has heard nothing.
-    /// `now` is the time of day, for people who look at the rows.
-    pub async fn grant(&self, ask: &Ask, now: UnixTime) -> Result<Option<News<Touched>>, Outage> {
+    pub async fn grant(&self, ask: &Ask) -> Result<Option<News<Touched>>, Outage> {
         let leases = &self.leases;
-        let joining = || self.run(Join { id: leases.own, length: leases.length, now });
+        let joining = || self.run(Join { id: leases.own(), length: leases.length });
         leases.joined.get_or_try_init(joining).await?;
         let news = {
             let mut granter = leases.granter();
             let own_ends_at = self.memory.believed_until();
             self.memory.with_holder(|own| granter.grant(self.moment(), own, own_ends_at, ask))
         };
-        leases.heard.notify_waiters();
+        leases.heard();
         Ok(news)
     }
 
@@ -173,7 +220,7 @@ impl Store {
     /// A holder says that it believes no lease of this node any more.
     pub fn leave(&self, holder: HolderId) {
         self.leases.granter().leave(holder);
-        self.leases.heard.notify_waiters();
+        self.leases.heard();
     }
 
     /// Everybody who may believe a lease of this node.
@@ -202,10 +249,9 @@ impl Store {
 
     /// Takes this life's row away if nobody can believe a lease of it any more; else it stays, and the next life waits for it.
     pub(crate) async fn leave_leases(&self) {
-        let is_over = self.leases.granter().holding(self.moment()).next().is_none();
-        if is_over
+        if !self.leases.has_holders((self.boottime)())
             && self.leases.joined.initialized()
-            && let Err(error) = self.run(Leave(self.leases.own)).await
+            && let Err(error) = self.run(Leave(self.leases.own())).await
         {
             tracing::debug!(%error, "the row of this life stays");
         }

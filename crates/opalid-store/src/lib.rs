@@ -81,8 +81,10 @@ impl Location {
 pub struct Opening {
     /// Where it lies.
     pub location: Location,
-    /// Drawn for this start: who owns the feed.
+    /// Drawn for this start: the name of this life.
     pub owner: [u8; 16],
+    /// Whether nobody else may be on the store: to put it back. SQLite has never more than one.
+    pub alone: bool,
     /// The incarnation, if the store is made now.
     pub incarnation: [u8; 16],
     /// How much is remembered.
@@ -112,14 +114,17 @@ pub struct Store {
     turns: find::Turns,
     outages: Outages,
     boottime: BootTime,
-    leases: Leases,
+    leases: Arc<Leases>,
 }
 
 impl Store {
     /// Opens or makes a store, owns it, and brings its tables up to date.
     pub async fn open(opening: Opening) -> Result<Self, StoreError> {
         let memory = Arc::new(Memory::new(opening.capacity, opening.boottime));
+        let leases = Arc::new(Leases::new(opening.owner, opening.lease));
         let surroundings = Surroundings {
+            alone: opening.alone,
+            leases: Arc::clone(&leases),
             owner: opening.owner,
             fresh: Incarnation(opening.incarnation),
             memory: Arc::clone(&memory),
@@ -142,7 +147,7 @@ impl Store {
             turns,
             outages: Outages::default(),
             boottime: opening.boottime,
-            leases: Leases::new(opening.owner, opening.lease),
+            leases,
         };
         // From this first look on it is counted how long the rows of former lives stand unchanged.
         store.tend_leases().await?;
@@ -176,9 +181,11 @@ impl Store {
     /// Lets what runs end and gives the store up cleanly, so that the next server need not wait for this
     /// one's memory. A store that is dropped without it is left as by a crash.
     pub async fn close(&self) {
-        self.leave_leases().await;
         match &self.engine {
-            Engine::Sqlite(engine) => engine.close().await,
+            Engine::Sqlite(engine) => {
+                self.leave_leases().await;
+                engine.close().await;
+            }
             Engine::Postgres(engine) => engine.close().await,
         }
     }

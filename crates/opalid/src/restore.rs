@@ -101,6 +101,7 @@ async fn declare(location: Location, step: Restore) -> anyhow::Result<Restored> 
     let opening = Opening {
         location,
         owner: step.owner,
+        alone: true,
         incarnation: step.incarnation,
         capacity: Capacity { grants: 1, entities: 1 },
         lease: LONGEST,

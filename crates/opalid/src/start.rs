@@ -80,6 +80,7 @@ pub async fn start(mut starting: Starting) -> anyhow::Result<App> {
     let opening = Opening {
         location,
         owner: random::bytes(),
+        alone: false,
         incarnation: random::bytes(),
         capacity: opalid_store::memory::Capacity::default(),
         lease: starting.lease,

@@ -1,4 +1,4 @@
-//! PostgreSQL gone, killed, slow and back; the lock lost; a server that did not leave cleanly.
+//! PostgreSQL gone, killed, slow, put back and back; a server that did not leave cleanly.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,7 +12,6 @@ use super::cluster::Cluster;
 use super::place::{Place, boottime, execute};
 use super::world::{NOW, Token, World};
 use crate::StoreError;
-use crate::engine::postgres::LOCK_KEY;
 use crate::memory::BootTime;
 use crate::steps::evidence::LoadEvidence;
 use crate::steps::request::{CountWaiting, FindRequest};
@@ -211,28 +210,19 @@ async fn however_many_unknown_names_and_requests_are_asked_for_others_are_read_a
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn who_lost_the_lock_commits_no_change_and_answers_nothing_from_memory() {
+async fn a_node_whose_store_was_put_back_commits_no_change_and_begins_anew() {
     let place = Place::postgres().await;
     let world = World::new(&place).await;
     let (grant, number) = world.interned().await;
     let token = world.token(grant, number).await;
-    let (thief, connection) = tokio_postgres::connect(&place.url(), NoTls).await.unwrap();
-    tokio::spawn(connection);
-    until(async || {
-        let sql =
-            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()
-                   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-        thief.batch_execute(sql).await.unwrap();
-        thief.query_one("SELECT pg_try_advisory_lock($1)", &[&LOCK_KEY]).await.unwrap().get::<_, bool>(0)
-    })
-    .await;
-    thief.batch_execute("UPDATE feed_head SET owner = 'somebody else 16'").await.unwrap();
-    let kill = world.store.run(world.kill(&token)).await;
-    assert!(matches!(kill, Err(StoreError::NotOwner)), "{kill:?}");
-    until(async || world.store.memory().trust().is_none()).await;
     assert_eq!(world.why_dead(&token).await, None);
-    drop(thief);
+    execute(&place.url(), "UPDATE feed_head SET incarnation = 'sixteen bytes ..'").await.unwrap();
+    let kill = world.store.run(world.kill(&token)).await;
+    assert!(matches!(kill, Err(StoreError::AnotherLife)), "{kill:?}");
+    until(async || world.store.memory().incarnation().0 == *b"sixteen bytes ..").await;
     until(async || world.store.memory().trust().is_some()).await;
+    assert_eq!(world.why_dead(&token).await, None, "what was refused was not done");
+    assert_eq!(world.store.run(world.kill(&token)).await.unwrap(), Revoked::Dead);
     world.store.close().await;
     place.remove().await;
 }
@@ -265,21 +255,18 @@ async fn a_revocation_that_another_made_is_not_confirmed_before_memory_knows_of_
     let (grant, number) = world.interned().await;
     let token = world.token(grant, number).await;
     assert_eq!(world.why_dead(&token).await, None);
-    // Committed, and memory has not followed.
+    // Committed, and memory has not followed: nobody tells it.
     let sql = "UPDATE grants SET epoch = epoch + 1; UPDATE feed_head SET n = n + 1;
         INSERT INTO feed (n, workspace, kind, id, reason, at)
         SELECT feed_head.n, grants.workspace, 7, grants.id, 'test', 0 FROM feed_head, grants";
+    let begun = world.store.memory().position().0;
     execute(&place.url(), sql).await.unwrap();
     let of_epoch = Some(token.sealed.epoch);
-    let cut = || world.store.run(CutGrant { stamp: world.stamp(), grant, of_epoch, reason: "a test" });
-    for kill in [false, true] {
-        let done = if kill { world.store.run(world.kill(&token)).await } else { cut().await };
-        assert!(matches!(done, Err(StoreError::Unavailable(_))), "{done:?}");
-    }
-    world.store.memory().distrust();
-    until(async || world.store.memory().trust().is_some()).await;
-    assert_eq!(cut().await.unwrap(), Revoked::Dead);
+    let cut = CutGrant { stamp: world.stamp(), grant, of_epoch, reason: "a test" };
+    assert_eq!(world.store.run(cut).await.unwrap(), Revoked::Dead);
+    assert_eq!(world.store.memory().position().0, begun + 1, "nothing is written, and memory knows");
     assert_eq!(world.why_dead(&token).await, Some(Reason::GrantCut));
+    assert_eq!(world.store.run(world.kill(&token)).await.unwrap(), Revoked::Dead);
     world.store.close().await;
     place.remove().await;
 }
@@ -301,7 +288,7 @@ async fn crash(world: World, place: &Place, clock: BootTime) -> World {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn after_an_unclean_end_the_first_revocation_waits_for_the_former_lease() {
+async fn after_an_unclean_end_a_revocation_waits_for_the_former_lease() {
     static AHEAD: AtomicU64 = AtomicU64::new(0);
     // Stands still until the test moves it.
     let clock = || Duration::from_secs(1000 + AHEAD.load(Ordering::SeqCst));
@@ -325,6 +312,7 @@ async fn after_an_unclean_end_the_first_revocation_waits_for_the_former_lease() 
     }
     AHEAD.store(11, Ordering::SeqCst);
     assert_eq!(soon(revoking).await.unwrap(), Revoked::Dead);
+    world.store.tend_leases().await.unwrap();
     let world = world.reopened(&place).await;
     assert_eq!(soon(world.store.run(world.kill(&token))).await.unwrap(), Revoked::Dead);
     drop(world);

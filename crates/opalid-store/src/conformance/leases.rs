@@ -9,7 +9,7 @@ use opalid_core::lease::{Ask, HolderId, HolderRow, Margin, Moment, News};
 
 use super::on_every_engine;
 use super::place::{Place, execute, unique_bytes};
-use super::world::{NOW, World};
+use super::world::World;
 use crate::feed::Touched;
 use crate::leases::LONGEST;
 use crate::memory::BootTime;
@@ -60,7 +60,7 @@ impl Somebody {
 
     async fn ask(&mut self, store: &Store) -> News<Touched> {
         let ask = Ask { holder: self.id, at: self.at, acked: self.at, asked_at: Moment(5) };
-        let news = store.grant(&ask, NOW).await.unwrap().unwrap();
+        let news = store.grant(&ask).await.unwrap().unwrap();
         self.at = Some(news.to);
         news
     }

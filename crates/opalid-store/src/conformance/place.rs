@@ -111,6 +111,7 @@ impl Place {
         Store::open(Opening {
             location,
             owner,
+            alone: false,
             incarnation: unique_bytes(),
             capacity: Capacity { grants: 1000, entities: 1000 },
             lease: std::time::Duration::from_secs(5),

@@ -8,6 +8,7 @@ pub mod tx;
 use std::sync::Arc;
 
 use crate::feed::Incarnation;
+use crate::leases::Leases;
 use crate::memory::{BootTime, Memory};
 use crate::observe::Observer;
 
@@ -17,6 +18,10 @@ pub(crate) struct Surroundings {
     pub owner: [u8; 16],
     /// The incarnation of a store that is made now.
     pub fresh: Incarnation,
+    /// Whether nobody else may be on the store.
+    pub alone: bool,
+    /// Leases that others hold of this node.
+    pub leases: Arc<Leases>,
     /// What changes once a change is committed.
     pub memory: Arc<Memory>,
     /// The clock of leases and of lengths of time.

@@ -33,7 +33,7 @@ use self::tx::SqliteTx;
 use crate::engine::Surroundings;
 use crate::engine::tx::Step;
 use crate::error::StoreError;
-use crate::feed::{self, Change, Position, Touched};
+use crate::feed::{self, Change, Incarnation, Position, Touched};
 use crate::observe::Committing;
 
 const GROUP_MAX: usize = 256;
@@ -277,23 +277,24 @@ impl Writer {
         group: &mut [Box<dyn Job>],
         undoing: Undoing,
     ) -> Result<Option<Vec<(Position, Touched)>>, StoreError> {
-        let Some(changes) = self.run_group(group, undoing)? else { return Ok(None) };
-        let positioned = enter_feed(&mut self.connection, &self.around.owner, &changes)?;
+        let Some((changes, life)) = self.run_group(group, undoing)? else { return Ok(None) };
+        let known = self.around.memory.incarnation();
+        let positioned = enter_feed(&mut self.connection, (known, life.unwrap_or(known)), &changes)?;
         let committing = Committing::begin(self.around.boottime);
         commit(&self.connection)?;
         committing.end(self.around.boottime, &*self.around.observer);
         Ok(Some(positioned))
     }
 
-    fn run_group(&mut self, group: &mut [Box<dyn Job>], undoing: Undoing) -> Result<Option<Vec<Change>>, StoreError> {
-        let mut changes = Vec::new();
+    fn run_group(&mut self, group: &mut [Box<dyn Job>], undoing: Undoing) -> Result<Option<Entering>, StoreError> {
+        let (mut changes, mut life) = (Vec::new(), None);
         for job in group {
             if undoing == Undoing::EachAlone {
                 execute(&self.connection, "SAVEPOINT step")?;
             }
             let mut tx = SqliteTx::new(&mut self.connection);
             let done = job.run(&mut tx).and_then(|()| tx.write_audit());
-            let mut made = tx.changes;
+            let (mut made, begun) = (tx.changes, tx.life);
             // A full disk or a failed write can roll the whole transaction back under us: then nobody's
             // step has happened, and everybody is told so.
             if self.connection.is_autocommit() {
@@ -302,7 +303,10 @@ impl Writer {
                 return Err(StoreError::Unavailable(why));
             }
             match done {
-                Ok(()) => changes.append(&mut made),
+                Ok(()) => {
+                    changes.append(&mut made);
+                    life = begun.or(life);
+                }
                 Err(_) if undoing == Undoing::Together => return Ok(None),
                 Err(error) => {
                     job.spoil(error);
@@ -313,22 +317,26 @@ impl Writer {
                 execute(&self.connection, "RELEASE step")?;
             }
         }
-        Ok(Some(changes))
+        Ok(Some((changes, life)))
     }
 }
 
+/// What enters the feed with a group, and the incarnation that begins with it.
+type Entering = (Vec<Change>, Option<Incarnation>);
+
+/// Enters changes into the feed of the incarnation that is known, which is another one afterwards if it is to be.
 fn enter_feed(
     connection: &mut Connection,
-    owner: &[u8; 16],
+    (known, life): (Incarnation, Incarnation),
     changes: &[Change],
 ) -> Result<Vec<(Position, Touched)>, StoreError> {
-    if changes.is_empty() {
+    if changes.is_empty() && known == life {
         return Ok(Vec::new());
     }
     let count = i64::try_from(changes.len()).unwrap_or(i64::MAX);
     let mut tx = SqliteTx::new(connection);
-    let head = tx.query(feed::TAKE_HEAD, &[count.into(), owner.as_slice().into()])?;
-    let last = head.first().ok_or(StoreError::NotOwner)?.int(0)?;
+    let head = tx.query(feed::TAKE_HEAD, &[count.into(), (&life.0).into(), (&known.0).into()])?;
+    let last = head.first().ok_or(StoreError::AnotherLife)?.int(0)?;
     let first = u64::try_from(last - count + 1).map_err(|_| StoreError::Corrupt("the feed head".into()))?;
     let mut positioned = Vec::with_capacity(changes.len());
     for (n, change) in (first..).zip(changes) {

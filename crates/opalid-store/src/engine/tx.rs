@@ -6,7 +6,7 @@
 use std::future::Future;
 
 use crate::error::StoreError;
-use crate::feed::{AuditRow, Change};
+use crate::feed::{AuditRow, Change, Incarnation};
 
 /// A value on its way to a statement or out of a row.
 #[derive(Debug, Clone, PartialEq)]
@@ -159,6 +159,9 @@ pub trait Tx: Send {
     /// For a step that writes nothing because another has done it: it is answered once memory has followed all that
     /// was committed before, that other step among it.
     fn follow_feed(&mut self);
+
+    /// From this transaction on the store is in another incarnation: whoever knows the former one changes nothing any more.
+    fn begin_life(&mut self, incarnation: Incarnation);
 
     /// Puts a row into the audit log, in this transaction.
     fn audit(&mut self, row: AuditRow);

@@ -7,7 +7,6 @@
 use std::time::Duration;
 
 use opalid_core::lease::{HolderId, HolderRow, Incarnation, Position, Unrenewed};
-use opalid_core::time::UnixTime;
 
 use crate::engine::tx::{Row, Step, Tx, Value};
 use crate::error::StoreError;
@@ -59,27 +58,21 @@ pub struct Join {
     pub id: HolderId,
     /// How long its leases are at most.
     pub length: Duration,
-    /// When.
-    pub now: UnixTime,
 }
 
 impl Step for Join {
     type Out = ();
 
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<(), StoreError> {
-        insert(tx, (self.id, self.length), self.now).await
+        insert(tx, (self.id, self.length)).await
     }
 }
 
 /// Adds a row that acknowledges nothing.
-pub(crate) async fn insert<T: Tx>(
-    tx: &mut T,
-    (id, length): (HolderId, Duration),
-    now: UnixTime,
-) -> Result<(), StoreError> {
+pub(crate) async fn insert<T: Tx>(tx: &mut T, (id, length): (HolderId, Duration)) -> Result<(), StoreError> {
     let millis = i64::try_from(length.as_nanos().div_ceil(1_000_000)).unwrap_or(i64::MAX);
-    let values: [Value; 3] = [(&id.0.to_be_bytes()).into(), millis.into(), now.into()];
-    let sql = "INSERT INTO holder (id, length_ms, renewals, since) VALUES ($1, $2, 0, $3)";
+    let values: [Value; 2] = [(&id.0.to_be_bytes()).into(), millis.into()];
+    let sql = "INSERT INTO holder (id, length_ms, renewals) VALUES ($1, $2, 0)";
     tx.write(sql, &values).await.map(drop)
 }
 

@@ -12,7 +12,7 @@ use opalid_core::time::UnixTime;
 
 use crate::engine::tx::{Step, Tx};
 use crate::error::StoreError;
-use crate::feed::Touched;
+use crate::feed::{Incarnation, Touched};
 use crate::leases::LONGEST;
 use crate::steps::{Stamp, holder};
 
@@ -20,7 +20,7 @@ use crate::steps::{Stamp, holder};
 pub struct Restore {
     /// The new incarnation, drawn for it.
     pub incarnation: [u8; 16],
-    /// Who takes the step: drawn for it, so that no server owns the store afterwards.
+    /// Who takes the step, and whose row nobody renews: drawn for it.
     pub owner: [u8; 16],
     /// When.
     pub now: UnixTime,
@@ -62,9 +62,9 @@ impl Step for Restore {
         tx.send("DELETE FROM workspace_key", &[]).await?;
         // Whoever holds a lease of the life before may believe it until it is over: a row that nobody owns stands for them all.
         tx.send("DELETE FROM holder", &[]).await?;
-        holder::insert(tx, (HolderId(u128::from_be_bytes(self.owner)), LONGEST), self.now).await?;
-        let sql = "UPDATE feed_head SET incarnation = $1, owner = $2, left_cleanly = 0 WHERE one = 1 RETURNING n";
-        if tx.find(sql, &[(&self.incarnation).into(), (&self.owner).into()]).await?.is_none() {
+        holder::insert(tx, (HolderId(u128::from_be_bytes(self.owner)), LONGEST)).await?;
+        tx.begin_life(Incarnation(self.incarnation));
+        if tx.find("SELECT n FROM feed_head WHERE one = 1", &[]).await?.is_none() {
             return Err(StoreError::Refused("this store never ran; there is nothing to put back".into()));
         }
         Ok(Restored { workspaces })

@@ -142,7 +142,7 @@ impl Talk {
             ToNode::Ask { at, acked, asked_at } => {
                 drop(self.admitted().await?);
                 let ask = Ask { holder: self.holder, at, acked, asked_at };
-                match self.app.store.grant(&ask, self.app.now()).await {
+                match self.app.store.grant(&ask).await {
                     Ok(Some(news)) => self.tell(socket, news).await,
                     // It asks again; no lease is no harm.
                     Ok(None) | Err(_) => Ok(()),

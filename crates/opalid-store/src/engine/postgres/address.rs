@@ -4,6 +4,7 @@
 //! `sslmode=disable`; what only looks like protection (`prefer`, `require`) is refused.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,13 +12,16 @@ use std::time::Duration;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
-use tokio_postgres::{Client, Config, Error, NoTls};
+use tokio_postgres::{AsyncMessage, Client, Config, Connection, Error, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::connect::CONNECT_WITHIN;
+use super::node;
 use crate::error::StoreError;
+use crate::leases::Leases;
 
 /// A database by its URL, and what it takes to get there.
 #[derive(Clone)]
@@ -97,17 +101,40 @@ impl Address {
         (role, self.config.get_dbname().unwrap_or(role))
     }
 
-    /// Connects. `place` is given back when the connection has ended: with its client, or with its server.
-    pub(super) async fn connect(&self, place: OwnedSemaphorePermit) -> Result<Client, Error> {
+    /// Connects. `place` is given back when the connection has ended: with its client, or with its server. `ear` hears what comes
+    /// unasked.
+    pub(super) async fn connect(&self, place: OwnedSemaphorePermit, ear: Option<Ear>) -> Result<Client, Error> {
         if let Some(tls) = &self.tls {
             let (client, connection) = self.config.connect(tls.clone()).await?;
-            tokio::spawn(async move { drop((connection.await, place)) });
+            tokio::spawn(talk(connection, place, ear));
             return Ok(client);
         }
         let (client, connection) = self.config.connect(NoTls).await?;
-        tokio::spawn(async move { drop((connection.await, place)) });
+        tokio::spawn(talk(connection, place, ear));
         Ok(client)
     }
+}
+
+/// Who is woken by what other nodes say.
+#[derive(Clone)]
+pub(super) struct Ear {
+    pub wake: Arc<Notify>,
+    pub leases: Arc<Leases>,
+}
+
+async fn talk<S, T>(mut connection: Connection<S, T>, place: OwnedSemaphorePermit, ear: Option<Ear>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    while let Some(Ok(message)) = poll_fn(|cx| connection.poll_message(cx)).await {
+        if let (AsyncMessage::Notification(said), Some(ear)) = (message, &ear)
+            && said.payload() != node::name(ear.leases.own())
+        {
+            ear.wake.notify_one();
+        }
+    }
+    drop(place);
 }
 
 /// Modes that others know, and that keep nobody out who can answer in the server's place.

@@ -10,7 +10,8 @@ use tokio_postgres::error::{DbError, Severity, SqlState};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Statement};
 
-use super::address::Address;
+use super::address::{Address, Ear};
+use super::node::LISTEN;
 use crate::engine::tx::{Row, Value};
 use crate::error::StoreError;
 
@@ -46,6 +47,7 @@ pub(super) struct Session {
 pub(super) struct Connector {
     address: Address,
     places: Arc<Semaphore>,
+    ear: Option<Ear>,
 }
 
 /// A name as SQL takes it, for statements that are advised.
@@ -58,7 +60,12 @@ fn quoted(name: &str) -> String {
 impl Connector {
     /// For at most `places` connections.
     pub fn new(address: Address, places: usize) -> Self {
-        Self { address, places: Arc::new(Semaphore::new(places)) }
+        Self { address, places: Arc::new(Semaphore::new(places)), ear: None }
+    }
+
+    /// The same, whose connections hear of what is new.
+    pub fn listening(self, ear: Ear) -> Self {
+        Self { ear: Some(ear), ..self }
     }
 
     /// Connects. The caller bounds how long it waits for a place.
@@ -114,8 +121,11 @@ impl Connector {
         let closed = |_| StoreError::Unavailable("the store is closed".into());
         let place = Arc::clone(&self.places).acquire_owned().await.map_err(closed)?;
         let opened = tokio::time::timeout(within, async {
-            let client = self.address.connect(place).await?;
+            let client = self.address.connect(place, self.ear.clone()).await?;
             client.batch_execute(SETTINGS).await?;
+            if self.ear.is_some() {
+                client.batch_execute(LISTEN).await?;
+            }
             Ok(client)
         });
         let client = opened.await.map_err(|_| slow())?.map_err(|error| match translate(&error) {

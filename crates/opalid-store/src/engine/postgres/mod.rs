@@ -3,24 +3,24 @@
 //! Takes: steps. Gives: each its own result, once COMMIT has been answered and memory has changed.
 //! Holds: a step runs detached from its caller; nobody waits longer than [`STEP_WITHIN`] for a server that
 //! is gone or slow; a COMMIT without an answer is `Unavailable`, and memory answers nothing until the feed
-//! has been read past it; who does not own the store commits no change.
+//! has been read past it; who knows another incarnation of the store commits no change.
 
 mod address;
 mod connect;
 mod group;
-mod keeper;
+mod node;
 mod pool;
 mod start;
 mod tx;
 mod value;
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot};
 
 pub use self::address::Address;
+use self::address::Ear;
 use self::connect::{Connector, bounded};
 use self::group::{Done, Job, StepJob};
 use self::pool::Pool;
@@ -29,8 +29,6 @@ use crate::engine::Surroundings;
 use crate::engine::tx::Step;
 use crate::error::StoreError;
 
-#[cfg(test)]
-pub(crate) use self::keeper::LOCK_KEY;
 pub(crate) use self::start::look;
 
 /// How long a step may take before its caller is told that the store is not available.
@@ -67,51 +65,41 @@ pub(super) struct Shared {
     readers: Pool,
     /// For steps that enter the feed in groups.
     feeders: Pool,
-    /// For the lock.
+    /// For the row, the lease and the feed of others.
     keepers: Connector,
     /// Held by a step that runs again.
     alone: tokio::sync::Mutex<()>,
-    /// Wakes the keeper after a COMMIT without an answer.
-    doubt: Notify,
-    /// In milliseconds of [`BootTime`]: no change is settled before.
-    settles_at: AtomicU64,
+    /// There is something to follow, or a COMMIT without an answer.
+    wake: Arc<Notify>,
 }
 
 impl Shared {
-    fn settle_no_sooner_than(&self, at: Duration) {
-        self.settles_at.fetch_max(u64::try_from(at.as_millis()).unwrap_or(u64::MAX), Ordering::SeqCst);
-    }
-
-    /// Waits until no former owner of the store can answer from its memory any more.
-    async fn settled(&self) {
-        loop {
-            let until = Duration::from_millis(self.settles_at.load(Ordering::SeqCst));
-            let left = until.saturating_sub((self.around.boottime)());
-            if left.is_zero() {
-                return;
-            }
-            tokio::time::sleep(left.min(Duration::from_millis(50))).await;
-        }
+    /// The store was put back: what is remembered of the life before is of no use.
+    fn another_life(&self) -> StoreError {
+        self.around.memory.distrust();
+        self.wake.notify_one();
+        StoreError::AnotherLife
     }
 }
 
 impl Postgres {
-    /// Connects, owns the database, brings its tables up to date.
+    /// Connects, brings the tables up to date, joins the nodes that are there.
     pub(crate) async fn open(address: Address, around: Surroundings) -> Result<Self, StoreError> {
+        let wake = Arc::new(Notify::new());
+        let ear = Ear { wake: Arc::clone(&wake), leases: Arc::clone(&around.leases) };
         let shared = Arc::new(Shared {
             around,
             writers: Pool::new(address.clone(), WRITERS),
             readers: Pool::new(address.clone(), READERS),
             feeders: Pool::new(address.clone(), FEEDERS),
-            keepers: Connector::new(address, KEEPERS),
+            keepers: Connector::new(address, KEEPERS).listening(ear),
             alone: tokio::sync::Mutex::new(()),
-            doubt: Notify::new(),
-            settles_at: AtomicU64::new(0),
+            wake,
         });
-        let session = start::start(&shared.keepers).await?;
-        let session = keeper::take_over(&shared, session, shared.around.fresh).await?;
+        let session = start::start(&shared).await?;
+        let node = node::join(&shared, session).await?;
         let (stop, stopped) = oneshot::channel();
-        tokio::spawn(keeper::keep(Arc::clone(&shared), session, stopped));
+        tokio::spawn(node.keep(stopped));
         let (group, waiting) = mpsc::channel(QUEUE_MAX);
         let grouping = tokio::spawn(group::run(Arc::clone(&shared), waiting));
         Ok(Self { shared, doors: Mutex::new(Some(Doors { group, grouping, stop })) })
@@ -165,7 +153,7 @@ impl Postgres {
 }
 
 impl Shared {
-    /// What a step gave, once memory has followed and no former owner can answer without it.
+    /// What a step gave, once memory has followed.
     async fn answered<T>(&self, answer: oneshot::Receiver<Done<T>>) -> Result<(T, bool), StoreError> {
         let done = bounded(STEP_WITHIN, async {
             let (out, position) = answer.await.map_err(|_| closed())??;
@@ -174,11 +162,7 @@ impl Shared {
             }
             Ok((out, position.is_some()))
         });
-        let (out, entered) = done.await.map_err(met)?;
-        if entered {
-            self.settled().await;
-        }
-        Ok((out, entered))
+        done.await.map_err(met)
     }
 
     /// A step in a transaction of its own, run again when it meets another.

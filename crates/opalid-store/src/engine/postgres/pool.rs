@@ -72,7 +72,7 @@ mod tests {
         hanging.client.batch_execute("SET lock_timeout = 0").await.unwrap();
         // Given up while it waits: the server has the session still.
         let waits = bounded(Duration::from_millis(20), async {
-            hanging.client.batch_execute("SELECT pg_advisory_lock(7)").await.map_err(|_| StoreError::NotOwner)
+            hanging.client.batch_execute("SELECT pg_advisory_lock(7)").await.map_err(|_| StoreError::AnotherLife)
         });
         assert!(matches!(waits.await, Err(StoreError::Unavailable(_))));
         drop((turn, hanging));

@@ -1,9 +1,9 @@
-//! Starting on a database: only a real PostgreSQL, only alone, with its tables up to date.
+//! Starting on a database: only a real PostgreSQL, with its tables up to date.
 
 use super::address::Address;
 use super::connect::{Connector, Session, translate};
-use super::keeper;
 use super::tx::{self, PgTx};
+use super::{Shared, node};
 use crate::engine::migrate::{self, Dialect};
 use crate::engine::tx::Step;
 use crate::error::StoreError;
@@ -15,9 +15,13 @@ const DIALECT: Dialect = Dialect { int: "BIGINT", blob: "BYTEA", text: "TEXT COL
 const LOOK_ALIKES: &[&str] =
     &["-YB-", "Cockroach", "Redshift", "Greenplum", "openGauss", "QuestDB", "Materialize", "CrateDB", "RisingWave"];
 
+/// Only one brings the tables up to date: `opalid`, 2.
+const MIGRATION_KEY: i64 = 0x6f70_616c_6964_0002;
+
 /// Connects, refuses what is not PostgreSQL or not free, and brings the tables up to date. The session
-/// holds the lock.
-pub(super) async fn start(connector: &Connector) -> Result<Session, StoreError> {
+/// holds the lock, and hears of what is new.
+pub(super) async fn start(shared: &Shared) -> Result<Session, StoreError> {
+    let (connector, alone) = (&shared.keepers, shared.around.alone);
     let mut session = connector.open_at_start().await?;
     let sql = "SELECT version(), current_setting('server_version_num'), current_setting('server_encoding')";
     let rows = session.query(sql, &[]).await?;
@@ -26,16 +30,18 @@ pub(super) async fn start(connector: &Connector) -> Result<Session, StoreError> 
     if row.text(2)? != "UTF8" {
         return Err(StoreError::Refused(format!("the database's encoding is {}; it has to be UTF8", row.text(2)?)));
     }
-    keeper::lock(&mut session).await?;
+    node::lock(&mut session, alone).await?;
     let mut second = connector.open_at_start().await?;
-    if keeper::try_lock(&mut second).await? {
+    if node::try_lock_alone(&mut second).await? {
         return Err(StoreError::Refused(
             "this database's advisory locks keep nobody out (a look-alike of PostgreSQL, or a pooler in between)"
                 .into(),
         ));
     }
     drop(second);
+    session.query("SELECT pg_advisory_lock($1)", &[MIGRATION_KEY.into()]).await?;
     migrate(&mut session).await.map_err(|error| connector.explain_rights(error))?;
+    session.query("SELECT pg_advisory_unlock($1)", &[MIGRATION_KEY.into()]).await?;
     Ok(session)
 }
 

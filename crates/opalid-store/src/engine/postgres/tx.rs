@@ -10,15 +10,18 @@ use std::task::Poll;
 
 use tokio_postgres::{Error, Statement};
 
-use super::Shared;
+use super::{Shared, node};
 use super::connect::{Session, is_certain, own, translate};
 use crate::engine::tx::{Row, Tx, Value};
 use crate::error::StoreError;
-use crate::feed::{self, AuditRow, Change, Position, Touched};
+use crate::feed::{self, AuditRow, Change, Incarnation, Position, Touched};
 use crate::observe::Committing;
 
 /// A write; each statement ends by itself long after its caller has given up.
 pub(super) const WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = 4000";
+/// The renewal of a node's row: one that is lost makes others wait, and nothing wrong.
+pub(super) const RENEW: &str =
+    "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = 4000; SET LOCAL synchronous_commit = off";
 /// A read of several statements that see the same.
 pub(super) const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 4000";
 
@@ -30,6 +33,8 @@ pub(super) struct PgTx {
     sent: Vec<Sent>,
     pub changes: Vec<Change>,
     pub audits: Vec<AuditRow>,
+    /// The incarnation that begins with it.
+    life: Option<Incarnation>,
     /// Whether memory has to follow the feed before the steps are answered, though they write nothing.
     follows: bool,
     /// The first statement error: it poisons the step.
@@ -42,7 +47,7 @@ impl PgTx {
     /// Begins, without waiting.
     pub async fn begin(session: Session, how: &'static str) -> Self {
         let (sent, changes, audits) = (Vec::new(), Vec::new(), Vec::new());
-        let mut tx = Self { session, sent, changes, audits, follows: false, failed: None, lost: false };
+        let mut tx = Self { session, sent, changes, audits, life: None, follows: false, failed: None, lost: false };
         tx.simple(how).await;
         tx
     }
@@ -154,10 +159,10 @@ impl PgTx {
         for row in std::mem::take(&mut self.audits) {
             self.send(feed::INSERT_AUDIT, &row.values()).await?;
         }
-        let batch = self.enter_feed(&shared.around.owner).await?;
+        let batch = self.enter_feed(shared).await?;
         // What enters stands behind all that was committed before.
         let follows =
-            if self.follows && batch.is_empty() { Some(self.head(&shared.around.owner).await?) } else { None };
+            if self.follows && batch.is_empty() { Some(self.head(shared).await?) } else { None };
         // From here until the answer nobody knows whether it is committed. Dropped on the way, this says so.
         let doubt = (!batch.is_empty()).then(|| Doubt { shared, armed: true });
         let committing = Committing::begin(shared.around.boottime);
@@ -171,25 +176,39 @@ impl PgTx {
         self.check()?;
         committing.end(shared.around.boottime, &*shared.around.observer);
         shared.around.memory.apply(&batch);
+        if batch.last().is_some_and(|(last, _)| shared.around.memory.position() < *last) {
+            // Others' changes before it have to be read first.
+            shared.wake.notify_one();
+        }
         Ok(batch.last().map(|(position, _)| *position).max(follows))
     }
 
     /// Where the feed ends. Not locked: what is under way still was not there when the steps looked.
-    async fn head(&mut self, owner: &[u8; 16]) -> Result<Position, StoreError> {
-        let head = self.query(feed::SEE_HEAD, false, &[owner.into()]).await?;
-        let head = head.first().ok_or(StoreError::NotOwner)?.int(0)?;
-        u64::try_from(head).map(Position).map_err(|_| StoreError::Corrupt("the feed head".into()))
+    async fn head(&mut self, shared: &Shared) -> Result<Position, StoreError> {
+        let known = shared.around.memory.incarnation();
+        let head = self.query(feed::SEE_HEAD, false, &[(&known.0).into()]).await?;
+        let head = head.first().ok_or_else(|| shared.another_life())?.int(0)?;
+        let head = u64::try_from(head).map(Position).map_err(|_| StoreError::Corrupt("the feed head".into()))?;
+        if shared.around.memory.position() < head {
+            shared.wake.notify_one();
+        }
+        Ok(head)
     }
 
-    async fn enter_feed(&mut self, owner: &[u8; 16]) -> Result<Vec<(Position, Touched)>, StoreError> {
+    async fn enter_feed(&mut self, shared: &Shared) -> Result<Vec<(Position, Touched)>, StoreError> {
         self.check()?;
         let changes = std::mem::take(&mut self.changes);
-        if changes.is_empty() {
+        if changes.is_empty() && self.life.is_none() {
             return Ok(Vec::new());
         }
         let count = i64::try_from(changes.len()).unwrap_or(i64::MAX);
-        let head = self.query(feed::TAKE_HEAD, false, &[count.into(), owner.into()]).await?;
-        let last = head.first().ok_or(StoreError::NotOwner)?.int(0)?;
+        let known = shared.around.memory.incarnation();
+        let life = self.life.unwrap_or(known);
+        // A hint to other nodes; those that miss it look by themselves.
+        self.send(node::NOTIFY, &[node::name(shared.around.leases.own()).into()]).await?;
+        let taken = [count.into(), (&life.0).into(), (&known.0).into()];
+        let head = self.query(feed::TAKE_HEAD, false, &taken).await?;
+        let last = head.first().ok_or_else(|| shared.another_life())?.int(0)?;
         let first = u64::try_from(last - count + 1).map_err(|_| StoreError::Corrupt("the feed head".into()))?;
         let mut positioned = Vec::with_capacity(changes.len());
         for (n, change) in (first..).zip(&changes) {
@@ -256,7 +275,7 @@ impl Drop for Doubt<'_> {
         if self.armed {
             tracing::warn!("a COMMIT was not answered; memory waits until the feed is read past it");
             self.shared.around.memory.distrust();
-            self.shared.doubt.notify_one();
+            self.shared.wake.notify_one();
         }
     }
 }
@@ -294,6 +313,10 @@ impl Tx for PgTx {
 
     fn follow_feed(&mut self) {
         self.follows = true;
+    }
+
+    fn begin_life(&mut self, incarnation: Incarnation) {
+        self.life = Some(incarnation);
     }
 
     fn audit(&mut self, row: AuditRow) {

@@ -18,6 +18,7 @@ use super::tx::SqliteTx;
 use super::{enter_feed, execute, now, open_to_read, translate};
 use crate::engine::tx::Step;
 use crate::error::StoreError;
+use crate::feed::Incarnation;
 use crate::folder::{Use, why_unsafe};
 use crate::steps::cell::FindCell;
 use crate::steps::restore::{Restore, Restored};
@@ -146,8 +147,10 @@ fn declare(part: &Path, step: &Restore) -> Result<Restored, StoreError> {
     execute(&connection, "BEGIN IMMEDIATE")?;
     let mut tx = SqliteTx::new(&mut connection);
     let restored = now(step.run(&mut tx)).and_then(|restored| tx.write_audit().map(|()| restored))?;
-    let changes = tx.changes;
-    enter_feed(&mut connection, &step.owner, &changes)?;
+    let known = tx.query("SELECT incarnation FROM feed_head WHERE one = 1", &[])?;
+    let known = Incarnation(known.first().ok_or_else(|| not_a_store("it has no feed"))?.bytes(0)?);
+    let (changes, life) = (tx.changes, tx.life);
+    enter_feed(&mut connection, (known, life.unwrap_or(known)), &changes)?;
     execute(&connection, "COMMIT")?;
     connection.close().map_err(|(_, error)| translate(&error))?;
     Ok(restored)

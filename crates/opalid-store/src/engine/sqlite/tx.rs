@@ -6,7 +6,7 @@ use rusqlite::{CachedStatement, Connection, ToSql};
 use super::translate;
 use crate::engine::tx::{Row, Tx, Value};
 use crate::error::StoreError;
-use crate::feed::{self, AuditRow, Change};
+use crate::feed::{self, AuditRow, Change, Incarnation};
 
 pub(super) struct SqliteTx<'c> {
     connection: &'c mut Connection,
@@ -15,11 +15,13 @@ pub(super) struct SqliteTx<'c> {
     pub audits: Vec<AuditRow>,
     /// Whether the step found done what it was to do.
     pub follows: bool,
+    /// The incarnation that begins with it.
+    pub life: Option<Incarnation>,
 }
 
 impl<'c> SqliteTx<'c> {
     pub const fn new(connection: &'c mut Connection) -> Self {
-        Self { connection, failed: None, changes: Vec::new(), audits: Vec::new(), follows: false }
+        Self { connection, failed: None, changes: Vec::new(), audits: Vec::new(), follows: false, life: None }
     }
 
     /// A statement error poisons its step: later statements do not run, and the step cannot end well.
@@ -124,6 +126,10 @@ impl Tx for SqliteTx<'_> {
     fn follow_feed(&mut self) {
         // The one writer brings memory up to date before it takes the next steps; others may know less yet.
         self.follows = true;
+    }
+
+    fn begin_life(&mut self, incarnation: Incarnation) {
+        self.life = Some(incarnation);
     }
 
     fn audit(&mut self, row: AuditRow) {

@@ -32,6 +32,7 @@ async fn store(name: &str) -> (Store, std::path::PathBuf) {
     let opening = Opening {
         location: Location::Sqlite(path.clone()),
         owner: [1; 16],
+        alone: false,
         incarnation: [2; 16],
         capacity: crate::memory::Capacity::default(),
         lease: Duration::from_secs(5),
