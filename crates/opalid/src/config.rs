@@ -17,6 +17,7 @@ pub mod command;
 pub mod flags;
 pub mod keys;
 mod layers;
+mod numbers;
 pub mod show;
 mod values;
 

@@ -23,8 +23,8 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::http::call::Call;
 use crate::http::client_auth::{self, AuthenticatedClient};
-use crate::http::connections::Takeover;
 use crate::http::reply::{self, Reply};
+use crate::http::takeover::MayTakeOver;
 
 /// The name that a process drew for itself.
 const HOLDER: HeaderName = HeaderName::from_static("opalid-holder");
@@ -42,7 +42,7 @@ async fn answer(call: &Call<'_>) -> Result<Reply, OAuthError> {
     let client = admit(claim.prove(call).await?)?;
     let Some(asked) = handshake(call)? else { return Ok(upgrade_required()) };
     let extensions = &call.parts.extensions;
-    let (Some(socket), Some(takeover)) = (extensions.get::<OnUpgrade>(), extensions.get::<Takeover>()) else {
+    let (Some(socket), Some(takeover)) = (extensions.get::<OnUpgrade>(), extensions.get::<MayTakeOver>()) else {
         return Ok(upgrade_required());
     };
     let follower = talk::Talk::new(call, (claim, &client), asked.drawn);

@@ -17,8 +17,9 @@ use crate::steps::evidence::LoadEvidence;
 use crate::steps::request::{CountWaiting, FindRequest};
 use crate::steps::revoke::{CutGrant, Revoked};
 
-/// So that a test that hangs fails; nothing is said of how fast it is.
-const GUARD: Duration = Duration::from_secs(5);
+/// So that a test that hangs fails; nothing is said of how fast it is. Who is not answered because nobody can say who may be
+/// believed waits as long as the longest lease.
+const GUARD: Duration = Duration::from_secs(20);
 
 /// No test waits for ever; nothing is said of how fast it is.
 pub(super) async fn soon<T>(what: impl Future<Output = T>) -> T {

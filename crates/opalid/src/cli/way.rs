@@ -5,7 +5,7 @@ use std::path::Path;
 use opalid_store::folder::quoted;
 
 /// The commands that reach a server: options that say which may stand before their names.
-const REACHING: [&str; 18] = [
+const REACHING: [&str; 19] = [
     "apply",
     "diff",
     "export",
@@ -23,6 +23,7 @@ const REACHING: [&str; 18] = [
     "inspect",
     "explain",
     "events",
+    "holders",
     "token",
 ];
 

@@ -2,13 +2,12 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::time::Duration;
 
 use opalid_core::time::Seconds;
-use opalid_store::leases::LONGEST;
 use zeroize::Zeroizing;
 
 use super::layers::{Setting, Source, Written};
+use super::numbers::{days, lease, worker_count};
 use super::{Config, ConfigError, LogFormat, Secret, Settings, TlsFiles, command};
 use crate::http::client_address::Network;
 use crate::http::listen::ListenAddress;
@@ -258,22 +257,6 @@ fn metrics_address(text: &str) -> Result<Option<ListenAddress>, String> {
         return Ok(None);
     }
     text.parse().map(Some).map_err(|expected| format!("expected {expected}, or off"))
-}
-
-fn days(text: &str) -> Result<Seconds, String> {
-    let count = text.parse().ok().filter(|count| (1..=36_500).contains(count));
-    count.map(|count: u32| Seconds(count * 24 * 3600)).ok_or_else(|| "expected a whole number from 1 to 36500".into())
-}
-
-fn lease(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse().ok().map(Duration::from_secs);
-    let seconds = seconds.filter(|length| (Duration::from_secs(1)..=LONGEST).contains(length));
-    seconds.ok_or_else(|| format!("expected a whole number from 1 to {}", LONGEST.as_secs()))
-}
-
-fn worker_count(text: &str) -> Result<usize, String> {
-    let count = text.parse().ok().filter(|count| (1..=1_024).contains(count));
-    count.ok_or_else(|| "expected a whole number from 1 to 1024".into())
 }
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];

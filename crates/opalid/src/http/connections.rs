@@ -10,15 +10,15 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::client_address::{SITE_COUNTS, site, subscriber};
+use super::held::Held;
 use super::limits::ConnectionLimits;
+use super::takeover::Takeover;
 
 /// Ticks after which a request under way gives way to a new connection.
 const PATIENCE: u32 = 3;
@@ -53,33 +53,8 @@ pub(super) struct Connection {
     sending: AtomicBool,
     order: AtomicU8,
     pub(super) called: Notify,
-    /// What goes on with it once the answer that ends HTTP on it has left.
-    next: Mutex<Option<Next>>,
-    /// Whether it was taken over: it is not idle, and gives way to nobody.
-    taken: AtomicBool,
-}
-
-/// What goes on with a connection after HTTP.
-pub(super) type Next = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// The right to take a connection over from HTTP, where its client has asked for that.
-#[derive(Clone)]
-pub struct Takeover(pub(super) Arc<Connection>);
-
-impl Takeover {
-    /// Goes on with `next` when the answer has left: on its thread, in its place in the table, until the server drains. `false`:
-    /// too many connections are taken over already.
-    pub fn with(&self, next: impl Future<Output = ()> + Send + 'static) -> bool {
-        let Self(connection) = self;
-        let table = &connection.table;
-        let is_room = table.taken.fetch_add(1, Relaxed) < table.limits.most / 2;
-        if !is_room || connection.taken.swap(true, Relaxed) {
-            table.taken.fetch_sub(1, Relaxed);
-            return false;
-        }
-        *connection.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::pin(next));
-        true
-    }
+    /// Whether it was taken over from HTTP: it is not idle then, and gives way to nobody.
+    pub(super) takeover: Takeover,
 }
 
 /// All of them.
@@ -121,33 +96,6 @@ impl Works {
             Self::Long => Order::Close,
             Self::Now => Order::Finish,
         }
-    }
-}
-
-/// How many connections each address has, and each network: see `subscriber` and `site`.
-#[derive(Default)]
-struct Held {
-    addresses: HashMap<[u8; 9], usize>,
-    sites: HashMap<[u8; 9], usize>,
-}
-
-/// So many connections anybody may have before it counts how many.
-const A_FEW: usize = 16;
-
-impl Held {
-    fn count(&mut self, from: IpAddr) {
-        *self.addresses.entry(subscriber(from)).or_default() += 1;
-        if let Some(site) = site(from) {
-            *self.sites.entry(site).or_default() += 1;
-        }
-    }
-
-    /// How many more than a few this address or its network has.
-    fn too_many(&self, from: IpAddr) -> usize {
-        let of_address = self.addresses.get(&subscriber(from)).copied().unwrap_or_default();
-        let of_site =
-            site(from).and_then(|site| self.sites.get(&site)).copied().unwrap_or_default() / usize::from(SITE_COUNTS);
-        of_address.max(of_site).saturating_sub(A_FEW)
     }
 }
 
@@ -221,8 +169,7 @@ impl Connections {
             sending: AtomicBool::new(true),
             order: AtomicU8::new(Order::Serve as u8),
             called: Notify::new(),
-            next: Mutex::default(),
-            taken: AtomicBool::new(false),
+            takeover: Takeover::default(),
         });
         if order != Order::Serve {
             connection.tell(order);
@@ -268,7 +215,7 @@ impl Connections {
         let mut candidates: Vec<_> = open
             .by_id
             .values()
-            .filter(|of| !of.taken.load(Relaxed))
+            .filter(|of| !of.takeover.is_taken())
             .map(|of| (Reverse(held.too_many(of.from)), of.works(now), of.since.load(Relaxed), of))
             // Whoever was told so already is on the way.
             .filter(|(_, works, _, of)| of.order.load(Relaxed) < works.order() as u8)
@@ -345,9 +292,13 @@ impl Connection {
         }
     }
 
-    /// What goes on with it after HTTP, if it was taken over.
-    pub(super) fn next(&self) -> Option<Next> {
-        self.next.lock().unwrap_or_else(PoisonError::into_inner).take()
+    /// Room for one more connection that is taken over from HTTP: no more than half of all.
+    pub(super) fn room_for_takeover(&self) -> bool {
+        let is_room = self.table.taken.fetch_add(1, Relaxed) < self.table.limits.most / 2;
+        if !is_room {
+            self.table.taken.fetch_sub(1, Relaxed);
+        }
+        is_room
     }
 
     /// What it is told to do now. A connection told to give way that has a request by now answers that one first.
@@ -401,7 +352,7 @@ impl Connection {
     }
 
     fn check(&self, now: u32, limits: &ConnectionLimits) {
-        if !self.is_between_requests() || self.taken.load(Relaxed) {
+        if !self.is_between_requests() || self.takeover.is_taken() {
             return;
         }
         let sending = self.sending.load(Relaxed);
@@ -428,7 +379,7 @@ impl Drop for Request {
 impl Drop for Place {
     fn drop(&mut self) {
         let table = &self.0.table;
-        if self.0.taken.load(Relaxed) {
+        if self.0.takeover.is_taken() {
             table.taken.fetch_sub(1, Relaxed);
         }
         table.open().by_id.remove(&self.0.id);

@@ -29,9 +29,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use super::connections::{Connection, Connections, Next, Order, Takeover};
+use super::connections::{Connection, Connections, Order};
 use super::limits::ConnectionLimits;
 use super::request_body::RequestBody;
+use super::takeover::{MayTakeOver, Next};
 use super::threads::Threads;
 use super::tls::TlsSource;
 use super::watched::Watched;
@@ -284,7 +285,7 @@ where
             let under_way = connection.begin();
             let mut request = request;
             if request.extensions().get::<OnUpgrade>().is_some() {
-                request.extensions_mut().insert(Takeover(Arc::clone(&connection)));
+                request.extensions_mut().insert(MayTakeOver(Arc::clone(&connection)));
             }
             let request = request.map(|body| RequestBody::new(body, Arc::clone(&connection)));
             // Not an async block, which would keep the answering future twice.
@@ -315,7 +316,7 @@ where
 {
     let stream = TokioIo::new(Watched::new(stream, Arc::clone(connection)));
     until_closed(server.protocols.http1.serve_connection(stream, service).with_upgrades(), connection).await;
-    if let Some(next) = connection.next() {
+    if let Some(next) = connection.takeover.next() {
         until_called(next, connection).await;
     }
 }

@@ -31,6 +31,7 @@ const TABLE: &[(&str, &[(&str, Expected)])] = &[
     ("/introspect", &[("POST", NO_CLIENT)]),
     ("/token", &[("POST", NO_CLIENT)]),
     ("/revoke", &[("POST", NO_CLIENT)]),
+    ("/feed", &[("GET", NO_CLIENT)]),
     ("/jwks", &[("GET", Public("public keys")), ("HEAD", Public("public keys"))]),
     ("/userinfo", &[("GET", NO_TOKEN), ("HEAD", NO_TOKEN), ("POST", NO_TOKEN)]),
     ("/", &[("GET", Public("says what this is")), ("HEAD", Public("says what this is"))]),
