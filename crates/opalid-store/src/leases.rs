@@ -231,6 +231,11 @@ impl Store {
         holding.map(|(holder, acked, over_at)| Holding { holder, acked, left: now.until(over_at) }).collect()
     }
 
+    /// The name of this life of the node.
+    pub fn life(&self) -> HolderId {
+        self.leases.own()
+    }
+
     /// How long a lease of this node is at most.
     pub fn lease_length(&self) -> Duration {
         self.leases.length

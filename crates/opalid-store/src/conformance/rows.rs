@@ -23,7 +23,7 @@ on_every_engine! {
     ancestors_read_together_stand_as_each_by_itself;
     the_cell_is_written_once;
     the_issuer_is_the_one_that_the_store_was_last_opened_with;
-    a_second_server_is_refused;
+    a_second_server_on_a_file_is_refused_and_on_a_database_it_is_another_node;
 }
 
 async fn what_is_written_is_read_back(place: &Place) {
@@ -156,10 +156,20 @@ async fn the_issuer_is_the_one_that_the_store_was_last_opened_with(place: &Place
     assert_eq!(world.store.read(FindIssuer).await.unwrap().as_deref(), Some("https://other.example"));
 }
 
-async fn a_second_server_is_refused(place: &Place) {
+async fn a_second_server_on_a_file_is_refused_and_on_a_database_it_is_another_node(place: &Place) {
     let world = World::new(place).await;
     let second = place.try_open(super::place::boottime).await;
-    assert!(matches!(second.err(), Some(StoreError::Refused(why)) if why.contains("another server is running")));
+    match place {
+        Place::Sqlite(_) => {
+            let why = second.err();
+            assert!(matches!(why, Some(StoreError::Refused(why)) if why.contains("another server is running")));
+        }
+        Place::Postgres { .. } => {
+            let second = second.unwrap();
+            assert!(second.find_workspace("default").await.unwrap().is_some());
+            second.close().await;
+        }
+    }
     let world = world.reopened(place).await;
     assert!(world.store.find_workspace("default").await.unwrap().is_some());
 }

@@ -20,7 +20,7 @@ use crate::steps::{Stamp, holder};
 pub struct Restore {
     /// The new incarnation, drawn for it.
     pub incarnation: [u8; 16],
-    /// Who takes the step, and whose row nobody renews: drawn for it.
+    /// Who takes the step: drawn for it, as is the row that nobody renews.
     pub owner: [u8; 16],
     /// When.
     pub now: UnixTime,
@@ -62,7 +62,7 @@ impl Step for Restore {
         tx.send("DELETE FROM workspace_key", &[]).await?;
         // Whoever holds a lease of the life before may believe it until it is over: a row that nobody owns stands for them all.
         tx.send("DELETE FROM holder", &[]).await?;
-        holder::insert(tx, (HolderId(u128::from_be_bytes(self.owner)), LONGEST)).await?;
+        holder::insert(tx, (HolderId(!u128::from_be_bytes(self.owner)), LONGEST)).await?;
         tx.begin_life(Incarnation(self.incarnation));
         if tx.find("SELECT n FROM feed_head WHERE one = 1", &[]).await?.is_none() {
             return Err(StoreError::Refused("this store never ran; there is nothing to put back".into()));

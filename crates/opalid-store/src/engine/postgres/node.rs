@@ -36,7 +36,7 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(3);
 /// What the advisory lock is called that nodes share, and that whoever puts a store back has alone: `opalid`, 1.
 const LOCK_KEY: i64 = 0x6f70_616c_6964_0001;
 /// Tells the other nodes that there is something: `$1` who says so.
-pub(super) const NOTIFY: &str = "SELECT pg_notify('opalid', $1)";
+pub(super) const NOTIFY: &str = "SELECT pg_notify('opalid', $1)::text";
 /// Hears of that.
 pub(super) const LISTEN: &str = "LISTEN opalid";
 

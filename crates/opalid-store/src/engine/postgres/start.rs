@@ -39,9 +39,9 @@ pub(super) async fn start(shared: &Shared) -> Result<Session, StoreError> {
         ));
     }
     drop(second);
-    session.query("SELECT pg_advisory_lock($1)", &[MIGRATION_KEY.into()]).await?;
+    session.query("SELECT pg_advisory_lock($1)::text", &[MIGRATION_KEY.into()]).await?;
     migrate(&mut session).await.map_err(|error| connector.explain_rights(error))?;
-    session.query("SELECT pg_advisory_unlock($1)", &[MIGRATION_KEY.into()]).await?;
+    session.query("SELECT pg_advisory_unlock($1)::text", &[MIGRATION_KEY.into()]).await?;
     Ok(session)
 }
 

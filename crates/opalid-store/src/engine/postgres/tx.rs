@@ -10,8 +10,8 @@ use std::task::Poll;
 
 use tokio_postgres::{Error, Statement};
 
-use super::{Shared, node};
 use super::connect::{Session, is_certain, own, translate};
+use super::{Shared, node};
 use crate::engine::tx::{Row, Tx, Value};
 use crate::error::StoreError;
 use crate::feed::{self, AuditRow, Change, Incarnation, Position, Touched};
@@ -161,8 +161,7 @@ impl PgTx {
         }
         let batch = self.enter_feed(shared).await?;
         // What enters stands behind all that was committed before.
-        let follows =
-            if self.follows && batch.is_empty() { Some(self.head(shared).await?) } else { None };
+        let follows = if self.follows && batch.is_empty() { Some(self.head(shared).await?) } else { None };
         // From here until the answer nobody knows whether it is committed. Dropped on the way, this says so.
         let doubt = (!batch.is_empty()).then(|| Doubt { shared, armed: true });
         let committing = Committing::begin(shared.around.boottime);

@@ -105,9 +105,18 @@ impl Line {
     pub async fn ask(&mut self) -> (News<Tag>, Moment) {
         let asked_at = now();
         self.say(&ToNode::Ask { at: self.at, acked: self.at, asked_at }).await;
-        let news = self.news().await;
-        assert_eq!(news.grant.map(|grant| grant.asked_at), Some(asked_at));
-        (news, asked_at)
+        let mut before = Vec::new();
+        loop {
+            let mut news = self.news().await;
+            // What is pushed meanwhile carries no lease.
+            let Some(grant) = news.grant else {
+                before.append(&mut news.changes);
+                continue;
+            };
+            assert_eq!(grant.asked_at, asked_at);
+            before.append(&mut news.changes);
+            return (News { changes: before, ..news }, asked_at);
+        }
     }
 
     /// What is said of a token.
