@@ -1,0 +1,28 @@
+//! The page that tells of the guard: its program, its answer and its document are those that are tested here.
+
+use crate::orders;
+use crate::scripted::{Scripted, Served};
+
+const PAGE: &str = include_str!("../../../../docs/guard-an-api-in-rust.md");
+
+/// What stands on the page as `language`.
+fn block(language: &str) -> &'static str {
+    let (_, rest) = PAGE.split_once(&format!("```{language}\n")).unwrap();
+    rest.split_once("```\n").unwrap().0
+}
+
+#[test]
+fn the_page_shows_the_program_that_is_tested() {
+    let program = include_str!("orders.rs").split_once("\n\n").unwrap().1;
+    assert_eq!(block("rust"), program);
+}
+
+#[tokio::test]
+async fn the_page_shows_the_answers_that_the_program_gives() {
+    let api = Served::begin(orders::api(Scripted).unwrap()).await;
+    let refused = api.ask("DELETE", "/orders/1", &["Authorization: Bearer writer"]).await;
+    let refused: Vec<_> = refused.lines().filter(|line| !line.starts_with("content-length: ")).collect();
+    assert_eq!(block("http").lines().collect::<Vec<_>>(), refused);
+    let metadata = api.ask("GET", "/.well-known/oauth-protected-resource", &[]).await;
+    assert_eq!(Some(block("json").trim_end()), metadata.lines().last());
+}
