@@ -71,3 +71,39 @@ pub struct Token {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("an introspection answer that is not understood: {0}")]
 pub struct BadFacts(pub &'static str);
+
+impl Token {
+    /// The facts in an introspection answer.
+    pub fn parse(answer: &str) -> Result<Self, BadFacts> {
+        let mut claims: Map<String, Value> = serde_json::from_str(answer).map_err(|_| BadFacts("no JSON object"))?;
+        if claims.remove("active") != Some(Value::Bool(true)) {
+            return Err(BadFacts("not active"));
+        }
+        let mut text = |name: &str| match claims.remove(name) {
+            Some(Value::String(text)) => Some(text),
+            _ => None,
+        };
+        let (subject, client_id) = (text("sub"), text("client_id"));
+        let (scope, jti, username) = (text("scope").unwrap_or_default(), text("jti"), text("username"));
+        _ = text("iss");
+        let audience = match claims.remove("aud") {
+            Some(Value::String(one)) => BTreeSet::from([one]),
+            Some(Value::Array(several)) => several.iter().filter_map(|one| one.as_str().map(str::to_owned)).collect(),
+            _ => BTreeSet::new(),
+        };
+        let mut time = |name: &str| claims.remove(name).and_then(|value| value.as_i64()).map(UnixTime);
+        let (issued_at, expires_at) = (time("iat"), time("exp"));
+        Ok(Self {
+            subject: subject.ok_or(BadFacts("no sub"))?,
+            client_id: client_id.ok_or(BadFacts("no client_id"))?,
+            scopes: Scopes::parse(&scope).map_err(|_| BadFacts("scope"))?,
+            audience,
+            issued_at: issued_at.ok_or(BadFacts("no iat"))?,
+            expires_at: expires_at.ok_or(BadFacts("no exp"))?,
+            jti,
+            username,
+            confirmation: claims.remove("cnf").map(|_| Confirmation::Unknown),
+            claims,
+        })
+    }
+}
