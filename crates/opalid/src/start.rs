@@ -77,17 +77,7 @@ pub async fn start(mut starting: Starting) -> anyhow::Result<App> {
     data_folder::make(data)?;
     let location = starting.location.clone().unwrap_or_else(|| Location::Sqlite(data.join("opalid.db")));
     let metrics = Arc::new(Metrics::new(&Endpoint::names(), starting.clock.now()));
-    let opening = Opening {
-        location,
-        owner: random::bytes(),
-        alone: false,
-        incarnation: random::bytes(),
-        capacity: opalid_store::memory::Capacity::default(),
-        lease: starting.lease,
-        boottime: starting.boottime,
-        observer: Arc::<Metrics>::clone(&metrics),
-        on_fatal: Arc::clone(&starting.on_fatal),
-    };
+    let opening = opening(location, &starting, &metrics);
     // A start that is refused leaves the store as it was: neither migrated nor taken over.
     let known = opening.location.look().await?;
     if starting.demo && known.is_none() {
@@ -100,7 +90,7 @@ pub async fn start(mut starting: Starting) -> anyhow::Result<App> {
     let (master, root) = unlock(&store, &starting, given).await?;
     give_keys(&store, &master, &starting).await?;
     remember_issuer(&store, &starting.issuer).await?;
-    let followers = Followers::new(store.run(TagKey { fresh: random::bytes() }).await?);
+    let tag_key = store.run(TagKey { fresh: random::bytes() }).await?;
     let transport = if starting.issuer.starts_with("https://") { Transport::Https } else { Transport::LoopbackHttp };
     let app = App {
         store,
@@ -123,7 +113,7 @@ pub async fn start(mut starting: Starting) -> anyhow::Result<App> {
         trusted_proxies: starting.trusted_proxies,
         audit_kept: starting.audit_kept,
         request_ids: RequestIds::new(),
-        followers,
+        followers: Followers::new(tag_key),
         metrics,
         clock: starting.clock,
         issuers: papaya::HashMap::new(),
@@ -132,6 +122,21 @@ pub async fn start(mut starting: Starting) -> anyhow::Result<App> {
         demo::seed(&app, async |name, password| hash_for(&app, name, password).await).await?;
     }
     Ok(app)
+}
+
+/// How a server opens its store, which others may be on.
+fn opening(location: Location, starting: &Starting, metrics: &Arc<Metrics>) -> Opening {
+    Opening {
+        location,
+        owner: random::bytes(),
+        alone: false,
+        incarnation: random::bytes(),
+        capacity: opalid_store::memory::Capacity::default(),
+        lease: starting.lease,
+        boottime: starting.boottime,
+        observer: Arc::<Metrics>::clone(metrics),
+        on_fatal: Arc::clone(&starting.on_fatal),
+    }
 }
 
 /// What is stored of a password that this server itself gives somebody.

@@ -84,6 +84,17 @@ impl Server {
         Self::start(Kind { scheme: "https", trusted_proxies, ..Kind::new(location().await) }).await
     }
 
+    /// Another server on the same PostgreSQL, with the same issuer and master key, and a data folder of its own.
+    pub async fn beside(&self) -> Self {
+        let socket = bind(0);
+        let address = socket.local_addr().unwrap();
+        let (data, clock, kind) = (Folder::new(), self.clock.clone(), self.kind.clone());
+        std::fs::copy(self.data.path().join("master.key"), data.path().join("master.key")).unwrap();
+        let app = open(data.path(), self.address, &clock, &kind).await;
+        let (stopping, running) = run(&app, socket);
+        Self { issuer: app.base_url.clone(), app, clock, address, kind, data, stopping, running }
+    }
+
     /// As `opalid serve --demo` on SQLite, at a time that is over.
     pub async fn demo_in_2017() -> Self {
         Self::start(Kind { demo: true, begins: UnixTime(1_500_000_000), ..Kind::new(None) }).await
@@ -297,6 +308,7 @@ impl Stopped {
 }
 
 /// What is the same after a restart.
+#[derive(Clone)]
 struct Kind {
     demo: bool,
     place: Option<Location>,
