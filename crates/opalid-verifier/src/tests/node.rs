@@ -13,43 +13,14 @@ use opalid_core::lease::{
 use opalid_core::mirror::Tag;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
 
-use crate::{Settings, Verdict, Verifier};
+use crate::{Settings, Verifier};
 
 pub const SECOND: Duration = Duration::from_secs(1);
-pub const MILLISECOND: Duration = Duration::from_millis(1);
-
-/// Until `what` is there. Whatever the runtime's timers say, a test does not wait for ever.
-pub async fn in_time<F: Future>(what: F) -> F::Output {
-    let (here, wait) = std::sync::mpsc::channel::<()>();
-    let late = tokio::task::spawn_blocking(move || wait.recv_timeout(8 * SECOND));
-    tokio::select! {
-        biased;
-        what = what => {
-            drop(here);
-            what
-        }
-        _late = late => panic!("it did not come"),
-    }
-}
-
-/// While one of these is there, the runtime's timers stand still but for `tokio::time::advance`.
-pub struct StandingStill {
-    _runs_until: std::sync::mpsc::Sender<()>,
-}
-
-impl StandingStill {
-    pub fn begin() -> Self {
-        tokio::time::pause();
-        let (_runs_until, end) = std::sync::mpsc::channel();
-        // While a blocking task runs, time is not moved to the next timer.
-        tokio::task::spawn_blocking(move || end.recv());
-        Self { _runs_until }
-    }
-}
 
 thread_local! {
     /// Each test has a thread of its own, on which all of it runs.
@@ -77,7 +48,7 @@ pub fn active(subject: &str, n: u64, tag: u64) -> Said {
 
 pub fn facts(subject: &str) -> String {
     format!(
-        r#"{{"active":true,"iss":"https://id.example","sub":"{subject}","aud":"https://a.example","client_id":"c","scope":"read","exp":2000,"iat":1000,"jti":"j"}}"#
+        r#"{{"active":true,"iss":"https://id.example","sub":"{subject}","aud":"https://a.example","token_type":"Bearer","client_id":"c","scope":"read","exp":2000,"iat":1000,"jti":"j"}}"#
     )
 }
 
@@ -118,7 +89,6 @@ impl Node {
         let issuer = format!("http://{}/main", self.listener.local_addr().unwrap());
         let mut settings = Settings::new(issuer, "api", "secret".to_owned());
         settings.clock = now;
-        settings.answer_within = 600 * SECOND;
         settings
     }
 
@@ -126,28 +96,14 @@ impl Node {
         Verifier::start(self.settings()).unwrap()
     }
 
-    /// One that waits for answers no longer than by default, as the runtime's timers go.
-    pub async fn with_impatient_verifier(&mut self) -> (Verifier, Wire) {
-        let mut settings = self.settings();
-        settings.answer_within = 2 * SECOND;
-        let verifier = Verifier::start(settings).unwrap();
-        let wire = self.first_lease(&verifier).await;
-        (verifier, wire)
-    }
-
     /// A verifier and its connection, on which the first lease has been granted, and where it begins acknowledged.
     pub async fn with_verifier(&mut self) -> (Verifier, Wire) {
         let verifier = self.verifier();
-        let wire = self.first_lease(&verifier).await;
-        (verifier, wire)
-    }
-
-    async fn first_lease(&mut self, verifier: &Verifier) -> Wire {
         let mut wire = self.accept().await;
         assert_eq!(wire.grant(self).await.acked, None);
         assert_eq!(wire.grant(self).await.acked, Some(at(self.n)));
-        wire.fence(verifier).await;
-        wire
+        verifier.ready().await;
+        (verifier, wire)
     }
 
     pub async fn accept(&self) -> Wire {
@@ -180,7 +136,7 @@ impl Node {
     }
 
     async fn connection(&self) -> TcpStream {
-        in_time(self.listener.accept()).await.unwrap().0
+        timeout(100 * SECOND, self.listener.accept()).await.expect("a verifier connects").unwrap().0
     }
 
     /// Something changed.
@@ -209,10 +165,10 @@ pub struct Wire {
 }
 
 impl Wire {
-    /// The next message.
+    /// The next message. It comes without a timer having to run out.
     pub async fn hear(&mut self) -> ToNode {
         let next = std::future::poll_fn(|cx| std::pin::Pin::new(&mut self.socket).poll_next(cx));
-        match in_time(next).await {
+        match timeout(8 * SECOND, next).await.expect("the verifier says something") {
             Some(Ok(Message::Binary(frame))) => ToNode::decode(&frame).unwrap(),
             other => panic!("{other:?} is no message"),
         }
@@ -221,7 +177,8 @@ impl Wire {
     /// Whether the verifier closed the connection.
     pub async fn is_closed(&mut self) -> bool {
         let next = std::future::poll_fn(|cx| std::pin::Pin::new(&mut self.socket).poll_next(cx));
-        matches!(in_time(next).await, None | Some(Err(_) | Ok(Message::Close(_))))
+        let next = timeout(8 * SECOND, next).await.expect("the verifier closes the connection");
+        matches!(next, None | Some(Err(_) | Ok(Message::Close(_))))
     }
 
     /// The next message, which is an ask.
@@ -258,14 +215,6 @@ impl Wire {
             ToNode::Questions(questions) => questions,
             other => panic!("{other:?} does not ask about tokens"),
         }
-    }
-
-    /// Returns once the verifier has heard all that was said to it, and asserts that until then it said nothing.
-    pub async fn fence(&mut self, verifier: &Verifier) {
-        let check = super::check(verifier, "fence").await;
-        let question = self.question("fence").await;
-        self.answer(question, Said::Inactive).await;
-        assert_eq!(check.await.unwrap(), Ok(Verdict::Inactive));
     }
 
     /// The number of the next question, which is about one token.

@@ -131,7 +131,7 @@ async fn what_is_not_to_be_kept_serves_its_check_alone() {
     let mut node = Node::new(3600 * SECOND).await;
     let (verifier, mut wire) = node.with_verifier().await;
     let unkept = |at, expires_in| Said::Active { at, expires_in, tags: vec![], facts: facts("ada") };
-    for said in [unkept(None, SECOND), unkept(Some(at(0)), 0 * SECOND), Said::Inactive] {
+    for said in [unkept(None, SECOND), unkept(Some(at(0)), std::time::Duration::ZERO), Said::Inactive] {
         let active = said != Said::Inactive;
         let first = check(&verifier, "t1").await;
         let question = wire.question("t1").await;
@@ -162,7 +162,7 @@ async fn an_answer_that_is_none_or_is_not_understood_is_an_outage() {
     let mut node = Node::new(3600 * SECOND).await;
     let (verifier, mut wire) = node.with_verifier().await;
     let other = |facts: &str| Said::Active { at: Some(at(0)), expires_in: SECOND, tags: vec![], facts: facts.into() };
-    for said in [Said::Outage, other(""), other(r#"{"active":false}"#), other(r#"{"active":true}"#)] {
+    for said in [Said::Outage, other(""), other(r#"{"active":1}"#), other(r#"{"active":true,"token_type":"Bearer"}"#)] {
         let first = check(&verifier, "t1").await;
         let question = wire.question("t1").await;
         wire.answer(question, said).await;
