@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may stop where it stands, and so may what it calls")]
 
+mod connecting;
 mod guarded;
 mod orders;
 mod page;
