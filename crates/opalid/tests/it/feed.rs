@@ -4,6 +4,7 @@ mod hanging;
 
 use std::time::Duration;
 
+use opalid::manage::{Command, Reply, Request, handle};
 use opalid_core::client::ClientSettings;
 use opalid_core::lease::wire::{Said, ToNode};
 use opalid_core::lease::{Grant, Moment};
@@ -246,4 +247,31 @@ async fn dead_for_good_is_told_from_what_may_be_given_back() {
     assert_ne!(without, Said::Dead);
     server.clock.advance(24 * 3600);
     assert_eq!(Line::of(&server, DEMO_API).await.about(&narrowed).await, Said::Dead);
+}
+
+#[tokio::test]
+async fn who_holds_leases_is_shown_with_how_far_each_has_followed() {
+    let server = Server::with_lease(LEASE).await;
+    let holders = async || {
+        let request = Request { workspace: None, command: Command::ListHolders {} };
+        let Reply::Holders(page) = handle(&server.app, request).await.unwrap() else { panic!() };
+        page.rows
+    };
+    assert!(holders().await.is_empty());
+    let mut line = Line::of(&server, DEMO_API).await;
+    line.ask().await;
+    line.ask().await;
+    let rows = holders().await;
+    let row = rows.first().unwrap();
+    assert_eq!((rows.len(), row.client_id.as_str(), row.workspace.as_str()), (1, DEMO_API.0, "default"));
+    assert!(row.connected && row.lease_left_ms > 0 && row.address.is_loopback());
+    assert_eq!((row.behind, row.since), (Some(0), server.clock.now()));
+    let token = server.token_of(DEMO_API).await;
+    revoking(&server, &token, Some("respond-async")).await.unwrap();
+    assert_eq!(holders().await[0].behind, Some(1));
+    drop(line);
+    while holders().await[0].connected {
+        tokio::task::yield_now().await;
+    }
+    assert!(holders().await[0].lease_left_ms > 0, "it may believe its lease yet");
 }

@@ -160,7 +160,7 @@ impl Node {
         let done = bounded(ANSWERED_WITHIN, async {
             self.connect().await?;
             self.follow().await?;
-            if self.is_due() { self.renew().await } else { Ok(()) }
+            if self.session.is_some() && self.is_due() { self.renew().await } else { Ok(()) }
         });
         let done = done.await;
         let is_well = done.is_ok() && !self.shared.around.memory.is_in_doubt();
@@ -225,8 +225,7 @@ impl Node {
         tx.commit_plain().await?;
         self.session = Some(tx.into_session().ok_or_else(lost)?);
         // To its end, after the row: what was committed before it was asked for is applied.
-        self.follow().await?;
-        if !shared.around.memory.is_in_doubt() {
+        if self.follow().await? && !shared.around.memory.is_in_doubt() {
             shared.around.memory.lease_until(asked + LEASE);
             self.renew_at = asked + RENEWED_EVERY;
             self.acked = acked;
@@ -234,8 +233,9 @@ impl Node {
         Ok(())
     }
 
-    /// Reads the feed to its end; after a doubt with the head locked. While somebody holds the head the doubt stays.
-    async fn follow(&mut self) -> Result<(), StoreError> {
+    /// Reads the feed to its end; after a doubt with the head locked. `false`: somebody holds the head, it is tried again, and a
+    /// doubt stays.
+    async fn follow(&mut self) -> Result<bool, StoreError> {
         let lost = || StoreError::Unavailable("the node's connection is lost".into());
         let shared = Arc::clone(&self.shared);
         let memory = &shared.around.memory;
@@ -255,11 +255,11 @@ impl Node {
                     memory.believe(seen);
                 }
                 self.session = Some(tx.into_session().ok_or_else(lost)?);
-                Ok(())
+                Ok(true)
             }
             Err(StoreError::Serialization(_)) => {
                 self.session = tx.roll_back().await;
-                Ok(())
+                Ok(false)
             }
             Err(error) => Err(error),
         }
@@ -277,7 +277,7 @@ impl Node {
         if head.incarnation != memory.incarnation() {
             tracing::warn!("the store was put back from a copy; nothing remembered is of use");
             memory.restart(head.incarnation, head.position);
-        } else if (head.incarnation, true) == (known.0, head.position < known.1) {
+        } else if head.incarnation == known.0 && head.position < known.1 {
             return Err(StoreError::Refused(
                 "the database has lost what was committed, as by a fail-over to a standby that was behind: stop every server, \
                  and declare it: opalid restore"
