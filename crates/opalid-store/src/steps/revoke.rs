@@ -74,7 +74,7 @@ impl Step for KillToken {
         let workspace = self.stamp.workspace;
         let of_grant: [Value; 2] = [workspace.as_bytes().into(), self.grant.as_bytes().into()];
         let Some(Locked { epoch, kills, of_person }) = lock_grant(tx, &of_grant).await? else {
-            return Ok(Revoked::Unknown);
+            return Ok(unknown(tx));
         };
         if epoch != self.epoch {
             return Ok(dead_already(tx));
@@ -119,7 +119,7 @@ impl Step for CutGrant {
 
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<Revoked, StoreError> {
         let of_grant = [self.stamp.workspace.as_bytes().into(), self.grant.as_bytes().into()];
-        let Some(locked) = lock_grant(tx, &of_grant).await? else { return Ok(Revoked::Unknown) };
+        let Some(locked) = lock_grant(tx, &of_grant).await? else { return Ok(unknown(tx)) };
         if self.of_epoch.is_some_and(|epoch| epoch != locked.epoch) {
             return Ok(dead_already(tx));
         }
@@ -132,6 +132,25 @@ impl Step for CutGrant {
 fn dead_already<T: Tx>(tx: &mut T) -> Revoked {
     tx.follow_feed();
     Revoked::Dead
+}
+
+/// It may have gone with what it hung from, which others must know before anybody is told.
+fn unknown<T: Tx>(tx: &mut T) -> Revoked {
+    tx.follow_feed();
+    Revoked::Unknown
+}
+
+/// Writes nothing: it is answered once everybody knows of all that was committed before. For who finds that what they were to take away
+/// is gone already.
+pub struct FollowFeed;
+
+impl Step for FollowFeed {
+    type Out = ();
+
+    async fn run<T: Tx>(&self, tx: &mut T) -> Result<(), StoreError> {
+        tx.follow_feed();
+        Ok(())
+    }
 }
 
 /// A grant whose row is locked.

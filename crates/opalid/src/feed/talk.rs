@@ -18,7 +18,7 @@ use opalid_core::lease::{Ask, HolderId, News};
 use opalid_core::mirror::{Tag, TagKey};
 use opalid_store::feed::{Position, Touched};
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
@@ -111,12 +111,17 @@ impl Talk {
 
     async fn talk(&mut self, socket: &mut Socket) -> End {
         let mut positions = self.app.store.memory().positions();
+        // Moved by what it says alone.
+        let mut silent_at = Instant::now() + SILENCE;
         loop {
             let done = tokio::select! {
-                frame = timeout(SILENCE, socket.next()) => match frame {
+                frame = timeout_at(silent_at, socket.next()) => match frame {
                     Err(_) => Err(End::Unfit("it said nothing")),
                     Ok(None | Some(Err(_))) => Err(End::Gone),
-                    Ok(Some(Ok(message))) => self.hear(socket, message).await,
+                    Ok(Some(Ok(message))) => {
+                        silent_at = Instant::now() + SILENCE;
+                        self.hear(socket, message).await
+                    }
                 },
                 position = next(&mut positions), if !self.owed => match position {
                     Some(_) => self.push(socket).await,
@@ -140,7 +145,9 @@ impl Talk {
         let heard = ToNode::decode(&frame).map_err(|_| End::Unfit("a frame that is not understood"))?;
         match heard {
             ToNode::Ask { at, acked, asked_at } => {
-                drop(self.admitted().await?);
+                if self.admitted().await?.is_none() {
+                    return Ok(());
+                }
                 let ask = Ask { holder: self.holder, at, acked, asked_at };
                 match self.app.store.grant(&ask).await {
                     Ok(Some(news)) => self.tell(socket, news).await,
@@ -193,7 +200,9 @@ impl Talk {
     }
 
     async fn push(&mut self, socket: &mut Socket) -> Result<(), End> {
-        drop(self.admitted().await?);
+        if self.admitted().await?.is_none() {
+            return Ok(());
+        }
         match self.app.store.push(self.holder) {
             Some(news) => self.tell(socket, news).await,
             None => Ok(()),

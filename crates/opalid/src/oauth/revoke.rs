@@ -18,7 +18,7 @@ use opalid_core::request::RevocationRequest;
 use opalid_core::token::{PresentedToken, Refresh};
 use opalid_store::Step;
 use opalid_store::steps::refresh::FindChain;
-use opalid_store::steps::revoke::{CutGrant, KILLED_KEPT, KillLimits, KillToken};
+use opalid_store::steps::revoke::{CutGrant, FollowFeed, KILLED_KEPT, KillLimits, KillToken};
 use serde_json::Value;
 
 use crate::http::call::Call;
@@ -131,9 +131,11 @@ async fn access_token(call: &Call<'_>, client: &AuthenticatedClient, token: &Rev
             .map_err(|error| reply::outage(&error))?
             .map(|found| found.grant),
     };
-    let Some(grant) = grant.filter(|grant| grant.grant.guard.matches(&sealed.guard)) else {
+    // Gone with what it hung from: others must know of that, too.
+    let Some(grant) = grant else { return revoke(call, FollowFeed).await };
+    if !grant.grant.guard.matches(&sealed.guard) {
         return Ok(Outcome::Nothing);
-    };
+    }
     if let Err(anothers) = not_anothers(client, grant.grant.client()) {
         return if token.verified { Err(anothers) } else { Ok(Outcome::Nothing) };
     }
@@ -154,7 +156,7 @@ async fn refresh_token(call: &Call<'_>, client: &AuthenticatedClient, id: ChainI
     let store = &call.app.store;
     let workspace = call.issuer.id();
     let chain = store.read(FindChain { workspace, id }).await.map_err(|error| reply::outage(&error))?;
-    let Some(chain) = chain else { return Ok(Outcome::Nothing) };
+    let Some(chain) = chain else { return revoke(call, FollowFeed).await };
     not_anothers(client, chain.client)?;
     let stamp = call.app.stamp(workspace, format!("client {}", client.client_id));
     let (grant, of_epoch) = (chain.grant, Some(chain.grant_epoch));

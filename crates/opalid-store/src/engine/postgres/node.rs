@@ -98,6 +98,8 @@ pub(super) struct Node {
 /// Commits a row of our own; only then memory begins, at the end of the feed.
 pub(super) async fn join(shared: &Arc<Shared>, session: Session) -> Result<Node, StoreError> {
     let around = &shared.around;
+    // Others count from when they see the row, so the first lease is counted from before it is there.
+    let asked = (around.boottime)();
     let mut tx = PgTx::begin(session, tx::WRITE).await;
     tx.simple("SET LOCAL lock_timeout = 10000; SET LOCAL statement_timeout = 15000").await;
     let sql = "INSERT INTO feed_head (one, incarnation, n, owner, left_cleanly) VALUES (1, $1, 0, $2, 1) ON CONFLICT DO NOTHING";
@@ -115,15 +117,15 @@ pub(super) async fn join(shared: &Arc<Shared>, session: Session) -> Result<Node,
     around.leases.has_row();
     let (shared, renew_at) = (Arc::clone(shared), Duration::ZERO);
     let mut node = Node { shared, session, renew_at, acked: None, owed: 0, was_well: true };
-    node.begin().await?;
+    node.begin(asked).await?;
     Ok(node)
 }
 
 impl Node {
     /// Memory begins at the end of the feed.
-    async fn begin(&mut self) -> Result<(), StoreError> {
+    async fn begin(&mut self, asked: Duration) -> Result<(), StoreError> {
         let memory = &self.shared.around.memory;
-        let (seen, asked) = (memory.doubts(), (self.shared.around.boottime)());
+        let seen = memory.doubts();
         let mut session = self.session.take().ok_or_else(|| StoreError::Unavailable("no connection".into()))?;
         let head = session.query(HEAD, &[]).await?;
         let head = read_head(head.first().ok_or_else(|| StoreError::Corrupt("there is no feed head".into()))?)?;
@@ -209,7 +211,8 @@ impl Node {
         let (shared, asked, acked) = (Arc::clone(&self.shared), (self.shared.around.boottime)(), self.acked_now());
         let leases = &shared.around.leases;
         let session = self.session.take().ok_or_else(lost)?;
-        let mut tx = PgTx::begin(session, tx::RENEW).await;
+        // Durable like everything else: a row, or a count, that a crash takes back would be missed by whoever counts on it.
+        let mut tx = PgTx::begin(session, tx::WRITE).await;
         let mut own = leases.own();
         let (incarnation, n) = match acked {
             Some(at) => (Some(at.incarnation.0.to_be_bytes().to_vec()), Some(i64::try_from(at.n).unwrap_or(i64::MAX))),

@@ -19,9 +19,6 @@ use crate::observe::Committing;
 
 /// A write; each statement ends by itself long after its caller has given up.
 pub(super) const WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = 4000";
-/// The renewal of a node's row: one that is lost makes others wait, and nothing wrong.
-pub(super) const RENEW: &str =
-    "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = 4000; SET LOCAL synchronous_commit = off";
 /// A read of several statements that see the same.
 pub(super) const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 4000";
 
