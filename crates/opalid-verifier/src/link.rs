@@ -66,9 +66,12 @@ impl Link {
             if self.pace.refused || self.pace.lost_at.elapsed() >= self.shared.answer_within {
                 self.shared.misses.down();
             }
-            tokio::select! {
-                _none = self.verifiers.recv() => break,
-                () = sleep(wait) => {}
+            // Not even as long as a timer takes that has nothing to wait for.
+            if !wait.is_zero() {
+                tokio::select! {
+                    _none = self.verifiers.recv() => break,
+                    () = sleep(wait) => {}
+                }
             }
         }
         // The last connection gave up everything, if there was one. Else the leases end here, and there as well when their time is over.

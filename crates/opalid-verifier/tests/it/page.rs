@@ -1,7 +1,7 @@
 //! The page that tells of the guard: its program, its answer and its document are those that are tested here.
 
-use crate::{connecting, orders};
 use crate::scripted::{Scripted, Served};
+use crate::{connecting, orders};
 
 const PAGE: &str = include_str!("../../../../docs/guard-an-api-in-rust.md");
 
