@@ -2,7 +2,7 @@
 //!
 //! Takes: questions of checks. Gives: news and leases to the mirror, answers to the checks.
 //! Holds: the mirror and its name outlive connections; what was asked on a broken one is asked on the next; when the last verifier is
-//! dropped, everything is given up first and the issuer told then.
+//! dropped, everything is given up first and the issuer told then. Without a connection its leases run out.
 //! Not here: what is said on a connection; how one is made.
 
 mod connection;
@@ -66,14 +66,14 @@ impl Link {
             if self.pace.refused || self.pace.lost_at.elapsed() >= self.shared.answer_within {
                 self.shared.misses.down();
             }
-            tokio::select! {
-                _none = self.verifiers.recv() => break,
-                () = sleep(wait) => {}
+            // Not even as long as a timer takes that has nothing to wait for.
+            if !wait.is_zero() {
+                tokio::select! {
+                    _none = self.verifiers.recv() => break,
+                    () = sleep(wait) => {}
+                }
             }
         }
-        // The last connection gave up everything, if there was one. Else the leases end here, and there as well when their time is over.
-        self.shared.mirror.leave((self.shared.clock)(), next_name());
-        self.shared.misses.down();
     }
 
     async fn connect(&mut self) -> End {

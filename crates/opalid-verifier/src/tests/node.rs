@@ -13,14 +13,49 @@ use opalid_core::lease::{
 use opalid_core::mirror::Tag;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
 
-use crate::{Settings, Verifier};
+use crate::{Roots, Settings, Verdict, Verifier};
 
 pub const SECOND: Duration = Duration::from_secs(1);
+pub const MILLISECOND: Duration = Duration::from_millis(1);
+
+/// Until `what` is there. Whatever the runtime's timers say, a test does not wait for ever.
+pub async fn in_time<F: Future>(what: F) -> F::Output {
+    let (here, wait) = std::sync::mpsc::channel::<()>();
+    let late = tokio::task::spawn_blocking(move || wait.recv_timeout(8 * SECOND));
+    tokio::select! {
+        biased;
+        what = what => {
+            drop(here);
+            what
+        }
+        _late = late => panic!("it did not come"),
+    }
+}
+
+/// While one of these is there, the runtime's timers stand still but for [`pass`]. (Time that is merely paused is moved to the next
+/// timer whenever the runtime looks for what came through a socket.)
+pub struct StandingStill {
+    _runs_until: std::sync::mpsc::Sender<()>,
+}
+
+impl StandingStill {
+    pub fn begin() -> Self {
+        tokio::time::pause();
+        let (_runs_until, end) = std::sync::mpsc::channel();
+        // While a blocking task runs, time is not moved to the next timer.
+        tokio::task::spawn_blocking(move || end.recv());
+        Self { _runs_until }
+    }
+}
+
+/// Lets the runtime's timers pass over so much, and over the millisecond to which they are rounded.
+pub async fn pass(length: Duration) {
+    tokio::time::advance(length + 2 * MILLISECOND).await;
+}
 
 thread_local! {
     /// Each test has a thread of its own, on which all of it runs.
@@ -86,9 +121,21 @@ impl Node {
     }
 
     pub fn settings(&self) -> Settings {
-        let issuer = format!("http://{}/main", self.listener.local_addr().unwrap());
+        Self::settings_for(format!("http://{}/main", self.listener.local_addr().unwrap()))
+    }
+
+    /// As for an issuer that is reached by https, and for which these certificates vouch.
+    pub fn encrypted_settings(&self, roots: &str) -> Settings {
+        let issuer = format!("https://localhost:{}/main", self.listener.local_addr().unwrap().port());
+        let mut settings = Self::settings_for(issuer);
+        settings.roots = Roots::Pem(roots.to_owned());
+        settings
+    }
+
+    fn settings_for(issuer: String) -> Settings {
         let mut settings = Settings::new(issuer, "api", "secret".to_owned());
         settings.clock = now;
+        settings.answer_within = 600 * SECOND;
         settings
     }
 
@@ -96,14 +143,28 @@ impl Node {
         Verifier::start(self.settings()).unwrap()
     }
 
+    /// One that waits for answers no longer than by default, as the runtime's timers go.
+    pub async fn with_impatient_verifier(&mut self) -> (Verifier, Wire) {
+        let mut settings = self.settings();
+        settings.answer_within = 2 * SECOND;
+        let verifier = Verifier::start(settings).unwrap();
+        let wire = self.first_lease(&verifier).await;
+        (verifier, wire)
+    }
+
     /// A verifier and its connection, on which the first lease has been granted, and where it begins acknowledged.
     pub async fn with_verifier(&mut self) -> (Verifier, Wire) {
         let verifier = self.verifier();
+        let wire = self.first_lease(&verifier).await;
+        (verifier, wire)
+    }
+
+    async fn first_lease(&mut self, verifier: &Verifier) -> Wire {
         let mut wire = self.accept().await;
         assert_eq!(wire.grant(self).await.acked, None);
         assert_eq!(wire.grant(self).await.acked, Some(at(self.n)));
-        verifier.ready().await;
-        (verifier, wire)
+        wire.fence(verifier).await;
+        wire
     }
 
     pub async fn accept(&self) -> Wire {
@@ -135,8 +196,8 @@ impl Node {
         stream.write_all(answer.as_bytes()).await.unwrap();
     }
 
-    async fn connection(&self) -> TcpStream {
-        timeout(100 * SECOND, self.listener.accept()).await.expect("a verifier connects").unwrap().0
+    pub async fn connection(&self) -> TcpStream {
+        in_time(self.listener.accept()).await.unwrap().0
     }
 
     /// Something changed.
@@ -165,10 +226,10 @@ pub struct Wire {
 }
 
 impl Wire {
-    /// The next message. It comes without a timer having to run out.
+    /// The next message.
     pub async fn hear(&mut self) -> ToNode {
         let next = std::future::poll_fn(|cx| std::pin::Pin::new(&mut self.socket).poll_next(cx));
-        match timeout(8 * SECOND, next).await.expect("the verifier says something") {
+        match in_time(next).await {
             Some(Ok(Message::Binary(frame))) => ToNode::decode(&frame).unwrap(),
             other => panic!("{other:?} is no message"),
         }
@@ -177,8 +238,7 @@ impl Wire {
     /// Whether the verifier closed the connection.
     pub async fn is_closed(&mut self) -> bool {
         let next = std::future::poll_fn(|cx| std::pin::Pin::new(&mut self.socket).poll_next(cx));
-        let next = timeout(8 * SECOND, next).await.expect("the verifier closes the connection");
-        matches!(next, None | Some(Err(_) | Ok(Message::Close(_))))
+        matches!(in_time(next).await, None | Some(Err(_) | Ok(Message::Close(_))))
     }
 
     /// The next message, which is an ask.
@@ -217,6 +277,17 @@ impl Wire {
         }
     }
 
+    /// Returns once the verifier has heard all that was said to it, and asserts that until then it said nothing.
+    pub async fn fence(&mut self, verifier: &Verifier) {
+        // The answer of the first comes after all that was said before; what that made the verifier say comes before the second.
+        for _ in 0..2 {
+            let check = super::check(verifier, "fence").await;
+            let question = self.question("fence").await;
+            self.answer(question, Said::Inactive).await;
+            assert_eq!(check.await.unwrap(), Ok(Verdict::Inactive));
+        }
+    }
+
     /// The number of the next question, which is about one token.
     pub async fn question(&mut self, token: &str) -> u32 {
         let questions = self.questions().await;
@@ -231,6 +302,13 @@ impl Wire {
 
     pub async fn say(&mut self, message: &ToHolder) {
         self.send(Message::binary(message.encode())).await;
+    }
+
+    /// The beginning of a frame that is so long, and nothing of the rest.
+    pub async fn begin_frame(&mut self, length: u64) {
+        let mut head = vec![0x82, 127];
+        head.extend(length.to_be_bytes());
+        self.socket.get_mut().write_all(&head).await.unwrap();
     }
 
     pub async fn send(&mut self, message: Message) {

@@ -1,16 +1,18 @@
 //! Which answer serves which check, and what is kept of it.
 
 use futures_util::FutureExt;
-use opalid_core::lease::wire::{LONGEST_TOKEN, Said};
+use opalid_core::lease::wire::{LONGEST_TOKEN, MOST_QUESTIONS, Said};
 
-use super::node::{Node, SECOND, active, advance, at, facts};
+use super::node::{Node, SECOND, StandingStill, active, advance, at, facts, in_time, pass};
 use super::{check, recalled, subject};
+use crate::misses::MOST_SENT;
 use crate::{Outage, Verdict};
 
 #[tokio::test]
 async fn an_answer_serves_its_check_and_is_remembered() {
     let mut node = Node::new(3600 * SECOND).await;
     let (verifier, mut wire) = node.with_verifier().await;
+    let before = verifier.state();
     let first = check(&verifier, "t1").await;
     let question = wire.question("t1").await;
     wire.answer(question, active("ada", 0, 7)).await;
@@ -19,7 +21,7 @@ async fn an_answer_serves_its_check_and_is_remembered() {
     assert_eq!(subject(verifier.verify("t1").now_or_never().unwrap()), "ada");
     assert_eq!(verifier.recall("t2"), None);
     let state = verifier.state();
-    assert_eq!((state.hits, state.misses, state.outages, state.entries), (2, 1, 0, 1));
+    assert_eq!((state.hits, state.misses, state.outages, state.entries), (2, before.misses + 1, 0, 1));
     assert!(state.connected && state.leased_for == 3600 * SECOND);
 }
 
@@ -82,23 +84,31 @@ async fn tokens_that_are_asked_about_together_go_in_one_frame_and_are_answered_i
 }
 
 #[tokio::test]
-async fn many_questions_go_in_frames_of_no_more_than_the_wire_allows() {
+async fn many_questions_go_in_frames_of_no_more_than_the_wire_allows_and_no_more_of_them_than_are_answered() {
     let mut node = Node::new(3600 * SECOND).await;
     let (verifier, mut wire) = node.with_verifier().await;
-    let tokens: Vec<String> = (0..200).map(|number| format!("t{number}")).collect();
+    let tokens: Vec<String> = (0..MOST_SENT + 100).map(|number| format!("t{number}")).collect();
     let mut checks = Vec::new();
     for token in &tokens {
         let (verifier, token) = (verifier.clone(), token.clone());
         checks.push(tokio::spawn(async move { verifier.verify(&token).await }));
     }
-    let mut asked = Vec::new();
+    let (mut asked, mut open) = (Vec::new(), Vec::new());
     while asked.len() < tokens.len() {
+        if open.len() == MOST_SENT {
+            for question in open.drain(..) {
+                wire.answer(question, Said::Inactive).await;
+            }
+        }
         let questions = wire.questions().await;
-        assert!(questions.len() <= 64);
+        assert!(questions.len() <= MOST_QUESTIONS && open.len() + questions.len() <= MOST_SENT);
         for (question, token) in questions {
-            wire.answer(question, Said::Inactive).await;
+            open.push(question);
             asked.push(token);
         }
+    }
+    for question in open {
+        wire.answer(question, Said::Inactive).await;
     }
     asked.sort_unstable();
     asked.dedup();
@@ -137,7 +147,7 @@ async fn what_is_not_to_be_kept_serves_its_check_alone() {
         let question = wire.question("t1").await;
         wire.answer(question, said).await;
         assert_eq!(matches!(first.await.unwrap(), Ok(Verdict::Active(_))), active);
-        assert_eq!(verifier.recall("t1"), None);
+        assert_eq!((verifier.recall("t1"), verifier.state().entries), (None, 0));
     }
 }
 
@@ -170,6 +180,25 @@ async fn an_answer_that_is_none_or_is_not_understood_is_an_outage() {
         assert_eq!(verifier.recall("t1"), None);
     }
     assert_eq!(verifier.state().outages, 4);
+}
+
+#[tokio::test]
+async fn a_question_that_is_not_answered_does_not_stand_in_the_way_of_the_next() {
+    let _still = StandingStill::begin();
+    let mut node = Node::new(6 * SECOND).await;
+    let (verifier, mut wire) = node.with_impatient_verifier().await;
+    let first = check(&verifier, "t1").await;
+    let unanswered = wire.question("t1").await;
+    for _ in 0..2 {
+        pass(2 * SECOND).await;
+        wire.grant(&mut node).await;
+    }
+    assert_eq!(in_time(first).await.unwrap(), Err(Outage));
+    let second = check(&verifier, "t1").await;
+    let question = wire.question("t1").await;
+    wire.answer(unanswered, active("ada", 0, 7)).await;
+    wire.answer(question, Said::Inactive).await;
+    assert_eq!(in_time(second).await.unwrap(), Ok(Verdict::Inactive));
 }
 
 #[tokio::test]
