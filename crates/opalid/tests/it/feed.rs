@@ -263,7 +263,7 @@ async fn who_holds_leases_is_shown_with_how_far_each_has_followed() {
     line.ask().await;
     let rows = holders().await;
     let row = rows.first().unwrap();
-    assert_eq!((rows.len(), row.client_id.as_str(), row.workspace.as_str()), (1, DEMO_API.0, "default"));
+    assert_eq!((rows.len(), row.client_id.as_str(), row.workspace.as_str()), (1, DEMO_API.0, "demo"));
     assert!(row.connected && row.lease_left_ms > 0 && row.address.is_loopback());
     assert_eq!((row.behind, row.since), (Some(0), server.clock.now()));
     let token = server.token_of(DEMO_API).await;
