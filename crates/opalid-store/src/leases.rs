@@ -155,7 +155,7 @@ impl Store {
     }
 
     /// Returns once nobody who may be believed stands before a change. An outage: it is committed, but who may be believed is not
-    /// known; whoever repeats the step waits again.
+    /// known; a step that finds its change made follows the feed, and so waits again.
     pub async fn settle(&self, change: Unsettled) -> Result<(), Outage> {
         let leases = &self.leases;
         let Unsettled { at, after_memory } = change;
